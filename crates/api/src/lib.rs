@@ -1,0 +1,1 @@
+//! The JSON types of natsd's monitoring API.

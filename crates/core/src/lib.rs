@@ -1,0 +1,1 @@
+//! The NATS protocol engine: parser, encoder, subjects, subscription lists, route protocol (no IO).

@@ -1,0 +1,1 @@
+//! SCION end host for natsd: addresses, daemon client, UDP underlay, SCMP, QUIC.

@@ -1,0 +1,3 @@
+//! The NATS configuration language and the options it sets.
+
+pub mod options;

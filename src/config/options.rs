@@ -1,0 +1,220 @@
+//! What an operator can set, after the file and the flags have been read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use natsd_path::{Preference, ScionAddr};
+
+/// Default port for clients.
+pub const DEFAULT_PORT: u16 = 4222;
+
+/// An address to listen on: TCP, or SCION with QUIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// `host:port`; `port` 0 takes a free one (written -1 in files and flags).
+    Tcp {
+        /// Host name or address to bind.
+        host: String,
+        /// Port to bind.
+        port: u16,
+    },
+    /// `nats://ISD-AS,host:port` or `[ISD-AS,host]:port`.
+    Scion(ScionAddr),
+}
+
+/// One address of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteUrl {
+    /// User of the URL, if any.
+    pub user: Option<String>,
+    /// Password of the URL, if any.
+    pub password: Option<String>,
+    /// Where to dial.
+    pub address: PeerAddr,
+}
+
+/// Where a peer can be dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerAddr {
+    /// Host name or address and port.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// SCION host.
+    Scion(ScionAddr),
+}
+
+/// A configured route: one peer and its addresses, most wanted first.
+///
+/// In the file an entry of `routes` is one URL, or a list of URLs that all lead to the same peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// At least one.
+    pub urls: Vec<RouteUrl>,
+}
+
+/// `cluster {}`.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// `name`; a random one, agreed with the peers, when unset.
+    pub name: Option<String>,
+    /// `listen`, or `host` and `port`; one address or a list.
+    pub listen: Vec<Listen>,
+    /// `routes`.
+    pub routes: Vec<Remote>,
+    /// `no_advertise`: tell clients nothing of the other servers.
+    pub no_advertise: bool,
+    /// `advertise`: `host[:port]` told to peers in place of the bound address.
+    pub advertise: Option<String>,
+    /// `connect_retries` of implicit routes; explicit ones are retried for ever.
+    pub connect_retries: u32,
+    /// `connect_backoff`: 1 s doubling to 30 s instead of every second.
+    pub connect_backoff: bool,
+    /// `pool_size`; `None` turns pooling off (-1 in the file).
+    pub pool_size: Option<u16>,
+    /// `ping_interval` of routes, at most 30 s.
+    pub ping_interval: Duration,
+    /// `ping_max` of routes.
+    pub ping_max: u32,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            listen: Vec::new(),
+            routes: Vec::new(),
+            no_advertise: false,
+            advertise: None,
+            connect_retries: 0,
+            connect_backoff: false,
+            pool_size: Some(3),
+            ping_interval: Duration::from_secs(30),
+            ping_max: 2,
+        }
+    }
+}
+
+/// `scion {}`. Its presence turns SCION on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScionOptions {
+    /// `daemon`: `host:port` of the SCION daemon; `SCION_DAEMON`, `SCION_DAEMON_ADDRESS`, then
+    /// `127.0.0.1:30255` when unset.
+    pub daemon: Option<String>,
+    /// `local`: the address of this host inside its AS, for dialling. `SCION_LOCAL_ADDR` when unset, then the
+    /// address the kernel would use towards the border router.
+    pub local: Option<std::net::IpAddr>,
+    /// `path_preference`.
+    pub path_preference: Preference,
+}
+
+/// All options of a server. `Options::default()` is what `natsd` without file and flags runs with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Path of the configuration file, if one was read.
+    pub config_file: Option<PathBuf>,
+    /// `sha256:…` of the parsed configuration.
+    pub config_digest: Option<String>,
+    /// `server_name`; the server id when unset.
+    pub server_name: Option<String>,
+    /// `listen`: one address or a list; or `host` and `port`.
+    pub listen: Vec<Listen>,
+    /// `client_advertise`: `host[:port]`.
+    pub client_advertise: Option<String>,
+    /// `http`, `http_port`, `monitor_port`: where monitoring listens.
+    pub http: Option<(String, u16)>,
+    /// `http_base_path`, without trailing slash.
+    pub http_base_path: String,
+    /// `cluster {}`; present when clustering is on.
+    pub cluster: Option<ClusterOptions>,
+    /// `scion {}`.
+    pub scion: Option<ScionOptions>,
+    /// `max_control_line`, bytes.
+    pub max_control_line: usize,
+    /// `max_payload`, bytes.
+    pub max_payload: usize,
+    /// `max_pending`, bytes a client may have waiting before it is cut off.
+    pub max_pending: usize,
+    /// `max_connections`; `None` is unlimited (0 in the file).
+    pub max_connections: Option<usize>,
+    /// `max_subscriptions` a connection; `None` is unlimited.
+    pub max_subscriptions: Option<usize>,
+    /// `max_sub_tokens` of a subscription's subject; `None` is unlimited.
+    pub max_sub_tokens: Option<u8>,
+    /// `max_closed_clients` kept for `/connz?state=closed`.
+    pub max_closed_clients: usize,
+    /// `ping_interval`.
+    pub ping_interval: Duration,
+    /// `ping_max`: outstanding pings before a connection counts as stale.
+    pub ping_max: u32,
+    /// `write_deadline`.
+    pub write_deadline: Duration,
+    /// `no_fast_producer_stall`.
+    pub no_fast_producer_stall: bool,
+    /// `no_header_support`.
+    pub no_header_support: bool,
+    /// `lame_duck_duration`.
+    pub lame_duck_duration: Duration,
+    /// `lame_duck_grace_period`.
+    pub lame_duck_grace_period: Duration,
+    /// `connect_error_reports`: log every n-th failed first connect.
+    pub connect_error_reports: u32,
+    /// `reconnect_error_reports`.
+    pub reconnect_error_reports: u32,
+    /// `debug`.
+    pub debug: bool,
+    /// `trace`.
+    pub trace: bool,
+    /// `logtime`.
+    pub logtime: bool,
+    /// `logtime_utc`.
+    pub logtime_utc: bool,
+    /// `log_file`.
+    pub log_file: Option<PathBuf>,
+    /// `pid_file`.
+    pub pid_file: Option<PathBuf>,
+    /// `max_traced_msg_len`, bytes; 0 is unlimited.
+    pub max_traced_msg_len: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config_file: None,
+            config_digest: None,
+            server_name: None,
+            listen: vec![Listen::Tcp { host: "0.0.0.0".into(), port: DEFAULT_PORT }],
+            client_advertise: None,
+            http: None,
+            http_base_path: String::new(),
+            cluster: None,
+            scion: None,
+            max_control_line: 4096,
+            max_payload: 1 << 20,
+            max_pending: 64 << 20,
+            max_connections: Some(65536),
+            max_subscriptions: None,
+            max_sub_tokens: None,
+            max_closed_clients: 10_000,
+            ping_interval: Duration::from_secs(120),
+            ping_max: 2,
+            write_deadline: Duration::from_secs(10),
+            no_fast_producer_stall: false,
+            no_header_support: false,
+            lame_duck_duration: Duration::from_secs(120),
+            lame_duck_grace_period: Duration::from_secs(10),
+            connect_error_reports: 3600,
+            reconnect_error_reports: 1,
+            debug: false,
+            trace: false,
+            logtime: true,
+            logtime_utc: false,
+            log_file: None,
+            pid_file: None,
+            max_traced_msg_len: 0,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! natsd as a library: the server, its configuration and its command line.
+
+pub mod config;

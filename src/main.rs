@@ -1,0 +1,3 @@
+//! The `natsd` command.
+
+fn main() {}

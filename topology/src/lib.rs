@@ -1,0 +1,1 @@
+//! Network descriptions and the lab that runs them: in-process emulator or the reference SCION programs.

@@ -1,0 +1,1 @@
+//! The dashboard: live paths, routes and events of a natsd.
