@@ -3,7 +3,10 @@
 mod cluster;
 mod config;
 mod harness;
+#[cfg(feature = "interop")]
 mod interop;
 mod lab;
+#[cfg(feature = "interop")]
+mod reference;
 mod scion;
 mod wire;

@@ -1,0 +1,1 @@
+//! Failover on SCION's reference programs.
