@@ -19,6 +19,7 @@ use std::path::Path;
 pub use error::{LanguageError, Problem};
 pub use position::Position;
 pub use source::Environment;
+pub(super) use source::read_file;
 pub use value::{Entry, Map, Node, Value};
 
 /// Parses the text of the file `path`; included files are read relative to its directory.

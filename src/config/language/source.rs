@@ -90,7 +90,7 @@ fn read_at_most(path: &Path, limit: usize) -> io::Result<Option<String>> {
 }
 
 /// The text of a configuration file, refused beyond the size that includes are held to as well.
-pub(crate) fn read_file(path: &Path) -> io::Result<String> {
+pub(in crate::config) fn read_file(path: &Path) -> io::Result<String> {
     read_at_most(path, MAX_BYTES)?.ok_or_else(|| {
         io::Error::new(io::ErrorKind::FileTooLarge, format!("the file is larger than {MAX_BYTES} bytes"))
     })
