@@ -208,7 +208,7 @@ impl<'a> Field<'a> {
 }
 
 /// Checks the name of a server or a cluster.
-pub(crate) fn name(text: &str) -> Result<String, ValueError> {
+pub fn name(text: &str) -> Result<String, ValueError> {
     if text.is_empty() || text.contains(char::is_whitespace) {
         Err(ValueError::Name(text.to_owned()))
     } else {

@@ -13,7 +13,7 @@ pub mod options;
 use std::path::Path;
 
 pub use error::{ConfigError, ConfigErrors, ValueError, Warning, Warnings};
-pub use field::Key;
+pub use field::{Key, name};
 
 use language::Environment;
 use options::Options;

@@ -1,0 +1,7 @@
+//! The command line.
+
+pub mod args;
+pub mod check;
+pub mod flags;
+pub mod signal;
+mod single_dash;
