@@ -108,12 +108,12 @@ fn parse_pid(text: &str) -> Option<Pid> {
 
 /// The process called natsd that is not this one.
 fn only_running() -> Result<Pid, SignalError> {
-    let processes = fs::read_dir("/proc").map(|entries| entries.flatten().collect()).unwrap_or(Vec::new());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let is_natsd = |pid: &Pid| {
         let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_pid()));
         *pid != getpid() && name.is_ok_and(|name| name.trim_end() == "natsd")
     };
-    let pids = processes.iter().filter_map(|entry| parse_pid(entry.file_name().to_str()?));
+    let pids = processes.filter_map(|entry| parse_pid(entry.file_name().to_str()?));
     let running: Vec<_> = pids.filter(is_natsd).collect();
     match running[..] {
         [pid] => Ok(pid),

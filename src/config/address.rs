@@ -53,7 +53,8 @@ pub fn listen(text: &str) -> Result<Listen, AddressError> {
     Ok(Listen::Tcp { host: if host.is_empty() { "0.0.0.0".into() } else { host }, port })
 }
 
-/// Parses `host:port`; port -1 and 0 both come out as 0, any free port.
+/// Parses `host:port`; port -1 comes out as 0, any free port. 0 is refused: nats-server takes it for the default port
+/// in one place and for "off" in others.
 pub fn host_port(text: &str) -> Result<(String, u16), AddressError> {
     let bad = || AddressError::HostPort(text.to_owned());
     let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
@@ -64,7 +65,7 @@ pub fn host_port(text: &str) -> Result<(String, u16), AddressError> {
     };
     let number = match port {
         "-1" => Some(0),
-        _ => port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit())),
+        _ => port.parse().ok().filter(|number| *number > 0 && port.bytes().all(|b| b.is_ascii_digit())),
     };
     let port = number.ok_or_else(|| AddressError::Port { text: text.to_owned(), port: port.to_owned() })?;
     Ok((host.to_owned(), port))
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn refusals_say_how_to_write_it() {
         let listeners =
-            ["localhost", "4222", "h:x", "h:70000", "::1:4222", "nats://u:p@h:1", "18-ffaa:1,10.0.0.1:4248"];
+            ["localhost", "4222", "h:x", "h:70000", "h:0", "::1:4222", "nats://u:p@h:1", "18-ffaa:1,10.0.0.1:4248"];
         let routes = ["localhost:6222", "http://u:secret@h:1", "tls://h:6222", "nats://h", "nats://h:-1", "nats://:1"];
         let refused = listeners.map(|text| listen(text).expect_err(text).to_string()).into_iter();
         let refused = refused.chain(routes.map(|text| route(text).expect_err(text).to_string()));

@@ -80,6 +80,9 @@ pub enum ValueError {
         /// The largest allowed.
         max: i64,
     },
+    /// Port 0, which nats-server takes for different things in different places.
+    #[error("0 is not a port; write -1 for any free port, or remove the line")]
+    PortZero,
     /// A duration below the least that makes sense.
     #[error("{found:?} is too short, the minimum is {min:?}")]
     TooShort {

@@ -121,8 +121,10 @@ impl<'a> Field<'a> {
 
     /// A port to bind; -1 comes out as 0, any free port.
     pub(super) fn port(&mut self) -> Result<u16, ValueError> {
-        let port: i64 = self.integer_in(-1..=65535)?;
-        Ok(u16::try_from(port).unwrap_or(0))
+        match self.integer_in::<i64>(-1..=65535)? {
+            0 => Err(ValueError::PortZero),
+            port => Ok(u16::try_from(port).unwrap_or(0)),
+        }
     }
 
     /// A duration in quotes; a bare integer is taken as seconds, with a warning. 0 stands for the `default`.

@@ -99,14 +99,14 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "Where monitoring listens; the host is that of the clients if only a port is given.",
         read: |draft, field| {
-            draft.http = Some(match field.value() {
-                Value::Int(_) => (None, field.port()?),
+            draft.http = match field.value() {
+                Value::Int(_) => monitoring_port(field)?,
                 Value::Text(text) => {
                     let (host, port) = address::host_port(text)?;
-                    (Some(host).filter(|host| !host.is_empty()), port)
+                    Some((Some(host).filter(|host| !host.is_empty()), port))
                 }
                 _ => return Err(field.expected("a port or \"host:port\"")),
-            });
+            };
             Ok(())
         },
     },
@@ -116,9 +116,7 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "0, off",
         doc: "Port for monitoring on the host of the clients; -1 takes a free one.",
         read: |draft, field| {
-            let off = matches!(field.value(), Value::Int(0));
-            let port = field.port()?;
-            draft.http = if off { None } else { Some((None, port)) };
+            draft.http = monitoring_port(field)?;
             Ok(())
         },
     },
@@ -303,6 +301,11 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| path(field).map(|file| draft.options.pid_file = Some(file)),
     },
 ];
+
+/// A port on the host of the clients; 0 turns monitoring off.
+fn monitoring_port(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
+    if matches!(field.value(), Value::Int(0)) { Ok(None) } else { field.port().map(|port| Some((None, port))) }
+}
 
 fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
     let text = field.text()?;

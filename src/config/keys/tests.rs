@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::{cluster, scion, server, unsupported};
 use crate::config::options::{Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -83,6 +85,16 @@ fn clients_come_in_by_listen_or_by_host_and_port() {
 }
 
 #[test]
+fn port_zero_is_refused_where_it_could_mean_two_things() {
+    for text in
+        ["listen: 0", "listen: \"127.0.0.1:0\"", "cluster { port: 0 }", "cluster { listen: 0 }", "http: \"h:0\""]
+    {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains("0") && errors.contains("-1 for any free port"), "{errors}");
+    }
+}
+
+#[test]
 fn monitoring_is_on_the_host_of_the_clients_unless_it_has_its_own() {
     for (text, host, port) in [
         ("http_port: 8222, host: 127.0.0.1", "127.0.0.1", 8222),
@@ -93,6 +105,7 @@ fn monitoring_is_on_the_host_of_the_clients_unless_it_has_its_own() {
         assert_eq!(options(text).http, Some((host.to_owned(), port)), "{text}");
     }
     assert_eq!(options("http_port: 0").http, None);
+    assert_eq!(options("http: 0").http, None);
     assert_eq!(options("http_base_path: nats/").http_base_path, "/nats");
     assert_eq!(options("http_base_path: \"/\"").http_base_path, "");
 }
@@ -229,5 +242,18 @@ fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
     for table in [rows(server::KEYS), rows(cluster::KEYS), rows(scion::KEYS)] {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + scion::KEYS.len(), value in
+        "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
+    {
+        let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
+        let cluster = cluster::KEYS.iter().map(|key| format!("cluster {{ {}: {value} }}", key.names[0]));
+        let scion = scion::KEYS.iter().map(|key| format!("scion {{ {}: {value} }}", key.names[0]));
+        let text = top.chain(cluster).chain(scion).nth(key).expect("in range");
+        let _ = loaded(&text);
     }
 }
