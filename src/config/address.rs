@@ -43,7 +43,7 @@ pub enum AddressError {
 /// Parses an address to listen on.
 pub fn listen(text: &str) -> Result<Listen, AddressError> {
     let address = text.strip_prefix("nats://").or_else(|| text.strip_prefix("nats-route://")).unwrap_or(text);
-    if address.len() < text.len() && address.contains('@') {
+    if address.contains('@') {
         return Err(AddressError::ListenerUser);
     }
     if address.contains(',') {
@@ -82,7 +82,7 @@ pub fn advertised(text: &str) -> Result<String, AddressError> {
 
 /// Parses the URL of a peer.
 pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
-    let (scheme, rest) = text.split_once("://").ok_or_else(|| AddressError::RouteScheme(text.to_owned()))?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| AddressError::RouteScheme(without_credentials(text)))?;
     match scheme.to_ascii_lowercase().as_str() {
         "nats" | "nats-route" => {}
         "tls" => return Err(AddressError::Tls(without_credentials(text))),
@@ -130,11 +130,10 @@ pub fn split_urls(text: &str) -> Vec<&str> {
     .collect()
 }
 
+/// The URL as it may be shown.
 fn without_credentials(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, address))) => format!("{scheme}://{address}"),
-        _ => url.to_owned(),
-    }
+    let (scheme, rest) = url.find("://").map_or(("", url), |end| url.split_at(end + 3));
+    format!("{scheme}{}", rest.rsplit_once('@').map_or(rest, |(_, address)| address))
 }
 
 /// `%40` is `@`; what is no escape stays as it is.
@@ -209,6 +208,11 @@ mod tests {
         let listeners =
             ["localhost", "4222", "h:x", "h:70000", "h:0", "::1:4222", "nats://u:p@h:1", "18-ffaa:1,10.0.0.1:4248"];
         let routes = ["localhost:6222", "http://u:secret@h:1", "tls://h:6222", "nats://h", "nats://h:-1", "nats://:1"];
+        let secret = ["u:secret@h:6222", "nats://u:secret@h", "tls://u:secret@h:1"];
+        for text in secret {
+            assert!(!route(text).expect_err(text).to_string().contains("secret"), "{text}");
+            assert!(!listen(text).expect_err(text).to_string().contains("secret"), "{text}");
+        }
         let refused = listeners.map(|text| listen(text).expect_err(text).to_string()).into_iter();
         let refused = refused.chain(routes.map(|text| route(text).expect_err(text).to_string()));
         insta::assert_snapshot!(refused.collect::<Vec<_>>().join("\n"));
