@@ -132,13 +132,19 @@ fn scion_host(text: &str) -> Result<(natsd_path::IsdAs, std::net::IpAddr), Strin
 #[cfg(feature = "lab")]
 #[derive(Clone, Debug, clap::Args)]
 pub struct LabFlags {
-    /// The network [default: a built-in one of five ASes]
-    #[arg(value_name = "TOPOLOGY")]
+    /// The network [default: a built-in one of five ASes, topology/default.toml]
+    #[arg(long, value_name = "FILE")]
     pub topology: Option<std::path::PathBuf>,
     /// What carries the packets
     #[arg(long, value_enum, default_value = "emulator")]
     pub engine: LabEngine,
-    /// End after this time, such as 20s
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    #[arg(long, value_name = "LIST", default_value_t)]
+    pub preference: natsd_path::Preference,
+    /// Second number of all addresses, 127.N.x.y, so that several labs run side by side
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub net: u8,
+    /// Show lines instead of the dashboard, and end after this time, such as 20s
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::config::duration::parse)]
     pub duration: Option<std::time::Duration>,
     /// Cut a link at a time, such as peer@8s; may be given several times
