@@ -28,7 +28,14 @@ impl Window {
 
     /// From 0 to 1; `None` before the first result.
     pub(crate) fn fraction(&self) -> Option<f64> {
-        (self.results > 0).then(|| f64::from(self.lost.count_ones()) / self.results.min(WINDOW) as f64)
+        self.fraction_before(0)
+    }
+
+    /// The same without the `newest` results.
+    pub(crate) fn fraction_before(&self, newest: u32) -> Option<f64> {
+        let lost = self.lost.checked_shr(newest).unwrap_or(0);
+        let results = self.results.min(WINDOW).saturating_sub(u64::from(newest));
+        (results > 0).then(|| f64::from(lost.count_ones()) / results as f64)
     }
 }
 
@@ -43,8 +50,20 @@ mod tests {
         window.record(true);
         window.record(false);
         assert_eq!(window.fraction(), Some(0.5));
-        (0..64).for_each(|_| drop(window.record(false)));
+        for _ in 0..64 {
+            window.record(false);
+        }
         assert_eq!(window.fraction(), Some(0.0));
+    }
+
+    #[test]
+    fn a_run_of_losses_does_not_count_against_itself() {
+        let mut window = Window::default();
+        for lost in [false, true, false, false, true, true] {
+            window.record(lost);
+        }
+        assert_eq!(window.fraction_before(2), Some(0.25));
+        assert_eq!(window.fraction_before(64), None);
     }
 
     #[test]
@@ -54,7 +73,9 @@ mod tests {
         window.record(true);
         window.forgive(number);
         assert_eq!(window.fraction(), Some(0.5));
-        (0..100).for_each(|_| drop(window.record(true)));
+        for _ in 0..100 {
+            window.record(true);
+        }
         window.forgive(number);
         assert_eq!(window.fraction(), Some(1.0));
     }

@@ -188,18 +188,20 @@ impl Path {
         (self.expected_rtt(config) * 3).max(Duration::from_millis(300))
     }
 
-    /// Unanswered probes that rule out bad luck, given the share of probes that this path loses.
+    /// Unanswered probes that rule out bad luck, given the share of probes that this path lost before those it is
+    /// missing now.
     pub(crate) fn evidence(&self) -> usize {
-        let loss = self.loss.fraction().unwrap_or(0.0).max(LEAST_LOSS);
+        let loss = self.loss.fraction_before(self.missed).unwrap_or(0.0).max(LEAST_LOSS);
         (2..MOST_EVIDENCE).find(|n| loss.powi(*n as i32) <= ACCEPTED_RISK).unwrap_or(MOST_EVIDENCE)
     }
 
     /// Notes the answer to one of its probes and returns what it changes.
     pub(crate) fn answered(&mut self, now: Instant, probe: &Flying) -> Option<EventKind> {
         self.rtt.record(now.saturating_duration_since(probe.sent));
-        match probe.lost {
-            Some(number) => self.loss.forgive(number),
-            None => drop(self.loss.record(false)),
+        if let Some(number) = probe.lost {
+            self.loss.forgive(number);
+        } else {
+            self.loss.record(false);
         }
         self.probes_answered += 1;
         self.last_received = Some(now);

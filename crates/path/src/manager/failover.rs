@@ -106,6 +106,10 @@ impl Manager {
             suspicion.next_round = on.then_some(now + suspicion.round);
             let challengers = if carries { suspicion.challengers.clone() } else { Vec::new() };
             self.probe(now, index, size);
+            if size > SMALL {
+                // Its answer tells an MTU hole from a dead path.
+                self.probe(now, index, 0);
+            }
             for challenger in challengers {
                 if let Some(challenger) = self.index(challenger) {
                     self.probe(now, challenger, size);
@@ -291,7 +295,7 @@ impl Manager {
 
 /// What a suspect is found guilty of.
 fn verdict(now: Instant, path: &Path, suspicion: &Suspicion) -> Reason {
-    let small_pass = path.last_received.is_some_and(|at| at > suspicion.began + suspicion.answer_time);
+    let small_pass = path.proof.is_some_and(|proof| proof.sent >= suspicion.began);
     match (suspicion.acquittal, suspicion.reason) {
         (Acquittal::Reply(size), _) if size > SMALL && small_pass => Reason::LargePacketsLost(size),
         (_, Reason::Silence(waited)) => {

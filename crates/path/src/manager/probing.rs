@@ -7,7 +7,7 @@ use crate::path::{Health, Path};
 use crate::suspicion::Acquittal;
 use crate::{EventKind, Probe, Reason};
 
-/// Probes lost in a row that make a standby path fail, or a silent peer unprobeable.
+/// Probes lost in a row that make a standby path fail (more on a path that loses many), or a peer unprobeable.
 const MISSES: u32 = 3;
 /// Standby paths that are probed at the shorter interval.
 const CLOSE_STANDBYS: usize = 3;
@@ -161,7 +161,7 @@ impl Manager {
             Health::Dead { .. } | Health::Untried => {}
             _ if carries => self.suspect(now, index, reason, Acquittal::Reply(size)),
             Health::Probation { .. } if path.missed > 1 => path.bury(now, &self.config),
-            Health::Up | Health::Probing if path.missed >= MISSES => {
+            Health::Up | Health::Probing if path.missed >= MISSES.max(path.evidence() as u32) => {
                 if self.answered_since(index) {
                     self.condemn(now, index, reason);
                 } else if self.paths[index].health == Health::Up {
