@@ -46,6 +46,21 @@ fn a_black_hole_is_left_for_the_next_best_path() {
 }
 
 #[test]
+fn the_gap_is_short_whenever_the_cut_comes() {
+    let gap = |offset: u64| {
+        let mut world = settled();
+        world.run(ms(offset * 37));
+        world.cut(0);
+        world.run(secs(2));
+        assert_eq!(world.switches(0).len(), 1);
+        world.hosts[1].longest_gap
+    };
+    let mut gaps: Vec<_> = (0..40).map(gap).collect();
+    gaps.sort();
+    assert!(gaps[20] < ms(140) && gaps[39] < FAST, "median {:?}, longest {:?}", gaps[20], gaps[39]);
+}
+
+#[test]
 fn a_routers_word_makes_it_faster() {
     let gap = |scmp: bool| {
         let mut world = settled_on(vec![Link { scmp, ..Link::rtt(ms(60)) }, Link::rtt(ms(80))]);

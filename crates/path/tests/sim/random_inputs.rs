@@ -5,11 +5,21 @@ use std::time::{Duration, Instant};
 use natsd_path::{Candidate, Config, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, Probe, Scmp};
 use proptest::prelude::*;
 
+/// What a lookup says of one of six paths, the last of which is the TCP/IP fallback.
+#[derive(Clone, Debug, Default)]
+struct Offer {
+    number: u8,
+    expires_in: Option<Duration>,
+    latency: Option<Duration>,
+    mtu: u16,
+    bandwidth: Option<u64>,
+}
+
 #[derive(Clone, Debug)]
 enum Input {
     Wait(u32),
     Timeout,
-    Paths(Vec<(u8, Option<u32>, Option<u64>, u16, Option<u64>)>),
+    Paths(Vec<Offer>),
     Sent(u32, usize, bool),
     Received(u32),
     PeerMoved(u32),
@@ -21,7 +31,11 @@ enum Input {
 }
 
 fn input() -> impl Strategy<Value = Input> {
-    let path = (0..6u8, any::<Option<u32>>(), any::<Option<u64>>(), any::<u16>(), any::<Option<u64>>());
+    let expires_in = prop::option::of((0..300_000u64).prop_map(Duration::from_millis));
+    let latency = prop::option::of(any::<u64>().prop_map(Duration::from_nanos));
+    let path = (0..6u8, expires_in, latency, any::<u16>(), any::<Option<u64>>()).prop_map(
+        |(number, expires_in, latency, mtu, bandwidth)| Offer { number, expires_in, latency, mtu, bandwidth },
+    );
     prop_oneof![
         4 => prop_oneof![0..300u32, 0..20_000u32, Just(3_600_000u32)].prop_map(Input::Wait),
         6 => Just(Input::Timeout),
@@ -41,20 +55,19 @@ fn interface(id: u16) -> Interface {
     Interface { isd_as: IsdAs(7), id }
 }
 
-fn candidate(now: Instant, of: &(u8, Option<u32>, Option<u64>, u16, Option<u64>)) -> Candidate {
-    let (number, expiry, latency, mtu, bandwidth) = *of;
-    if number == 5 {
+fn candidate(now: Instant, offer: &Offer) -> Candidate {
+    if offer.number == 5 {
         return Candidate::tcp();
     }
-    let interfaces = vec![interface(u16::from(number)), interface(100), interface(101), interface(200)];
+    let interfaces = vec![interface(u16::from(offer.number)), interface(100), interface(101), interface(200)];
     Candidate {
         fingerprint: Fingerprint::of(&interfaces),
         kind: Kind::Scion,
         interfaces,
-        mtu,
-        expiry: expiry.map(|e| now + Duration::from_millis(u64::from(e >> 14))),
-        latency: latency.map(Duration::from_nanos),
-        bandwidth,
+        mtu: offer.mtu,
+        expiry: offer.expires_in.map(|left| now + left),
+        latency: offer.latency,
+        bandwidth: offer.bandwidth,
     }
 }
 
@@ -108,7 +121,8 @@ proptest! {
     fn no_sequence_of_inputs_breaks_the_manager(inputs in prop::collection::vec(input(), 0..300), seed: u64) {
         let mut manager = Manager::new(Config::default(), seed);
         let (mut now, mut seen) = (Instant::now(), Seen::default());
-        manager.handle_paths(now, &[candidate(now, &(0, None, None, 0, None)), candidate(now, &(1, None, None, 0, None))]);
+        let first = [0, 1].map(|number| candidate(now, &Offer { number, ..Offer::default() }));
+        manager.handle_paths(now, &first);
         for input in &inputs {
             apply(&mut manager, &mut now, &mut seen, input);
             while let Some(event) = manager.poll_event() {
