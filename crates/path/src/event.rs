@@ -181,3 +181,49 @@ impl fmt::Display for Millis {
         write!(f, "{:.1} ms", self.0.as_secs_f64() * 1000.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Interface, IsdAs};
+
+    #[test]
+    fn the_log_says_what_happened_and_why() {
+        let (path, to) = (PathId(3), PathId(5));
+        let silent_for = Duration::from_micros(84_250);
+        let interface = Interface { isd_as: IsdAs(0x0001_ff00_0000_0110), id: 7 };
+        let mut lines = vec![
+            EventKind::Added { path, fingerprint: Fingerprint::TCP }.to_string(),
+            EventKind::Switch { from: None, to, reason: Reason::FirstChoice, silent_for: Duration::ZERO }.to_string(),
+            EventKind::Up { path }.to_string(),
+            EventKind::Probation { path, lasts: Duration::from_secs(2) }.to_string(),
+            EventKind::NoPath { silent_for }.to_string(),
+            EventKind::Unprobeable.to_string(),
+            EventKind::Probeable.to_string(),
+            EventKind::Removed { path }.to_string(),
+        ];
+        let reasons = [
+            Reason::Silence(silent_for),
+            Reason::ProbesLost(1),
+            Reason::ProbesLost(3),
+            Reason::LargePacketsLost(1300),
+            Reason::Scmp(Scmp::ExternalInterfaceDown(interface)),
+            Reason::Scmp(Scmp::InternalConnectivityDown { isd_as: interface.isd_as, ingress: 7, egress: 8 }),
+            Reason::Scmp(Scmp::PathExpired),
+            Reason::Scmp(Scmp::Other { kind: 2, code: 0 }),
+            Reason::SendError,
+        ];
+        lines.extend(reasons.map(|reason| EventKind::Suspect { path, reason }.to_string()));
+        lines.push(EventKind::Down { path, reason: Reason::Silence(silent_for) }.to_string());
+        let switches = [
+            Reason::Unproven,
+            Reason::PeerMoved,
+            Reason::Better(Metric::Latency),
+            Reason::ScionBack,
+            Reason::Expiring,
+            Reason::Withdrawn,
+        ];
+        lines.extend(switches.map(|reason| EventKind::Switch { from: Some(path), to, reason, silent_for }.to_string()));
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
