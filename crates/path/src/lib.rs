@@ -30,8 +30,8 @@
 //!
 //! * its patience is over (this applies to silence only);
 //! * enough of its own probes are unanswered, for as long as an answer may take (srtt + 4 × rttvar, at least 10 ms
-//!   more than srtt): two on a clean path, up to five on one that is known to lose probes, so that bad luck is not
-//!   taken for death (one chance in ten thousand). One, for 1.2 × srtt, after a router's word; none after a failed
+//!   more than srtt): two on a clean path, up to eight on one that is known to lose probes, so that bad luck is not
+//!   taken for death (one chance in a hundred thousand). One, for 1.2 × srtt, after a router's word; none after a failed
 //!   local send;
 //! * another path answered a probe sent since the suspicion began, and the suspect has had its own answer time since
 //!   that probe, so that a shorter path cannot win by being quicker.
@@ -45,8 +45,9 @@
 //!
 //! ## Death and return
 //!
-//! A condemned path is **dead**; traffic goes at once to the best path that answered. A standby path dies when it
-//! misses three probes in a row (more if it is known to lose many) while another answers. The dead are still asked,
+//! A condemned path is **dead**; traffic goes at once to the best path that answered. A standby path
+//! that misses three probes in a row becomes a suspect and is judged in the same way, the active path being asked as the
+//! witness; a new path that misses three while another answers is dead without ado. The dead are still asked,
 //! ever more rarely (250 ms to 5 s; at most 1 s while no SCION path works). One that answers is on **probation**: it
 //! has to answer every 200 ms for a second, the last five probes in a row, before it is on standby again. Each failure
 //! within a minute of the last doubles that second, up to thirty. While nothing else answers, a path on probation is

@@ -17,9 +17,9 @@ const PROBATION_ANSWERS: u32 = 5;
 /// Failures closer than this to the last lengthen the probation.
 const FLAPPING: Duration = Duration::from_secs(60);
 /// Chance of taking a living path for dead that is accepted when its probes stay unanswered.
-const ACCEPTED_RISK: f64 = 1e-4;
+const ACCEPTED_RISK: f64 = 1e-5;
 /// A path is never trusted to lose less than this share of its probes.
-const LEAST_LOSS: f64 = 0.005;
+const LEAST_LOSS: f64 = 0.003;
 /// Longer round trips, announced or measured, are taken for this.
 const LONGEST_RTT: Duration = Duration::from_secs(10);
 

@@ -31,7 +31,7 @@ pub(crate) struct Suspicion {
     pub(crate) next_round: Option<Instant>,
     /// Between rounds.
     pub(crate) round: Duration,
-    /// The paths asked along with it, all possible successors.
+    /// The paths asked along with it: possible successors of the active path, or the active path as a witness.
     pub(crate) challengers: Vec<PathId>,
     /// How long the slowest of them may take to answer.
     pub(crate) challengers_time: Duration,
@@ -44,7 +44,7 @@ pub(crate) struct Suspicion {
 }
 
 /// More probes than this are never needed as evidence.
-pub(crate) const MOST_EVIDENCE: usize = 5;
+pub(crate) const MOST_EVIDENCE: usize = 8;
 
 impl Suspicion {
     pub(crate) fn new(now: Instant, reason: Reason, acquittal: Acquittal) -> Self {

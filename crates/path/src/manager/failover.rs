@@ -58,6 +58,8 @@ impl Manager {
             let times = challengers.iter().map(|other| self.paths[*other].answer_time(&self.config));
             suspicion.challengers_time = times.max().unwrap_or_default().min(self.config.max_silence);
             suspicion.challengers = challengers.into_iter().map(|other| self.paths[other].id).collect();
+        } else {
+            suspicion.challengers.extend(self.active);
         }
         suspicion
     }
@@ -89,7 +91,7 @@ impl Manager {
         others
     }
 
-    /// Asks the suspects whose next round has come, and the possible successors of the active one.
+    /// Asks the suspects whose next round has come, and the challengers with them.
     pub(super) fn pursue_suspicions(&mut self, now: Instant) {
         for index in 0..self.paths.len() {
             let carries = Some(self.paths[index].id) == self.active;
@@ -104,7 +106,7 @@ impl Manager {
             };
             let on = carries || !suspicion.asked_enough();
             suspicion.next_round = on.then_some(now + suspicion.round);
-            let challengers = if carries { suspicion.challengers.clone() } else { Vec::new() };
+            let challengers = suspicion.challengers.clone();
             self.probe(now, index, size);
             if size > SMALL {
                 // Its answer tells an MTU hole from a dead path.

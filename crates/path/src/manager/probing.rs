@@ -7,7 +7,7 @@ use crate::path::{Health, Path};
 use crate::suspicion::Acquittal;
 use crate::{EventKind, Probe, Reason};
 
-/// Probes lost in a row that make a standby path fail (more on a path that loses many), or a peer unprobeable.
+/// Probes lost in a row that make a standby path suspect, a new path dead, or a peer unprobeable.
 const MISSES: u32 = 3;
 /// Standby paths that are probed at the shorter interval.
 const CLOSE_STANDBYS: usize = 3;
@@ -151,7 +151,7 @@ impl Manager {
         if self.unprobeable || self.find_unprobeable(now) {
             return;
         }
-        let path = &mut self.paths[index];
+        let path = &self.paths[index];
         let carries = Some(path.id) == self.active;
         if path.missed == 0 || path.suspicion.is_some() {
             return;
@@ -160,13 +160,10 @@ impl Manager {
         match path.health {
             Health::Dead { .. } | Health::Untried => {}
             _ if carries => self.suspect(now, index, reason, Acquittal::Reply(size)),
-            Health::Probation { .. } if path.missed > 1 => path.bury(now, &self.config),
-            Health::Up | Health::Probing if path.missed >= MISSES.max(path.evidence() as u32) => {
-                if self.answered_since(index) {
-                    self.condemn(now, index, reason);
-                } else if self.paths[index].health == Health::Up {
-                    self.suspect(now, index, reason, Acquittal::Reply(size));
-                }
+            Health::Probation { .. } if path.missed > 1 => self.paths[index].bury(now, &self.config),
+            Health::Up if path.missed >= MISSES => self.suspect(now, index, reason, Acquittal::Reply(size)),
+            Health::Probing if path.missed >= MISSES && self.answered_since(index) => {
+                self.condemn(now, index, reason);
             }
             Health::Up | Health::Probing | Health::Probation { .. } => {}
         }
