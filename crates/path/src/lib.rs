@@ -73,7 +73,9 @@
 //! ## Peers that answer no probes
 //!
 //! If traffic flows but no probe is answered on any path, the peer does not know them ([`EventKind::Unprobeable`]).
-//! Then silence is all there is: after a full patience of it traffic moves blindly to the next path.
+//! Then silence is all there is: after a full patience of it traffic moves to a path over which the peer was heard
+//! meanwhile, or blindly to the next best. Router messages and failed sends change nothing then, because nothing could
+//! confirm them.
 //!
 //! # Driving it
 //!

@@ -2,6 +2,8 @@
 
 /// How many results the window holds.
 const WINDOW: u64 = 64;
+/// The loss expected of a path not measured yet.
+const PRIOR: f64 = 0.05;
 
 /// The results of the last 64 probes, one bit each.
 #[derive(Default)]
@@ -28,14 +30,15 @@ impl Window {
 
     /// From 0 to 1; `None` before the first result.
     pub(crate) fn fraction(&self) -> Option<f64> {
-        self.fraction_before(0)
+        (self.results > 0).then(|| f64::from(self.lost.count_ones()) / self.results.min(WINDOW) as f64)
     }
 
-    /// The same without the `newest` results.
-    pub(crate) fn fraction_before(&self, newest: u32) -> Option<f64> {
+    /// The share to expect of the next probe, judged by all but the `newest` results. Begins at a twentieth and
+    /// approaches what is measured.
+    pub(crate) fn expected(&self, newest: u32) -> f64 {
         let lost = self.lost.checked_shr(newest).unwrap_or(0);
         let results = self.results.min(WINDOW).saturating_sub(u64::from(newest));
-        (results > 0).then(|| f64::from(lost.count_ones()) / results as f64)
+        (f64::from(lost.count_ones()) + PRIOR) / (results + 1) as f64
     }
 }
 
@@ -59,11 +62,12 @@ mod tests {
     #[test]
     fn a_run_of_losses_does_not_count_against_itself() {
         let mut window = Window::default();
+        assert_eq!(window.expected(0), PRIOR);
         for lost in [false, true, false, false, true, true] {
             window.record(lost);
         }
-        assert_eq!(window.fraction_before(2), Some(0.25));
-        assert_eq!(window.fraction_before(64), None);
+        assert_eq!(window.expected(2), (1.0 + PRIOR) / 5.0);
+        assert_eq!(window.expected(64), PRIOR);
     }
 
     #[test]

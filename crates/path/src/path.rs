@@ -191,7 +191,7 @@ impl Path {
     /// Unanswered probes that rule out bad luck, given the share of probes that this path lost before those it is
     /// missing now.
     pub(crate) fn evidence(&self) -> usize {
-        let loss = self.loss.fraction_before(self.missed).unwrap_or(0.0).max(LEAST_LOSS);
+        let loss = self.loss.expected(self.missed).max(LEAST_LOSS);
         (2..MOST_EVIDENCE).find(|n| loss.powi(*n as i32) <= ACCEPTED_RISK).unwrap_or(MOST_EVIDENCE)
     }
 

@@ -270,11 +270,13 @@ impl Manager {
         }
     }
 
-    /// The peer answers no probes and the path has been silent: try the next one, the one that failed longest ago if
-    /// all have.
+    /// The peer answers no probes and the path has been silent: go where the peer was heard meanwhile, or to the next
+    /// best one, or to the one that failed longest ago.
     pub(super) fn leave_blindly(&mut self, now: Instant, index: usize, waited: Duration) {
         let id = self.paths[index].id;
-        let living = self.best_of(|path| path.id != id && path.is_scion() && !path.is_dead());
+        let heard = |path: &Path| path.last_received.is_some_and(|at| at + waited > now);
+        let lives = |path: &Path| path.id != id && path.is_scion() && !path.is_dead();
+        let living = self.best_of(|path| lives(path) && heard(path)).or_else(|| self.best_of(lives));
         let longest_dead = || {
             let dead = self.paths.iter().filter(|path| path.id != id && path.is_scion());
             dead.min_by_key(|path| match path.health {

@@ -36,6 +36,17 @@ fn silence_alone_moves_traffic_to_the_next_path() {
 }
 
 #[test]
+fn traffic_ends_up_where_the_peer_is() {
+    let mut world = foreign(vec![Link::rtt(ms(20)), Link::rtt(ms(40)), Link::rtt(ms(60))]);
+    world.traffic(1, ms(20), 200);
+    world.run(secs(30));
+    world.cut(0);
+    world.cut(1);
+    let took = world.run_until(secs(2), |world| (world.active(0), world.active(1)) == (Some(2), Some(2)));
+    assert!(took < ms(500), "{took:?}");
+}
+
+#[test]
 fn a_peer_that_learns_to_answer_is_probed_again() {
     let mut world = foreign(vec![Link::rtt(ms(20)), Link::rtt(ms(40))]);
     world.run(secs(30));
