@@ -3,7 +3,7 @@
 /// How many results the window holds.
 const WINDOW: u64 = 64;
 /// The loss expected of a path not measured yet.
-const PRIOR: f64 = 0.05;
+const PRIOR: f64 = 0.15;
 
 /// The results of the last 64 probes, one bit each.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Window {
         (self.results > 0).then(|| f64::from(self.lost.count_ones()) / self.results.min(WINDOW) as f64)
     }
 
-    /// The share to expect of the next probe, judged by all but the `newest` results. Begins at a twentieth and
+    /// The share to expect of the next probe, judged by all but the `newest` results. Begins at 15 % and
     /// approaches what is measured.
     pub(crate) fn expected(&self, newest: u32) -> f64 {
         let lost = self.lost.checked_shr(newest).unwrap_or(0);
