@@ -1,0 +1,56 @@
+//! Runs an emulated network until Ctrl-C and takes commands from standard input (and from TCP, see `control`):
+//! `cargo run -p natsd-lab --example emulate -- [NET] [FILE]`
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use natsd_lab::{
+    control,
+    description::Network,
+    emulator::Emulator,
+    engine::{Engine, LabOptions},
+};
+use tokio::sync::mpsc;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let mut options = LabOptions::default();
+    if let Some(net) = args.next() {
+        options.net = net.parse()?;
+    }
+    let network = match args.next() {
+        Some(file) => Network::read(Path::new(&file))?,
+        None => Network::default_network(),
+    };
+    let ases: Vec<_> = network.ases.iter().map(|a| a.ia).collect();
+    let lab: Arc<dyn Engine> = Arc::new(Emulator::start(network, &options).await?);
+    for (ia, at) in ases.iter().filter_map(|ia| Some((ia, lab.addresses(*ia)?))) {
+        println!("{ia}  daemon {}  router {}  host {}", at.daemon, at.router, at.host);
+    }
+    let listener = control::listen(Arc::clone(&lab), options.net).await?;
+    println!("commands: standard input or {}", control::address(options.net));
+    tokio::select! {
+        () = take_commands(lab.as_ref()) => (),
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    listener.abort();
+    lab.stop().await?;
+    Ok(())
+}
+
+/// Answers lines of standard input. Its end is not the end of the lab, so that it can run in the background.
+async fn take_commands(lab: &dyn Engine) {
+    let (send, mut receive) = mpsc::channel(1);
+    // A thread, because a read of the terminal cannot be cancelled and would keep the runtime from ending.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if send.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(line) = receive.recv().await {
+        println!("{}", control::answer(lab, &line).await);
+    }
+    std::future::pending().await
+}
