@@ -35,7 +35,7 @@ pub struct KeepAlive {
 impl Default for KeepAlive {
     /// As the reference routers with BFD at 200 ms.
     fn default() -> Self {
-        Self { detection: Duration::from_millis(500), recovery: Duration::from_millis(400) }
+        Self { detection: Duration::from_millis(500), recovery: Duration::from_millis(300) }
     }
 }
 

@@ -1,0 +1,6 @@
+//! Tests of the lab: descriptions, the state machine with a jumping clock, the engines on real sockets.
+
+mod description;
+mod emulator;
+mod fabric;
+mod reference_programs;

@@ -1,0 +1,1 @@
+//! The reference end-host programs against the emulator.
