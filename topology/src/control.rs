@@ -27,8 +27,8 @@ use tokio::{
 
 use crate::{
     engine::{Engine, LabError, Unit},
-    fabric::Way,
     link::{Cut, LinkChange},
+    links::Way,
 };
 
 /// Longest command line that is read, in bytes.

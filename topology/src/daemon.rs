@@ -23,6 +23,12 @@ use crate::{
     segments::{Segments, Validity},
 };
 
+#[derive(Debug)]
+struct Beacons {
+    latest: Option<(Instant, Arc<Segments>)>,
+    rng: fastrand::Rng,
+}
+
 /// The control services of a network: run beaconing and keep the segments for a while.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -31,7 +37,7 @@ pub struct ControlPlane {
     keys: Vec<ForwardingKey>,
     path_lifetime: Duration,
     beacon_interval: Duration,
-    state: Mutex<(Option<(Instant, Arc<Segments>)>, fastrand::Rng)>,
+    beacons: Mutex<Beacons>,
     /// Whether the control service of each AS runs; without it, the daemon has no paths.
     running: Vec<AtomicBool>,
 }
@@ -54,7 +60,7 @@ impl ControlPlane {
             path_lifetime,
             // Hop fields must not be handed out shortly before they expire.
             beacon_interval: beacon_interval.min(path_lifetime / 4),
-            state: Mutex::new((None, fastrand::Rng::with_seed(seed))),
+            beacons: Mutex::new(Beacons { latest: None, rng: fastrand::Rng::with_seed(seed) }),
         }
     }
 
@@ -72,18 +78,17 @@ impl ControlPlane {
     }
 
     fn segments(&self, fresh: bool) -> Arc<Segments> {
-        let mut state = self.state.lock();
-        let (cache, rng) = &mut *state;
-        match cache {
-            Some((made, segments)) if !fresh && made.elapsed() < self.beacon_interval => Arc::clone(segments),
-            _ => {
-                let validity = Validity::lasting(self.path_lifetime, unix_now());
-                let segments = Segments::beacon(&self.network, &self.keys, validity, rng);
-                let segments = Arc::new(segments);
-                *cache = Some((Instant::now(), Arc::clone(&segments)));
-                segments
-            }
+        let mut beacons = self.beacons.lock();
+        if let Some((made, segments)) = &beacons.latest
+            && !fresh
+            && made.elapsed() < self.beacon_interval
+        {
+            return Arc::clone(segments);
         }
+        let validity = Validity::lasting(self.path_lifetime, unix_now());
+        let segments = Arc::new(Segments::beacon(&self.network, &self.keys, validity, &mut beacons.rng));
+        beacons.latest = Some((Instant::now(), Arc::clone(&segments)));
+        segments
     }
 }
 
@@ -153,11 +158,7 @@ impl Daemon {
             interfaces: path
                 .interfaces
                 .iter()
-                .map(|i| rpc::PathInterface {
-                    isd_as: network.ases[i.as_index].ia.to_u64(),
-                    id: u64::from(i.id),
-                    ..Default::default()
-                })
+                .map(|i| rpc::PathInterface { isd_as: network.ases[i.as_index].ia.to_u64(), id: u64::from(i.id) })
                 .collect(),
             mtu: u32::from(path.mtu),
             expiration: Some(timestamp(path.expiration)).into(),
@@ -182,10 +183,7 @@ impl Daemon {
 
     fn next_hop(&self) -> rpc::Interface {
         let router = self.control_plane.addresses[self.as_index].router;
-        rpc::Interface {
-            address: Some(rpc::Underlay { address: router.to_string(), ..Default::default() }).into(),
-            ..Default::default()
-        }
+        rpc::Interface { address: Some(rpc::Underlay { address: router.to_string() }).into() }
     }
 
     fn discovery(&self, as_index: usize) -> rpc::DiscoveryInformation {
@@ -193,7 +191,6 @@ impl Daemon {
         rpc::DiscoveryInformation {
             control_service_addresses: vec![control.clone()],
             discovery_service_addresses: vec![control],
-            ..Default::default()
         }
     }
 }
@@ -222,7 +219,6 @@ fn geo(network: &Network, as_index: usize) -> rpc::GeoCoordinates {
         latitude: geo.latitude,
         longitude: geo.longitude,
         address: geo.address.clone(),
-        ..Default::default()
     })
 }
 
@@ -236,7 +232,7 @@ impl DaemonService for Daemon {
         _: RequestContext,
         request: ServiceRequest<'_, rpc::PathsRequest>,
     ) -> ServiceResult<impl Encodable<rpc::PathsResponse> + Send + use<'a>> {
-        Response::ok(rpc::PathsResponse { paths: self.find_paths(&request.to_owned_message())?, ..Default::default() })
+        Response::ok(rpc::PathsResponse { paths: self.find_paths(&request.to_owned_message())? })
     }
 
     async fn r#as<'a>(
@@ -257,7 +253,6 @@ impl DaemonService for Daemon {
             isd_as: autonomous_system.ia.to_u64(),
             core: autonomous_system.core,
             mtu: u32::from(autonomous_system.mtu),
-            ..Default::default()
         })
     }
 
@@ -269,7 +264,6 @@ impl DaemonService for Daemon {
         let interfaces = self.network().interfaces(self.as_index);
         Response::ok(rpc::InterfacesResponse {
             interfaces: interfaces.map(|(id, ..)| (u64::from(id), self.next_hop())).collect(),
-            ..Default::default()
         })
     }
 
@@ -279,12 +273,9 @@ impl DaemonService for Daemon {
         _: ServiceRequest<'_, rpc::ServicesRequest>,
     ) -> ServiceResult<impl Encodable<rpc::ServicesResponse> + Send + use<'a>> {
         let control = self.control_plane.addresses[self.as_index].control;
-        let service = rpc::Service { uri: control.to_string(), ..Default::default() };
-        let list = rpc::ListService { services: vec![service], ..Default::default() };
-        Response::ok(rpc::ServicesResponse {
-            services: [("control".to_owned(), list)].into_iter().collect(),
-            ..Default::default()
-        })
+        let service = rpc::Service { uri: control.to_string() };
+        let list = rpc::ListService { services: vec![service] };
+        Response::ok(rpc::ServicesResponse { services: [("control".to_owned(), list)].into_iter().collect() })
     }
 
     async fn notify_interface_down<'a>(
@@ -303,7 +294,6 @@ impl DaemonService for Daemon {
         Response::ok(rpc::PortRangeResponse {
             dispatched_port_start: u32::from(FIRST_DISPATCHED_PORT),
             dispatched_port_end: u32::from(u16::MAX),
-            ..Default::default()
         })
     }
 

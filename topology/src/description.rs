@@ -146,7 +146,7 @@ impl Network {
     /// # Errors
     /// The [`Fault`], without the file name that [`Network::read`] adds.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let file: File = toml::from_str(text).map_err(|e| Fault::Syntax(e.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|e| Fault::Syntax(e.to_string().trim_end().to_owned()))?;
         let ases = check_ases(file.ases)?;
         let index: HashMap<IsdAsn, usize> = ases.iter().enumerate().map(|(i, a)| (a.ia, i)).collect();
         let links = check_links(file.links, &ases, &index)?;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{net::UdpSocket, task::JoinHandle};
 
-use crate::{fabric::MAX_PACKET, scmp};
+use crate::{mover::MAX_PACKET, scmp};
 
 /// Answers the echo requests that reach `socket`, each to where it came from, until the task is aborted.
 pub fn spawn(socket: Arc<UdpSocket>) -> JoinHandle<()> {

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::{
     addresses::AsAddresses,
-    fabric::{KeepAlive, Way},
-    link::{Cut, LinkChange, LinkCounters, LinkParams},
+    description::Network,
+    fabric::KeepAlive,
+    link::{Cut, Direction, LinkChange, LinkCounters},
+    links::Way,
 };
 
 /// How to start a lab.
@@ -147,16 +149,17 @@ pub struct DirectionStatus {
 
 impl DirectionStatus {
     /// Describes a direction.
-    pub(crate) fn new(params: &LinkParams, cut: Option<Cut>, counters: LinkCounters) -> Self {
+    pub(crate) fn of(direction: &Direction) -> Self {
+        let params = direction.params();
         Self {
             latency_ms: params.latency.as_secs_f64() * 1e3,
             bandwidth_mbit: params.bandwidth_bps as f64 / 1e6,
             loss_pct: params.loss_pct,
-            cut: cut.map(|cut| match cut {
+            cut: direction.cut().map(|cut| match cut {
                 Cut::Cable => "cable",
                 Cut::BlackHole => "black hole",
             }),
-            counters,
+            counters: direction.counters(),
         }
     }
 }
@@ -175,4 +178,28 @@ pub enum LabError {
     Listen { ia: IsdAsn, unit: &'static str, address: String, source: std::io::Error },
     #[error("cannot start the thread that moves packets: {0}")]
     Thread(std::io::Error),
+}
+
+/// Index of an AS, or an error that lists those there are.
+pub(crate) fn find_as(network: &Network, ia: IsdAsn) -> Result<usize, LabError> {
+    network
+        .as_index(ia)
+        .ok_or_else(|| LabError::NoSuchAs { ia, known: join(network.ases.iter().map(|a| a.ia.to_string())) })
+}
+
+/// Index of a link, or an error that lists those there are.
+pub(crate) fn find_link(network: &Network, name: &str) -> Result<usize, LabError> {
+    network.link_index(name).ok_or_else(|| LabError::NoSuchLink {
+        name: name.to_owned(),
+        known: join(network.links.iter().map(|l| l.name.clone())),
+    })
+}
+
+fn join(names: impl Iterator<Item = String>) -> String {
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The directions that a command means.
+pub(crate) fn ways(way: Option<Way>) -> Vec<Way> {
+    way.map_or_else(|| vec![Way::Ab, Way::Ba], |way| vec![way])
 }

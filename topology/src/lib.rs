@@ -9,6 +9,8 @@ pub mod emulator;
 pub mod engine;
 pub mod fabric;
 pub mod link;
+pub mod links;
+pub mod mover;
 pub mod paths;
 pub mod router;
 pub mod scmp;

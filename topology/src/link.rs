@@ -49,6 +49,15 @@ pub enum Cut {
     BlackHole,
 }
 
+/// What a packet is to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// Of hosts: goes through the whole emulation.
+    Data,
+    /// Of the routers themselves (BFD): survives a black hole.
+    KeepAlive,
+}
+
 /// Why a packet did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
@@ -143,8 +152,14 @@ impl Direction {
     ///
     /// # Errors
     /// Why the packet is lost.
-    pub fn admit(&mut self, len: usize, now: Instant, rng: &mut fastrand::Rng) -> Result<Instant, Loss> {
-        match self.admission(len, now, rng) {
+    pub fn admit(
+        &mut self,
+        len: usize,
+        traffic: Traffic,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Instant, Loss> {
+        match self.admission(len, traffic, now, rng) {
             Ok(arrival) => {
                 self.in_flight += len;
                 self.last_arrival = Some(arrival);
@@ -161,9 +176,9 @@ impl Direction {
     ///
     /// # Errors
     /// Why the packet is lost.
-    pub fn arrive(&mut self, len: usize) -> Result<(), Loss> {
+    pub fn arrive(&mut self, len: usize, traffic: Traffic) -> Result<(), Loss> {
         self.in_flight = self.in_flight.saturating_sub(len);
-        if self.cut.is_some() {
+        if self.blocks(traffic) {
             self.count_loss(Loss::Cut);
             return Err(Loss::Cut);
         }
@@ -172,8 +187,22 @@ impl Direction {
         Ok(())
     }
 
-    fn admission(&mut self, len: usize, now: Instant, rng: &mut fastrand::Rng) -> Result<Instant, Loss> {
-        if self.cut.is_some() {
+    fn blocks(&self, traffic: Traffic) -> bool {
+        match self.cut {
+            None => false,
+            Some(Cut::Cable) => true,
+            Some(Cut::BlackHole) => traffic == Traffic::Data,
+        }
+    }
+
+    fn admission(
+        &mut self,
+        len: usize,
+        traffic: Traffic,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) -> Result<Instant, Loss> {
+        if self.blocks(traffic) {
             return Err(Loss::Cut);
         }
         if len > usize::from(self.mtu) {
@@ -235,8 +264,8 @@ mod tests {
     fn a_packet_takes_the_latency() {
         let now = Instant::now();
         let mut link = Direction::new(params(), 1472);
-        assert_eq!(link.admit(1000, now, &mut rng()), Ok(now + 10 * MS));
-        assert_eq!(link.arrive(1000), Ok(()));
+        assert_eq!(link.admit(1000, Traffic::Data, now, &mut rng()), Ok(now + 10 * MS));
+        assert_eq!(link.arrive(1000, Traffic::Data), Ok(()));
         assert_eq!((link.counters().packets, link.counters().bytes), (1, 1000));
     }
 
@@ -253,10 +282,14 @@ mod tests {
         );
         let mut rng = rng();
         for n in 1..=3 {
-            assert_eq!(link.admit(972, now, &mut rng), Ok(now + (10 + n) * MS));
+            assert_eq!(link.admit(972, Traffic::Data, now, &mut rng), Ok(now + (10 + n) * MS));
         }
-        assert_eq!(link.admit(972, now, &mut rng), Err(Loss::Queue));
-        assert_eq!(link.admit(972, now + MS, &mut rng), Ok(now + 14 * MS), "room again once the queue has drained");
+        assert_eq!(link.admit(972, Traffic::Data, now, &mut rng), Err(Loss::Queue));
+        assert_eq!(
+            link.admit(972, Traffic::Data, now + MS, &mut rng),
+            Ok(now + 14 * MS),
+            "room again once the queue has drained"
+        );
     }
 
     #[test]
@@ -264,7 +297,8 @@ mod tests {
         let now = Instant::now();
         let mut link = Direction::new(LinkParams { jitter: 50 * MS, ..params() }, 1472);
         let mut rng = rng();
-        let arrivals: Vec<_> = (0..100).map(|n| link.admit(100, now + n * MS, &mut rng).expect("admitted")).collect();
+        let arrivals: Vec<_> =
+            (0..100).map(|n| link.admit(100, Traffic::Data, now + n * MS, &mut rng).expect("admitted")).collect();
         assert!(arrivals.is_sorted());
         assert!(arrivals[99] <= now + (99 + 60) * MS);
     }
@@ -273,8 +307,8 @@ mod tests {
     fn what_exceeds_the_mtu_is_lost() {
         let mut link = Direction::new(params(), 1400);
         let now = Instant::now();
-        assert!(link.admit(1400, now, &mut rng()).is_ok());
-        assert_eq!(link.admit(1401, now, &mut rng()), Err(Loss::Mtu));
+        assert!(link.admit(1400, Traffic::Data, now, &mut rng()).is_ok());
+        assert_eq!(link.admit(1401, Traffic::Data, now, &mut rng()), Err(Loss::Mtu));
         assert_eq!(link.counters().lost_mtu, 1);
     }
 
@@ -283,7 +317,7 @@ mod tests {
         let run = || {
             let mut link = Direction::new(LinkParams { loss_pct: 10.0, ..params() }, 1472);
             let (now, mut rng) = (Instant::now(), rng());
-            (0..10_000).map(|_| link.admit(100, now, &mut rng).is_err()).collect::<Vec<_>>()
+            (0..10_000).map(|_| link.admit(100, Traffic::Data, now, &mut rng).is_err()).collect::<Vec<_>>()
         };
         let lost = run().iter().filter(|lost| **lost).count();
         assert!((900..1100).contains(&lost), "{lost} of 10000");
@@ -294,19 +328,30 @@ mod tests {
     fn a_cut_takes_the_packets_under_way_with_it() {
         let mut link = Direction::new(params(), 1472);
         let now = Instant::now();
-        assert!(link.admit(100, now, &mut rng()).is_ok());
+        assert!(link.admit(100, Traffic::Data, now, &mut rng()).is_ok());
         link.set_cut(Some(Cut::Cable));
-        assert_eq!(link.arrive(100), Err(Loss::Cut));
-        assert_eq!(link.admit(100, now, &mut rng()), Err(Loss::Cut));
+        assert_eq!(link.arrive(100, Traffic::Data), Err(Loss::Cut));
+        assert_eq!(link.admit(100, Traffic::Data, now, &mut rng()), Err(Loss::Cut));
         link.set_cut(None);
-        assert!(link.admit(100, now, &mut rng()).is_ok());
+        assert!(link.admit(100, Traffic::Data, now, &mut rng()).is_ok());
+    }
+
+    #[test]
+    fn keep_alives_pass_a_black_hole_but_no_cut_cable() {
+        let mut link = Direction::new(params(), 1472);
+        let (now, mut rng) = (Instant::now(), rng());
+        link.set_cut(Some(Cut::BlackHole));
+        assert!(link.admit(100, Traffic::KeepAlive, now, &mut rng).is_ok());
+        assert_eq!(link.admit(100, Traffic::Data, now, &mut rng), Err(Loss::Cut));
+        link.set_cut(Some(Cut::Cable));
+        assert_eq!(link.arrive(100, Traffic::KeepAlive), Err(Loss::Cut));
     }
 
     #[test]
     fn a_link_without_a_rate_is_bounded_too() {
         let mut link = Direction::new(LinkParams { latency: Duration::from_secs(60), ..params() }, 8900);
         let (now, mut rng) = (Instant::now(), rng());
-        let admitted = (0..10_000).filter(|_| link.admit(8900, now, &mut rng).is_ok()).count();
+        let admitted = (0..10_000).filter(|_| link.admit(8900, Traffic::Data, now, &mut rng).is_ok()).count();
         assert_eq!(admitted, MAX_BYTES_IN_FLIGHT / 8900);
     }
 }

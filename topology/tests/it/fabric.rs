@@ -8,8 +8,10 @@ use std::{
 use natsd_lab::{
     addresses::AsAddresses,
     description::Network,
-    fabric::{Fabric, KeepAlive, Now, Transmit, Way},
+    fabric::{Fabric, KeepAlive},
     link::{Cut, LinkChange},
+    links::Way,
+    mover::{Now, StateMachine, Transmit},
     paths::{self, Path},
     segments::{Segments, Validity, forwarding_keys},
 };
@@ -137,8 +139,6 @@ impl Lab {
     }
 }
 
-const BOTH: [Way; 2] = [Way::Ab, Way::Ba];
-
 fn udp(packet: &[u8]) -> &ScionUdpPacketView {
     let (view, _) = ScionUdpPacketView::try_from_slice(packet).expect("a SCION/UDP packet");
     view
@@ -237,7 +237,7 @@ fn a_packet_arrives_over_each_path_and_so_does_the_reply_over_the_reversed_one()
             let mut lab = Lab::of(network.clone());
             for link in 0..network.links.len() {
                 let certain = LinkChange { loss_pct: Some(0.0), ..LinkChange::default() };
-                lab.fabric.change(link, &BOTH, &certain);
+                lab.fabric.links_mut().change(link, &Way::BOTH, &certain);
             }
             let path = lab.paths(from, to).swap_remove(n);
             there_and_back(&mut lab, from, to, &path);
@@ -280,14 +280,14 @@ fn routers_report_a_cut_link_after_their_detection_time() {
     let mut lab = Lab::new();
     let path = lab.path("1-ff00:0:111", "1-ff00:0:112", &["a111", "a112"]);
     let packet = lab.packet("1-ff00:0:111", "1-ff00:0:112", &path.raw, 10);
-    lab.cut("a112", &BOTH, Some(Cut::Cable));
+    lab.cut("a112", &Way::BOTH, Some(Cut::Cable));
     lab.send("1-ff00:0:111", packet.clone());
     lab.pass(499 * MS);
     lab.send("1-ff00:0:111", packet.clone());
     let answer = lab.receive(100 * MS).expect("it is past the detection time at the core");
     assert_eq!(answer.to.port(), 5000, "the source of the quoted packet");
     assert_eq!(scmp(&answer), format!("1-ff00:0:110: interface 1-ff00:0:110#12 down, {} bytes quoted", packet.len()));
-    lab.cut("a112", &BOTH, None);
+    lab.cut("a112", &Way::BOTH, None);
     lab.pass(KeepAlive::default().recovery);
     lab.send("1-ff00:0:111", packet);
     assert_eq!(lab.receive(100 * MS).map(|t| t.to.port()), Some(6000));
@@ -314,7 +314,7 @@ fn nobody_reports_a_black_hole() {
     let mut lab = Lab::new();
     let path = lab.path("1-ff00:0:111", "1-ff00:0:112", &["peer"]);
     let packet = lab.packet("1-ff00:0:111", "1-ff00:0:112", &path.raw, 10);
-    lab.cut("peer", &BOTH, Some(Cut::BlackHole));
+    lab.cut("peer", &Way::BOTH, Some(Cut::BlackHole));
     for _ in 0..10 {
         lab.send("1-ff00:0:111", packet.clone());
         lab.pass(500 * MS);
