@@ -1,5 +1,7 @@
-//! Runs an emulated network until Ctrl-C and takes commands from standard input (and from TCP, see `control`):
-//! `cargo run -p natsd-lab --example emulate -- [NET] [FILE]`
+//! Runs a network until Ctrl-C and takes commands from standard input (and from TCP, see `control`):
+//! `cargo run -p natsd-lab --example emulate -- [NET] [FILE] [DIR]`
+//!
+//! With DIR, the reference programs run it, with their files in that directory; else the emulator does.
 
 use std::{error::Error, path::Path, sync::Arc};
 
@@ -8,6 +10,7 @@ use natsd_lab::{
     description::Network,
     emulator::Emulator,
     engine::{Engine, LabOptions},
+    reference::Reference,
 };
 use tokio::sync::mpsc;
 
@@ -23,7 +26,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => Network::default_network(),
     };
     let ases: Vec<_> = network.ases.iter().map(|a| a.ia).collect();
-    let lab: Arc<dyn Engine> = Arc::new(Emulator::start(network, &options).await?);
+    let lab: Arc<dyn Engine> = match args.next() {
+        Some(directory) => Arc::new(Reference::start(network, &options, Path::new(&directory)).await?),
+        None => Arc::new(Emulator::start(network, &options).await?),
+    };
     for (ia, at) in ases.iter().filter_map(|ia| Some((ia, lab.addresses(*ia)?))) {
         println!("{ia}  daemon {}  router {}  host {}", at.daemon, at.router, at.host);
     }

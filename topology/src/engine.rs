@@ -11,6 +11,7 @@ use crate::{
     fabric::KeepAlive,
     link::{Cut, Direction, LinkChange, LinkCounters},
     links::Way,
+    reference::ReferenceError,
 };
 
 /// How to start a lab.
@@ -178,6 +179,8 @@ pub enum LabError {
     Listen { ia: IsdAsn, unit: &'static str, address: String, source: std::io::Error },
     #[error("cannot start the thread that moves packets: {0}")]
     Thread(std::io::Error),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
 }
 
 /// Index of an AS, or an error that lists those there are.

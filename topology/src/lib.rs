@@ -12,6 +12,7 @@ pub mod link;
 pub mod links;
 pub mod mover;
 pub mod paths;
+pub mod reference;
 pub mod router;
 pub mod scmp;
 pub mod segments;

@@ -43,6 +43,11 @@ pub struct Validity {
 }
 
 impl Validity {
+    /// The lifetime as the hop field format has it: in units of 337.5 s, minus one.
+    pub fn exp_time(self) -> u8 {
+        self.exp_time
+    }
+
     /// Hop fields that expire `lifetime` after `unix_now` (seconds). The format counts in steps of 337.5 s from the
     /// beacon's timestamp, so shorter lifetimes are had by a timestamp in the past. Lifetimes end at 24 h.
     pub fn lasting(lifetime: Duration, unix_now: u64) -> Self {

@@ -3,4 +3,6 @@
 mod description;
 mod emulator;
 mod fabric;
-mod reference_programs;
+mod host;
+mod programs;
+mod reference;

@@ -1,1 +1,0 @@
-//! The reference end-host programs against the emulator.
