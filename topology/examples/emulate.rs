@@ -12,7 +12,10 @@ use natsd_lab::{
     engine::{Engine, LabOptions},
     reference::Reference,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -35,9 +38,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let listener = control::listen(Arc::clone(&lab), options.net).await?;
     println!("commands: standard input or {}", control::address(options.net));
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         () = take_commands(lab.as_ref()) => (),
         interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => (),
     }
     listener.abort();
     lab.stop().await?;

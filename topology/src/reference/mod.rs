@@ -126,9 +126,22 @@ impl Reference {
     /// Routers come first, so that control services find live interfaces and beacon at once.
     async fn launch(&self) -> Result<(), ReferenceError> {
         self.launch_all(&[Process::Dispatcher, Process::Router])?;
-        self.wait_for("the routers' interfaces are not up", || self.interfaces_up()).await?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !self.interfaces_up().await {
+            self.pause(deadline, || "the routers' interfaces are not up".to_owned()).await?;
+        }
         self.launch_all(&[Process::Control, Process::Daemon])?;
-        self.wait_for("the daemons do not have all paths", || self.paths_known()).await
+        let mut missing = self.expected_paths();
+        while let Some(&(from, to, expected)) = missing.last() {
+            if self.count_paths(from, to).await >= Some(expected) {
+                missing.pop();
+                continue;
+            }
+            let ia = |i: usize| self.network.ases[i].ia;
+            let complaint = || format!("{} does not have all {expected} paths to {}", ia(from), ia(to));
+            self.pause(deadline, complaint).await?;
+        }
+        Ok(())
     }
 
     fn launch_all(&self, kinds: &[Process]) -> Result<(), ReferenceError> {
@@ -140,23 +153,13 @@ impl Reference {
         Ok(())
     }
 
-    async fn wait_for<F: Future<Output = bool>>(
-        &self,
-        complaint: &str,
-        condition: impl Fn() -> F,
-    ) -> Result<(), ReferenceError> {
-        let start = Instant::now();
-        while !condition().await {
-            self.processes.check()?;
-            if start.elapsed() > START_TIMEOUT {
-                return Err(ReferenceError::NotReady(
-                    START_TIMEOUT,
-                    complaint.to_owned(),
-                    self.directory.display().to_string(),
-                ));
-            }
-            tokio::time::sleep(POLL).await;
+    async fn pause(&self, deadline: Instant, complaint: impl Fn() -> String) -> Result<(), ReferenceError> {
+        self.processes.check()?;
+        if Instant::now() > deadline {
+            let logs = self.directory.display().to_string();
+            return Err(ReferenceError::NotReady(START_TIMEOUT, complaint(), logs));
         }
+        tokio::time::sleep(POLL).await;
         Ok(())
     }
 
@@ -171,21 +174,18 @@ impl Reference {
         true
     }
 
-    /// Whether each daemon has as many paths to each other AS as there are.
-    async fn paths_known(&self) -> bool {
+    /// Each pair of ASes with the number of paths from the first to the second.
+    fn expected_paths(&self) -> Vec<(usize, usize, usize)> {
         let mut rng = fastrand::Rng::with_seed(0);
         let keys = forwarding_keys(&self.network, &mut rng);
         let validity = Validity::lasting(Duration::from_secs(3600), 0);
         let segments = Segments::beacon(&self.network, &keys, validity, &mut rng);
-        for from in 0..self.network.ases.len() {
-            for to in (0..self.network.ases.len()).filter(|to| *to != from) {
-                let expected = paths::find(&self.network, &segments, from, to).len();
-                if self.count_paths(from, to).await < Some(expected) {
-                    return false;
-                }
-            }
-        }
-        true
+        let all = 0..self.network.ases.len();
+        all.clone()
+            .flat_map(|from| all.clone().map(move |to| (from, to)))
+            .filter(|(from, to)| from != to)
+            .map(|(from, to)| (from, to, paths::find(&self.network, &segments, from, to).len()))
+            .collect()
     }
 
     async fn count_paths(&self, from: usize, to: usize) -> Option<usize> {

@@ -217,7 +217,7 @@ fn what_an_as_does_not_announce_is_unknown() {
     let latencies = path.latencies(&lab.network);
     assert_eq!(latencies, [None, Some(MS), None], "a shortcut over the attachment point");
     assert_eq!(path.bandwidths(&lab.network)[0], None);
-    assert_eq!(path.mtu, 1350);
+    assert_eq!(path.mtu, 1472);
 }
 
 #[test]
