@@ -19,6 +19,16 @@ use tokio::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    // Whatever ends first drops the rest, and a dropped lab leaves no process behind, not even in the middle of its start.
+    tokio::select! {
+        result = run() => result,
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let mut options = LabOptions::default();
     if let Some(net) = args.next() {
@@ -36,16 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (ia, at) in ases.iter().filter_map(|ia| Some((ia, lab.addresses(*ia)?))) {
         println!("{ia}  daemon {}  router {}  host {}", at.daemon, at.router, at.host);
     }
-    let listener = control::listen(Arc::clone(&lab), options.net).await?;
+    let _listener = control::listen(Arc::clone(&lab), options.net).await?;
     println!("commands: standard input or {}", control::address(options.net));
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        () = take_commands(lab.as_ref()) => (),
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => (),
-    }
-    listener.abort();
-    lab.stop().await?;
+    take_commands(lab.as_ref()).await;
     Ok(())
 }
 
