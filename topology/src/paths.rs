@@ -5,7 +5,7 @@ use std::time::Duration;
 use sciparse::{dataplane_path::view::ScionDpPathViewExt, path::combinator::combine};
 
 use crate::{
-    description::{Interface, Network},
+    description::{Interface, Link, Network},
     segments::Segments,
 };
 
@@ -60,36 +60,35 @@ impl Path {
         self.interfaces.iter().map(|i| (i.as_index, i.id)).collect()
     }
 
-    /// Announced latency between consecutive interfaces, links and AS crossings alternating.
+    /// Announced latency between consecutive interfaces, links and AS crossings alternating. An AS that keeps quiet about a
+    /// link says nothing about the way to its interface either.
     pub fn latencies(&self, network: &Network) -> Vec<Option<Duration>> {
-        self.between(network, INTRA_LATENCY, |link| link.params.latency)
+        let announced = |at: Interface| link_at(network, at).is_some_and(|link| link.announce);
+        self.between(|pair, crossing| match (announced(pair[0]) && announced(pair[1]), crossing) {
+            (false, _) => None,
+            (true, true) => Some(INTRA_LATENCY),
+            (true, false) => link_at(network, pair[0]).map(|link| link.params.latency),
+        })
     }
 
     /// Announced bandwidth in kbit/s between consecutive interfaces, links and AS crossings alternating.
     pub fn bandwidths(&self, network: &Network) -> Vec<Option<u64>> {
-        self.between(network, INTRA_BANDWIDTH_KBPS, |link| link.params.bandwidth_bps / 1000)
-            .into_iter()
-            .map(|kbps| kbps.filter(|k| *k != 0))
-            .collect()
+        self.between(|pair, crossing| match crossing {
+            true => Some(INTRA_BANDWIDTH_KBPS),
+            false => {
+                let link = link_at(network, pair[0]).filter(|link| link.announce)?;
+                Some(link.params.bandwidth_bps / 1000).filter(|kbps| *kbps != 0)
+            }
+        })
     }
 
-    fn between<T: Copy>(
-        &self,
-        network: &Network,
-        crossing: T,
-        announced: impl Fn(&crate::description::Link) -> T,
-    ) -> Vec<Option<T>> {
-        self.interfaces
-            .windows(2)
-            .enumerate()
-            .map(|(i, pair)| match i % 2 {
-                0 => {
-                    let (link, _) = network.link_at(pair[0])?;
-                    let link = &network.links[link];
-                    link.announce.then(|| announced(link))
-                }
-                _ => Some(crossing),
-            })
-            .collect()
+    /// Asks for each pair of consecutive interfaces, telling whether an AS or a link is between them.
+    fn between<T>(&self, value: impl Fn(&[Interface], bool) -> Option<T>) -> Vec<Option<T>> {
+        let pairs = self.interfaces.windows(2).enumerate();
+        pairs.map(|(i, pair)| value(pair, i % 2 == 1)).collect()
     }
+}
+
+fn link_at(network: &Network, interface: Interface) -> Option<&Link> {
+    network.link_at(interface).map(|(link, _)| &network.links[link])
 }

@@ -202,16 +202,16 @@ impl<'a> Layout<'a> {
         for (id, link, _) in self.network.interfaces(as_index) {
             let link = &self.network.links[link];
             let key = id.to_string();
-            let mut inter_latency = json!({ "Intra": intra(id, json!("1ms")) });
             let mut inter_bandwidth = json!({ "Intra": intra(id, json!(10_000_000)) });
             if link.announce {
-                inter_latency["Inter"] = json!(format!("{}us", link.params.latency.as_micros()));
+                // An entry without "Inter" would announce 0 ms, so there is none for other links.
+                let inter = format!("{}us", link.params.latency.as_micros());
+                latency.insert(key.clone(), json!({ "Inter": inter, "Intra": intra(id, json!("1ms")) }));
                 if link.params.bandwidth_bps > 0 {
                     inter_bandwidth["Inter"] = json!(link.params.bandwidth_bps / 1000);
                 }
                 kind.insert(key.clone(), json!("direct"));
             }
-            latency.insert(key.clone(), inter_latency);
             bandwidth.insert(key.clone(), inter_bandwidth);
             hops.insert(key.clone(), json!({ "Intra": intra(id, json!(1)) }));
             if let Some(at) = &autonomous_system.geo {
