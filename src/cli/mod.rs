@@ -3,5 +3,6 @@
 pub mod args;
 pub mod check;
 pub mod flags;
+pub mod serve;
 pub mod signal;
 mod single_dash;

@@ -1,0 +1,488 @@
+//! A server's view of its cluster: the peers, the connections to each, and what to do about them.
+//!
+//! In: introductions of peers, ends of connections and of dials, gossip. Out: [`Cluster::poll_event`],
+//! [`Cluster::poll_dial`] and [`Cluster::poll_timeout`], to be asked in this order after anything went in.
+
+mod dial;
+mod name;
+mod peer;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+pub use dial::{Dial, DialId, Place};
+use dial::{Dialing, Failure, Jitter, Policy, TargetId};
+use name::{Agreement, agree};
+use peer::{Link, Peer};
+
+use super::CloseReason;
+use super::hello::{GossipMode, RouteConnect, RouteInfo};
+use super::session::{Introduction, Slot};
+
+/// Peers, and servers heard of, beyond which no more are taken.
+pub const MAX_PEERS: usize = 1024;
+/// Connections of a pool, whatever the peer asks for.
+pub const MAX_POOL: u16 = 64;
+/// Accounts with a connection of their own, a peer.
+pub const MAX_DEDICATED: usize = 64;
+/// A connection that ends before it is this old counts as a failed attempt. Of two that are both younger, one is
+/// chosen by the ids of the servers, so that both ends choose the same.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// Names a connection; chosen by the caller, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our `INFO`; `cluster` is the configured name, or a made-up one when `dynamic`.
+    pub info: RouteInfo,
+    /// Number of configured routes.
+    pub routes: usize,
+    /// Connections a peer; `None` turns pooling off.
+    pub pool_size: Option<u16>,
+    /// Accounts that get a connection of their own to peers other than natsd, which expect it of the system account.
+    pub dedicated: Vec<String>,
+    /// Whether clients hear of other servers.
+    pub advertise: bool,
+    /// Attempts beyond the first to reach a server heard of from peers.
+    pub connect_retries: u32,
+    /// Whether attempts become rarer, up to one in 30 s.
+    pub connect_backoff: bool,
+    /// Any random number: it spreads attempts in time.
+    pub seed: u64,
+}
+
+/// What the owner of a [`Cluster`] has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Admit the introduced peer on this connection.
+    Admit(LinkId),
+    /// End this connection, with this `-ERR` if any.
+    Close(LinkId, CloseReason, Option<String>),
+    /// Make the peer of this connection prove that it is alive.
+    Probe(LinkId),
+    /// Send this `INFO` on this connection.
+    Tell(LinkId, Box<RouteInfo>),
+    /// [`Cluster::client_urls`] has changed.
+    UrlsChanged,
+    /// [`Cluster::info`] has a new cluster name.
+    Renamed,
+    /// The n-th configured route leads to this server itself and is given up.
+    RouteToSelf(usize),
+}
+
+/// State of a cluster, as seen from one server.
+#[derive(Debug)]
+pub struct Cluster {
+    info: RouteInfo,
+    pool_size: Option<u16>,
+    dedicated: Vec<String>,
+    advertise: bool,
+    peers: BTreeMap<String, Peer>,
+    dialing: Dialing,
+    events: VecDeque<Event>,
+}
+
+impl Cluster {
+    /// A cluster of which nobody is connected; the configured routes are due at once.
+    pub fn new(config: Config, now: Duration) -> Self {
+        let policy = Policy { connect_retries: config.connect_retries, backoff: config.connect_backoff };
+        let mut info = config.info;
+        info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
+        if !config.advertise {
+            info.connect_urls.clear();
+        }
+        let mut cluster = Self {
+            info,
+            pool_size: config.pool_size.map(|size| size.clamp(1, MAX_POOL)),
+            dedicated: config.dedicated,
+            advertise: config.advertise,
+            peers: BTreeMap::new(),
+            dialing: Dialing::new(policy, Jitter(config.seed)),
+            events: VecDeque::new(),
+        };
+        for route in 0..config.routes {
+            let target = cluster.dialing.add(Place::Configured(route), GossipMode::Default, None);
+            cluster.reconcile(target, now, Duration::ZERO);
+        }
+        cluster
+    }
+
+    /// Our `INFO` as of now.
+    pub fn info(&self) -> &RouteInfo {
+        &self.info
+    }
+
+    /// Number of connected servers other than this one.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Where clients reach the other servers, sorted; empty when they must not hear of it.
+    pub fn client_urls(&self) -> Vec<String> {
+        let urls = self.peers.values().filter(|_| self.advertise).flat_map(|peer| &peer.info.connect_urls);
+        urls.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// A number from 0 to 1 to spread timers with.
+    pub fn jitter(&mut self) -> f64 {
+        self.dialing.jitter()
+    }
+
+    /// What to do next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A connection to make now.
+    pub fn poll_dial(&mut self, now: Duration) -> Option<Dial> {
+        self.dialing.poll(now)
+    }
+
+    /// When [`poll_dial`](Self::poll_dial) will have something.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.dialing.next_due()
+    }
+
+    /// A dial led to no server that introduced itself. `reached` is whether the connection as such came about.
+    pub fn handle_dial_failed(&mut self, dial: DialId, reached: bool, now: Duration) {
+        let failure = if reached { Failure::Ended } else { Failure::Unreachable };
+        self.dialing.fail(dial, failure, now);
+    }
+
+    /// The cluster's name in a dialer's `CONNECT`, on `link`.
+    pub fn handle_connect(&mut self, link: LinkId, connect: &RouteConnect, now: Duration) {
+        if let Err(refusal) = self.agree_on_name((&connect.cluster, connect.dynamic), &connect.name, now) {
+            self.events.push_back(Event::Close(link, refusal.reason, refusal.text));
+        }
+    }
+
+    /// A peer introduces itself on `link`, made by `dial` if we dialled. `observed` is the IP address it is seen at.
+    pub fn handle_introduction(
+        &mut self,
+        link: LinkId,
+        dial: Option<DialId>,
+        mut peer: Introduction,
+        observed: Option<&str>,
+        now: Duration,
+    ) {
+        let target = dial.and_then(|dial| self.dialing.finish(dial));
+        if peer.info.ip.is_empty() {
+            peer.info.ip = observed.map(|host| route_url(host, peer.info.port)).unwrap_or_default();
+        }
+        if let Some(target) = target.and_then(|target| self.dialing.targets.get_mut(&target)) {
+            target.peer = Some(peer.info.server_id.clone());
+        }
+        let slot = peer.slot.clone();
+        match self.verdict(&peer, now) {
+            Ok(()) => self.admit(link, target, peer, now),
+            Err(refusal) => {
+                self.events.push_back(Event::Close(link, refusal.reason.clone(), refusal.text));
+                let Some(target) = target else { return };
+                match refusal.reason {
+                    CloseReason::ToSelf => self.give_up(target),
+                    CloseReason::Duplicate => {}
+                    _ => self.dialing.fail_slot(target, slot, Failure::Ended, now),
+                }
+            }
+        }
+    }
+
+    /// The peer of `link` says something new of itself.
+    pub fn handle_update(&mut self, link: LinkId, info: RouteInfo) {
+        let Some((peer, _)) = self.find(link) else { return };
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.info.connect_urls = info.connect_urls;
+            peer.info.lame_duck = info.lame_duck;
+            self.events.push_back(Event::UrlsChanged);
+        }
+    }
+
+    /// A peer tells of another server.
+    pub fn handle_gossip(&mut self, info: &RouteInfo, now: Duration) {
+        let id = &info.server_id;
+        let known = id.is_empty()
+            || *id == self.info.server_id
+            || self.peers.contains_key(id)
+            || self.dialing.targets.values().any(|target| target.peer.as_ref() == Some(id));
+        // A dedicated route follows the pool's first, from whichever side dials that one.
+        if known || !info.route_account.is_empty() || self.dialing.targets.len() >= MAX_PEERS {
+            return;
+        }
+        let urls = told_urls(info);
+        if !urls.is_empty() {
+            let target = self.dialing.add(Place::Told(urls), info.gossip_mode.into(), Some(id.clone()));
+            self.reconcile(target, now, Duration::ZERO);
+        }
+    }
+
+    /// The acceptor of `link` has admitted us: the rest of the pool can follow.
+    pub fn handle_confirmed(&mut self, link: LinkId, now: Duration) {
+        let Some((id, slot)) = self.find(link) else { return };
+        let Some(link) = self.peers.get_mut(&id).and_then(|peer| peer.links.get_mut(&slot)) else { return };
+        link.confirmed = true;
+        if let Some(target) = link.target {
+            self.reconcile(target, now, Duration::ZERO);
+        }
+    }
+
+    /// `link` is gone.
+    pub fn handle_closed(&mut self, link: LinkId, now: Duration) {
+        let Some((id, slot)) = self.find(link) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(gone) = peer.links.remove(&slot) else { return };
+        if peer.links.is_empty() {
+            self.peers.remove(&id);
+            self.events.push_back(Event::UrlsChanged);
+        }
+        match gone.target {
+            Some(target) if now.saturating_sub(gone.since) < YOUNG => {
+                self.dialing.fail_slot(target, slot, Failure::Ended, now);
+            }
+            Some(target) => self.dialing.forgive(target, &slot),
+            None => {}
+        }
+        let spread = self.dialing.spread();
+        for target in self.targets_of(&id) {
+            self.reconcile(target, now, spread);
+        }
+    }
+
+    /// Tells every peer that this server sheds its clients.
+    pub fn enter_lame_duck(&mut self) {
+        self.info.lame_duck = true;
+        self.info.connect_urls.clear();
+        for link in self.peers.values().filter_map(|peer| peer.main_link()) {
+            self.events.push_back(Event::Tell(link, Box::new(self.info.clone())));
+        }
+    }
+
+    fn verdict(&mut self, peer: &Introduction, now: Duration) -> Result<(), Refusal> {
+        let info = &peer.info;
+        if info.server_id == self.info.server_id {
+            return Err(CloseReason::ToSelf.into());
+        }
+        self.check_slot(peer)?;
+        self.agree_on_name((&info.cluster, info.dynamic), &info.server_id, now)?;
+        self.check_server_name(info)?;
+        if !self.peers.contains_key(&info.server_id) && self.peers.len() >= MAX_PEERS {
+            return Err(CloseReason::TooManyPeers.into());
+        }
+        self.check_duplicate(peer, now)
+    }
+
+    fn check_slot(&self, peer: &Introduction) -> Result<(), Refusal> {
+        let pool = self.pool_with(&peer.info);
+        let text = match &peer.slot {
+            Slot::Pool(index) if *index < pool => return Ok(()),
+            Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
+            Slot::Account(_) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => return Ok(()),
+            Slot::Account(account) => {
+                let account = account.escape_debug();
+                format!("Not possible to have a dedicated route for account \"{account}\" between those servers")
+            }
+        };
+        Err(Refusal { reason: CloseReason::BadSlot, text: Some(text) })
+    }
+
+    /// A server that crashed and came back under its old name is a stranger with a name that is taken. Should the
+    /// holder of the name not answer, the stranger gets in at its next attempt.
+    fn check_server_name(&mut self, info: &RouteInfo) -> Result<(), Refusal> {
+        let taken = |peer: &&Peer| peer.info.server_name == info.server_name && peer.info.server_id != info.server_id;
+        let holder = self.peers.values().find(taken);
+        if info.server_name.is_empty() || (holder.is_none() && info.server_name != self.info.server_name) {
+            return Ok(());
+        }
+        let doubted = holder.into_iter().flat_map(|holder| holder.links.values());
+        self.events.extend(doubted.map(|link| Event::Probe(link.id)));
+        Err(CloseReason::DuplicateName.into())
+    }
+
+    /// Of two connections for the same slot the older stays, unless both are young: then two servers may have dialled
+    /// each other at once, and the ids decide. Against other implementations the one they dialled stays, because they
+    /// count it as theirs first.
+    fn check_duplicate(&mut self, peer: &Introduction, now: Duration) -> Result<(), Refusal> {
+        let known = self.peers.get(&peer.info.server_id);
+        if let Slot::Account(_) = peer.slot
+            && known.is_some_and(|known| known.links.len() >= MAX_DEDICATED + usize::from(MAX_POOL))
+        {
+            return Err(CloseReason::BadSlot.into());
+        }
+        let Some(existing) = known.and_then(|known| known.links.get(&peer.slot)) else { return Ok(()) };
+        let id = existing.id;
+        let crossed = now.saturating_sub(existing.since) < YOUNG && existing.solicited != peer.solicited;
+        let ours_stays = peer.info.is_natsd() && self.info.server_id < peer.info.server_id;
+        if crossed && ours_stays == peer.solicited {
+            self.drop_link(&peer.info.server_id, &peer.slot);
+            self.events.push_back(Event::Close(id, CloseReason::Duplicate, None));
+            return Ok(());
+        }
+        self.events.push_back(Event::Probe(id));
+        Err(CloseReason::Duplicate.into())
+    }
+
+    fn admit(&mut self, link: LinkId, target: Option<TargetId>, peer: Introduction, now: Duration) {
+        let Introduction { info, slot, solicited } = peer;
+        self.events.push_back(Event::Admit(link));
+        let newcomer = matches!(slot, Slot::Pool(0) | Slot::Account(_));
+        if newcomer {
+            self.gossip(&info, target, solicited);
+        }
+        let id = info.server_id.clone();
+        if !self.peers.contains_key(&id) {
+            self.events.push_back(Event::UrlsChanged);
+        }
+        let peer = self.peers.entry(id.clone()).or_insert_with(|| Peer::new(info));
+        peer.links.insert(slot, Link { id: link, since: now, solicited, confirmed: false, target });
+        for target in self.targets_of(&id) {
+            self.reconcile(target, now, Duration::ZERO);
+        }
+    }
+
+    /// Tells the other peers of a newcomer, unless whoever told the two of each other does.
+    fn gossip(&mut self, newcomer: &RouteInfo, target: Option<TargetId>, solicited: bool) {
+        let target = target.and_then(|target| self.dialing.targets.get(&target));
+        let explicit = target.is_some_and(|target| target.is_explicit());
+        let overriding = target.is_some_and(|target| target.gossip_mode == GossipMode::Override);
+        let from_gossip = solicited && !explicit;
+        if (from_gossip && !overriding) || GossipMode::from(newcomer.gossip_mode) == GossipMode::Disabled {
+            return;
+        }
+        for peer in self.peers.values().filter(|peer| peer.info.server_id != newcomer.server_id) {
+            let Some((link, listener_is_explicit)) = self.gossip_link(peer, &newcomer.route_account) else { continue };
+            let mode = match (solicited, explicit || listener_is_explicit) {
+                (_, true) => GossipMode::Override,
+                (false, false) => GossipMode::Disabled,
+                (true, false) => GossipMode::Default,
+            };
+            let told = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
+            self.events.push_back(Event::Tell(link, Box::new(told)));
+        }
+    }
+
+    /// The connection on which `peer` hears of a newcomer, and whether that one was configured.
+    fn gossip_link(&self, peer: &Peer, account: &str) -> Option<(LinkId, bool)> {
+        let dedicated = peer.links.get(&Slot::Account(account.to_owned()));
+        let link = dedicated.or_else(|| peer.links.values().next())?;
+        let target = link.target.and_then(|target| self.dialing.targets.get(&target));
+        Some((link.id, target.is_some_and(|target| target.is_explicit())))
+    }
+
+    /// Brings the names together if that can be; if ours changes, connections under the old one end.
+    fn agree_on_name(&mut self, theirs: (&str, bool), their_id: &str, now: Duration) -> Result<(), Refusal> {
+        let refuse = |text| Err(Refusal { reason: CloseReason::ClusterName, text: Some(text) });
+        if theirs.0 == "_" {
+            return refuse("Rejecting connection, cluster name \"_\" is reserved".to_owned());
+        }
+        match agree((&self.info.cluster, self.info.dynamic), theirs) {
+            Agreement::Keep => {}
+            Agreement::Adopt => self.adopt(theirs, their_id, now),
+            Agreement::Conflict => {
+                let (ours, theirs) = (&self.info.cluster, theirs.0.escape_debug());
+                return refuse(format!("Rejecting connection, cluster name \"{theirs}\" does not match \"{ours}\""));
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, (name, dynamic): (&str, bool), from: &str, now: Duration) {
+        name.clone_into(&mut self.info.cluster);
+        self.info.dynamic = dynamic;
+        self.events.push_back(Event::Renamed);
+        let others = self.peers.iter().filter(|(id, _)| *id != from).flat_map(|(_, peer)| peer.links.values());
+        let others: Vec<_> = others.map(|link| link.id).collect();
+        for link in others {
+            self.events.push_back(Event::Close(link, CloseReason::ClusterRenamed, None));
+            self.handle_closed(link, now);
+        }
+    }
+
+    /// Connections that we and the peer share accounts out over.
+    fn pool_with(&self, info: &RouteInfo) -> u16 {
+        match self.pool_size {
+            Some(ours) if info.route_pool_size > 0 => ours.max(info.route_pool_size).min(MAX_POOL),
+            _ => 1,
+        }
+    }
+
+    fn targets_of(&self, peer: &str) -> Vec<TargetId> {
+        let of_peer = self.dialing.targets.iter().filter(|(_, target)| target.peer.as_deref() == Some(peer));
+        of_peer.map(|(&id, _)| id).collect()
+    }
+
+    /// Brings the dials of `target` in line with what is connected.
+    fn reconcile(&mut self, target: TargetId, now: Duration, delay: Duration) {
+        let wanted = self.wanted(target);
+        self.dialing.want(target, &wanted, now, delay);
+    }
+
+    /// The slots that `target` has to dial: the first of the pool, and all others once it is known to be ours to do.
+    fn wanted(&self, id: TargetId) -> Vec<Slot> {
+        let Some(target) = self.dialing.targets.get(&id) else { return Vec::new() };
+        let Some(peer) = target.peer.as_ref().and_then(|peer| self.peers.get(peer)) else {
+            return vec![Slot::Pool(0)];
+        };
+        let Some(first) = peer.links.get(&Slot::Pool(0)) else { return vec![Slot::Pool(0)] };
+        if first.target != Some(id) || !first.confirmed {
+            return Vec::new();
+        }
+        let pool = (1..self.pool_with(&peer.info)).map(Slot::Pool);
+        let pooled = self.pool_size.is_some() && peer.info.route_pool_size > 0;
+        let dedicated = self.dedicated.iter().filter(|_| pooled && !peer.info.is_natsd());
+        let all = pool.chain(dedicated.cloned().map(Slot::Account));
+        all.filter(|slot| !peer.links.contains_key(slot)).collect()
+    }
+
+    fn give_up(&mut self, target: TargetId) {
+        if let Some(target) = self.dialing.targets.remove(&target)
+            && let Place::Configured(route) = target.place
+        {
+            self.events.push_back(Event::RouteToSelf(route));
+        }
+    }
+
+    fn drop_link(&mut self, peer: &str, slot: &Slot) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.links.remove(slot);
+        }
+    }
+
+    fn find(&self, link: LinkId) -> Option<(String, Slot)> {
+        self.peers.iter().find_map(|(id, peer)| {
+            let (slot, _) = peer.links.iter().find(|(_, known)| known.id == link)?;
+            Some((id.clone(), slot.clone()))
+        })
+    }
+}
+
+/// Why a peer is not admitted, and what it is told.
+struct Refusal {
+    reason: CloseReason,
+    text: Option<String>,
+}
+
+impl From<CloseReason> for Refusal {
+    fn from(reason: CloseReason) -> Self {
+        Self { reason, text: None }
+    }
+}
+
+/// Where a server heard of can be dialled, SCION before TCP.
+fn told_urls(info: &RouteInfo) -> Vec<String> {
+    let mut urls = info.scion_urls.clone();
+    if !info.ip.is_empty() {
+        urls.push(info.ip.clone());
+    } else if !info.host.is_empty() && info.port != 0 {
+        urls.push(route_url(&info.host, info.port));
+    }
+    urls.truncate(8);
+    urls
+}
+
+fn route_url(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("nats-route://[{host}]:{port}/") } else { format!("nats-route://{host}:{port}/") }
+}

@@ -1,0 +1,158 @@
+//! Lines of the route protocol, as they are written.
+//!
+//! Nothing here formats: message lines are on the hot path.
+
+/// Where a routed message goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// `None` on a route dedicated to one account.
+    pub account: Option<&'a [u8]>,
+    /// What it was published to.
+    pub subject: &'a [u8],
+    /// Where an answer goes.
+    pub reply: Option<&'a [u8]>,
+}
+
+impl Head<'_> {
+    /// Appends the `RMSG` line (`HMSG` when `header_len` is not 0) of a message of `total` bytes, to be followed by
+    /// its bytes and CR LF. `queues` are the groups of which the receiver serves one member each.
+    pub fn write<'q>(
+        &self,
+        out: &mut Vec<u8>,
+        queues: impl Iterator<Item = &'q [u8]>,
+        header_len: usize,
+        total: usize,
+    ) {
+        out.extend_from_slice(if header_len > 0 { b"HMSG " } else { b"RMSG " });
+        push_account(out, self.account);
+        out.extend_from_slice(self.subject);
+        out.push(b' ');
+        let mut queues = queues.peekable();
+        match (self.reply, queues.peek().is_some()) {
+            (Some(reply), true) => push_words(out, [&b"+"[..], reply]),
+            (Some(reply), false) => push_words(out, [reply]),
+            (None, true) => push_words(out, [&b"|"[..]]),
+            (None, false) => {}
+        }
+        push_words(out, queues);
+        if header_len > 0 {
+            push_number(out, header_len);
+            out.push(b' ');
+        }
+        push_number(out, total);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends `RS+`. `queue` is a group and the number of its members here.
+pub fn write_subscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<(&[u8], u32)>) {
+    out.extend_from_slice(b"RS+ ");
+    push_account(out, account);
+    out.extend_from_slice(subject);
+    if let Some((name, weight)) = queue {
+        out.push(b' ');
+        out.extend_from_slice(name);
+        out.push(b' ');
+        push_number(out, weight as usize);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends `RS-`.
+pub fn write_unsubscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<&[u8]>) {
+    out.extend_from_slice(b"RS- ");
+    push_account(out, account);
+    out.extend_from_slice(subject);
+    if let Some(name) = queue {
+        out.push(b' ');
+        out.extend_from_slice(name);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_account(out: &mut Vec<u8>, account: Option<&[u8]>) {
+    push_words(out, account);
+}
+
+/// Each word and a space.
+fn push_words<'a>(out: &mut Vec<u8>, words: impl IntoIterator<Item = &'a [u8]>) {
+    for word in words {
+        out.extend_from_slice(word);
+        out.push(b' ');
+    }
+}
+
+fn push_number(out: &mut Vec<u8>, mut number: usize) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::wire::{Op, Read, Reader};
+    use proptest::prelude::*;
+
+    fn line(head: Head<'_>, queues: &[&str], header_len: usize, total: usize) -> String {
+        let mut out = Vec::new();
+        head.write(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, total);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn every_form_of_a_message_line() {
+        let head = Head { account: Some(b"ACC"), subject: b"foo", reply: None };
+        let asking = Head { reply: Some(b"inbox"), ..head };
+        assert_eq!(line(head, &[], 0, 5), "RMSG ACC foo 5\r\n");
+        assert_eq!(line(asking, &[], 0, 0), "RMSG ACC foo inbox 0\r\n");
+        assert_eq!(line(head, &["q", "w"], 0, 1234567890), "RMSG ACC foo | q w 1234567890\r\n");
+        assert_eq!(line(asking, &["q"], 12, 14), "HMSG ACC foo + inbox q 12 14\r\n");
+        assert_eq!(line(Head { account: None, ..asking }, &["q"], 0, 1), "RMSG foo + inbox q 1\r\n");
+    }
+
+    #[test]
+    fn every_form_of_interest() {
+        let mut out = Vec::new();
+        write_subscribe(&mut out, Some(b"ACC"), b"foo.>", None);
+        write_subscribe(&mut out, Some(b"ACC"), b"foo", Some((b"q", 12)));
+        write_unsubscribe(&mut out, Some(b"ACC"), b"foo", Some(b"q"));
+        write_unsubscribe(&mut out, None, b"foo.>", None);
+        assert_eq!(out, b"RS+ ACC foo.>\r\nRS+ ACC foo q 12\r\nRS- ACC foo q\r\nRS- foo.>\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            subject in "[a-z]{1,5}(\\.[a-z]{1,5}){0,3}",
+            reply in proptest::option::of("[a-z]{1,9}"),
+            queues in proptest::collection::vec("[a-z]{1,4}", 0..4),
+            body in proptest::collection::vec(any::<u8>(), 0..300),
+            header_share in 0.0f64..1.0,
+            dedicated: bool,
+        ) {
+            let account = (!dedicated).then_some(&b"$G"[..]);
+            let header_len = (body.len() as f64 * header_share) as usize;
+            let mut out = Vec::new();
+            let head = Head { account, subject: subject.as_bytes(), reply: reply.as_deref().map(str::as_bytes) };
+            head.write(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
+            out.extend_from_slice(&body);
+            out.extend_from_slice(b"\r\n");
+            let Ok(Read::Op(Op::Message(read), len)) = Reader::new(dedicated).read(&out) else {
+                return Err(TestCaseError::fail("not a message"));
+            };
+            prop_assert_eq!(len, out.len());
+            prop_assert_eq!((read.account, read.subject, read.reply), (head.account, head.subject, head.reply));
+            prop_assert!(read.queues.eq(queues.iter().map(|queue| queue.as_bytes())));
+            prop_assert_eq!((read.header_len, read.body), (header_len, &body[..]));
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Lines of the route protocol, as they are read.
+//!
+//! [`Reader::read`] takes the bytes received so far and gives one operation that borrows from them, so that a payload is
+//! never copied on its way in. Nothing is kept between calls: the caller keeps unread bytes and calls again.
+
+use memchr::memchr;
+use thiserror::Error;
+
+/// Bytes a control line may have on a route: 16 times what a client may send.
+pub const MAX_CONTROL_LINE: usize = 16 * 4096;
+
+/// Bytes a message (headers and payload) may have on a route. Servers of one cluster may allow their clients
+/// different sizes; this is the highest that any of them can be configured to.
+pub const MAX_MESSAGE: usize = 64 << 20;
+
+/// Why a peer's bytes cannot be followed any further. Routes are closed on it without a `-ERR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WireError {
+    /// A verb that routes do not know.
+    #[error("unknown verb in the route protocol")]
+    UnknownVerb,
+    /// A known verb with arguments that cannot be right.
+    #[error("malformed {0} line in the route protocol")]
+    Malformed(&'static str),
+    /// A line longer than [`MAX_CONTROL_LINE`].
+    #[error("control line of a route is longer than {MAX_CONTROL_LINE} bytes")]
+    LineTooLong,
+    /// A message larger than [`MAX_MESSAGE`].
+    #[error("message of {0} bytes on a route, more than {MAX_MESSAGE}")]
+    MessageTooLarge(usize),
+    /// A payload that is not followed by CR LF.
+    #[error("payload on a route does not end in CR LF")]
+    UnterminatedPayload,
+}
+
+/// One operation of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// `INFO {json}`.
+    Info(&'a [u8]),
+    /// `CONNECT {json}`.
+    Connect(&'a [u8]),
+    /// `PING`.
+    Ping,
+    /// `PONG`.
+    Pong,
+    /// `-ERR 'text'`; the text without quotes.
+    Error(&'a [u8]),
+    /// `RS+`: interest arose, or a queue group has a new weight.
+    Subscribe(Interest<'a>),
+    /// `RS-`: interest is gone.
+    Unsubscribe(Interest<'a>),
+    /// `RMSG` or `HMSG`.
+    Message(Message<'a>),
+    /// A line that is valid on a route and means nothing to this server.
+    Ignored,
+}
+
+/// Interest of the peer's side in a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest<'a> {
+    /// `None` on a route dedicated to one account.
+    pub account: Option<&'a [u8]>,
+    /// The subject, with wildcards.
+    pub subject: &'a [u8],
+    /// Queue group, if it is one's interest.
+    pub queue: Option<&'a [u8]>,
+    /// Members of the queue group on the peer's side; 1 for plain interest, 0 in `RS-`.
+    pub weight: u32,
+}
+
+/// A routed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// `None` on a route dedicated to one account.
+    pub account: Option<&'a [u8]>,
+    /// What it was published to.
+    pub subject: &'a [u8],
+    /// Where an answer goes.
+    pub reply: Option<&'a [u8]>,
+    /// Queue groups of which the receiver serves one member each.
+    pub queues: Tokens<'a>,
+    /// Bytes of `body` that are headers.
+    pub header_len: usize,
+    /// Headers, then payload.
+    pub body: &'a [u8],
+}
+
+/// What [`Reader::read`] found at the start of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read<'a> {
+    /// A whole operation and how many bytes it took.
+    Op(Op<'a>, usize),
+    /// Not before this many bytes are there can it be told; always more than there were.
+    Need(usize),
+}
+
+/// Reads the lines of one route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reader {
+    dedicated: bool,
+}
+
+impl Reader {
+    /// A reader for a route that carries every account, or one `dedicated` to a single account, where lines name none.
+    pub fn new(dedicated: bool) -> Self {
+        Self { dedicated }
+    }
+
+    /// Reads the operation at the start of `input`.
+    pub fn read<'a>(&self, input: &'a [u8]) -> Result<Read<'a>, WireError> {
+        let Some(end) = memchr(b'\n', input) else {
+            return if input.len() > MAX_CONTROL_LINE {
+                Err(WireError::LineTooLong)
+            } else {
+                Ok(Read::Need(input.len() + 1))
+            };
+        };
+        if end > MAX_CONTROL_LINE {
+            return Err(WireError::LineTooLong);
+        }
+        let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
+        let (verb, args) = split_verb(line);
+        let after = end + 1;
+        if verb.eq_ignore_ascii_case(b"RMSG") {
+            return self.message("RMSG", args, false, input, after);
+        }
+        if verb.eq_ignore_ascii_case(b"HMSG") {
+            return self.message("HMSG", args, true, input, after);
+        }
+        if verb.eq_ignore_ascii_case(b"LMSG") {
+            return skip_leaf_message(args, input, after);
+        }
+        Ok(Read::Op(self.control(verb, args)?, after))
+    }
+
+    fn control<'a>(&self, verb: &'a [u8], args: &'a [u8]) -> Result<Op<'a>, WireError> {
+        let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
+        if is(b"RS+") {
+            self.subscribe(Tokens(args)).map(Op::Subscribe).ok_or(WireError::Malformed("RS+"))
+        } else if is(b"RS-") {
+            self.unsubscribe(Tokens(args)).map(Op::Unsubscribe).ok_or(WireError::Malformed("RS-"))
+        } else if is(b"PING") {
+            Ok(Op::Ping)
+        } else if is(b"PONG") {
+            Ok(Op::Pong)
+        } else if is(b"INFO") {
+            Ok(Op::Info(args.trim_ascii()))
+        } else if is(b"CONNECT") {
+            Ok(Op::Connect(args.trim_ascii()))
+        } else if is(b"-ERR") {
+            Ok(Op::Error(unquote(args.trim_ascii())))
+        } else if [&b"+OK"[..], b"LS+", b"LS-", b"SUB", b"UNSUB"].iter().any(|name| is(name)) {
+            Ok(Op::Ignored)
+        } else {
+            Err(WireError::UnknownVerb)
+        }
+    }
+
+    fn subscribe<'a>(&self, mut args: Tokens<'a>) -> Option<Interest<'a>> {
+        let account = self.account(&mut args)?;
+        let subject = args.next()?;
+        let queue = args.next();
+        let weight = match queue {
+            Some(_) => u32::try_from(number(args.next()?)?).ok().filter(|&weight| weight > 0)?,
+            None => 1,
+        };
+        args.next().is_none().then_some(Interest { account, subject, queue, weight })
+    }
+
+    fn unsubscribe<'a>(&self, mut args: Tokens<'a>) -> Option<Interest<'a>> {
+        let account = self.account(&mut args)?;
+        let subject = args.next()?;
+        let queue = args.next();
+        args.next().is_none().then_some(Interest { account, subject, queue, weight: 0 })
+    }
+
+    /// `None` when the token is missing; `Some(None)` where lines carry none.
+    #[allow(clippy::option_option)]
+    fn account<'a>(&self, args: &mut Tokens<'a>) -> Option<Option<&'a [u8]>> {
+        if self.dedicated { Some(None) } else { args.next().map(Some) }
+    }
+
+    fn message<'a>(
+        &self,
+        verb: &'static str,
+        args: &'a [u8],
+        headers: bool,
+        input: &'a [u8],
+        after: usize,
+    ) -> Result<Read<'a>, WireError> {
+        let malformed = WireError::Malformed(verb);
+        let mut args = Tokens(args);
+        let account = self.account(&mut args).ok_or(malformed)?;
+        let subject = args.next().ok_or(malformed)?;
+        let total = args.next_back().and_then(number).ok_or(malformed)?;
+        let header_len = if headers { args.next_back().and_then(number).ok_or(malformed)? } else { 0 };
+        if header_len > total {
+            return Err(malformed);
+        }
+        let (reply, queues) = addressees(args).ok_or(malformed)?;
+        Ok(match body(input, after, total)? {
+            Ok((body, end)) => {
+                Read::Op(Op::Message(Message { account, subject, reply, queues, header_len, body }), end)
+            }
+            Err(need) => Read::Need(need),
+        })
+    }
+}
+
+/// `[reply]`, `| queue…` or `+ reply queue…`.
+fn addressees(mut args: Tokens<'_>) -> Option<(Option<&[u8]>, Tokens<'_>)> {
+    match args.next() {
+        None => Some((None, Tokens::default())),
+        Some(b"|") => Some((None, args)),
+        Some(b"+") => Some((Some(args.next()?), args)),
+        Some(reply) => args.next().is_none().then_some((Some(reply), Tokens::default())),
+    }
+}
+
+/// The `total` bytes from `start` and the end of their CR LF; `Err` says how many bytes of input it takes.
+#[allow(clippy::type_complexity)]
+fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize), usize>, WireError> {
+    if total > MAX_MESSAGE {
+        return Err(WireError::MessageTooLarge(total));
+    }
+    let end = start + total;
+    match input.get(end..end + 2) {
+        Some(b"\r\n") => Ok(Ok((&input[start..end], end + 2))),
+        Some(_) => Err(WireError::UnterminatedPayload),
+        None => Ok(Err(end + 2)),
+    }
+}
+
+/// A message that came from a leafnode cluster behind the peer. Peers only send it to servers that announce
+/// support for it; skipping keeps the stream readable should one do so all the same.
+fn skip_leaf_message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
+    let total = Tokens(args).next_back().and_then(number).ok_or(WireError::Malformed("LMSG"))?;
+    Ok(match body(input, after, total)? {
+        Ok((_, end)) => Read::Op(Op::Ignored, end),
+        Err(need) => Read::Need(need),
+    })
+}
+
+/// Tokens between runs of spaces and tabs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Tokens<'a>(pub &'a [u8]);
+
+impl<'a> Tokens<'a> {
+    /// Whether there is no token.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&byte| is_blank(byte))
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.0.iter().position(|&byte| !is_blank(byte))?;
+        let rest = &self.0[start..];
+        let len = rest.iter().position(|&byte| is_blank(byte)).unwrap_or(rest.len());
+        self.0 = &rest[len..];
+        Some(&rest[..len])
+    }
+}
+
+impl<'a> DoubleEndedIterator for Tokens<'a> {
+    fn next_back(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().rposition(|&byte| !is_blank(byte))? + 1;
+        let rest = &self.0[..end];
+        let start = rest.iter().rposition(|&byte| is_blank(byte)).map_or(0, |blank| blank + 1);
+        self.0 = &rest[..start];
+        Some(&rest[start..])
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|&byte| is_blank(byte)).unwrap_or(line.len());
+    line.split_at(end)
+}
+
+fn unquote(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(text)
+}
+
+/// A decimal number without sign; `None` when it is none or has more than nine digits.
+fn number(token: &[u8]) -> Option<usize> {
+    if token.is_empty() || token.len() > 9 {
+        return None;
+    }
+    token.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + usize::from(byte - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn op(input: &[u8]) -> Op<'_> {
+        op_on(Reader::new(false), input)
+    }
+
+    fn op_on(reader: Reader, input: &[u8]) -> Op<'_> {
+        match reader.read(input).expect("valid") {
+            Read::Op(op, len) => {
+                assert_eq!(len, input.len(), "all bytes belong to the operation");
+                op
+            }
+            Read::Need(need) => panic!("needs {need} bytes"),
+        }
+    }
+
+    fn error(input: &[u8]) -> WireError {
+        Reader::new(false).read(input).expect_err("must be refused")
+    }
+
+    fn plain<'a>(subject: &'a [u8], body: &'a [u8]) -> Message<'a> {
+        Message { account: Some(b"ACC"), subject, reply: None, queues: Tokens(b""), header_len: 0, body }
+    }
+
+    #[test]
+    fn interest_names_account_subject_and_queue_with_its_weight() {
+        let interest = Interest { account: Some(b"ACC"), subject: b"foo.*", queue: None, weight: 1 };
+        assert_eq!(op(b"RS+ ACC foo.*\r\n"), Op::Subscribe(interest));
+        assert_eq!(
+            op(b"rs+  ACC\tfoo q 17 \r\n"),
+            Op::Subscribe(Interest { subject: b"foo", queue: Some(b"q"), weight: 17, ..interest })
+        );
+        assert_eq!(op(b"RS- ACC foo.*\n"), Op::Unsubscribe(Interest { weight: 0, ..interest }));
+        assert_eq!(
+            op(b"RS- ACC foo q\r\n"),
+            Op::Unsubscribe(Interest { subject: b"foo", queue: Some(b"q"), weight: 0, ..interest })
+        );
+    }
+
+    #[test]
+    fn messages_name_reply_and_queues() {
+        assert_eq!(op(b"RMSG ACC foo 5\r\nhello\r\n"), Op::Message(plain(b"foo", b"hello")));
+        assert_eq!(
+            op(b"RMSG ACC foo inbox.1 0\r\n\r\n"),
+            Op::Message(Message { reply: Some(b"inbox.1"), ..plain(b"foo", b"") })
+        );
+        let Op::Message(message) = op(b"RMSG ACC foo | q1 q2 1\r\nx\r\n") else { panic!("a message") };
+        assert_eq!(message.reply, None);
+        assert!(message.queues.eq([&b"q1"[..], b"q2"]));
+        let Op::Message(message) = op(b"RMSG ACC foo + inbox q1 1\r\nx\r\n") else { panic!("a message") };
+        assert_eq!(message.reply, Some(&b"inbox"[..]));
+        assert!(message.queues.eq([&b"q1"[..]]));
+    }
+
+    #[test]
+    fn headers_come_before_the_payload() {
+        assert_eq!(
+            op(b"HMSG ACC foo r 12 14\r\nNATS/1.0\r\n\r\nhi\r\n"),
+            Op::Message(Message { reply: Some(b"r"), header_len: 12, ..plain(b"foo", b"NATS/1.0\r\n\r\nhi") })
+        );
+        assert_eq!(error(b"HMSG ACC foo 15 14\r\n"), WireError::Malformed("HMSG"));
+    }
+
+    #[test]
+    fn a_dedicated_route_names_no_account() {
+        let reader = Reader::new(true);
+        assert_eq!(
+            op_on(reader, b"RS+ p.x\r\n"),
+            Op::Subscribe(Interest { account: None, subject: b"p.x", queue: None, weight: 1 })
+        );
+        let Op::Message(message) = op_on(reader, b"RMSG p.y + r q 1\r\nx\r\n") else { panic!("a message") };
+        assert_eq!((message.account, message.subject), (None, &b"p.y"[..]));
+    }
+
+    #[test]
+    fn the_other_lines() {
+        assert_eq!(op(b"INFO {\"a\":1} \r\n"), Op::Info(b"{\"a\":1}"));
+        assert_eq!(op(b"CONNECT {}\r\n"), Op::Connect(b"{}"));
+        assert_eq!(op(b"ping\r\n"), Op::Ping);
+        assert_eq!(op(b"PONG  \r\n"), Op::Pong);
+        assert_eq!(op(b"-ERR 'Stale Connection'\r\n"), Op::Error(b"Stale Connection"));
+        assert_eq!(op(b"LS+ leafs ACC foo q 2\r\n"), Op::Ignored);
+        assert_eq!(op(b"LMSG leafs ACC foo 0 2\r\nhi\r\n"), Op::Ignored);
+        assert_eq!(op(b"SUB foo 1\r\n"), Op::Ignored);
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused() {
+        assert_eq!(error(b"RS+ ACC\r\n"), WireError::Malformed("RS+"));
+        assert_eq!(error(b"RS+ ACC foo q\r\n"), WireError::Malformed("RS+"));
+        assert_eq!(error(b"RS+ ACC foo q 0\r\n"), WireError::Malformed("RS+"));
+        assert_eq!(error(b"RS+ ACC foo q 4294967296\r\n"), WireError::Malformed("RS+"));
+        assert_eq!(error(b"RS- ACC foo q 1\r\n"), WireError::Malformed("RS-"));
+        assert_eq!(error(b"RMSG ACC\r\n"), WireError::Malformed("RMSG"));
+        assert_eq!(error(b"RMSG ACC foo -1\r\n"), WireError::Malformed("RMSG"));
+        assert_eq!(error(b"RMSG ACC foo a b 1\r\n"), WireError::Malformed("RMSG"));
+        assert_eq!(error(b"RMSG ACC foo 99999999\r\n"), WireError::MessageTooLarge(99_999_999));
+        assert_eq!(error(b"RMSG ACC foo 1\r\nxx\r\n"), WireError::UnterminatedPayload);
+        assert_eq!(error(b"PUB foo 1\r\n"), WireError::UnknownVerb);
+        assert_eq!(error(b"\r\n"), WireError::UnknownVerb);
+        assert_eq!(error(&[b'A'; MAX_CONTROL_LINE + 1]), WireError::LineTooLong);
+    }
+
+    #[test]
+    fn a_long_payload_says_how_much_is_missing() {
+        assert_eq!(Reader::new(false).read(b"RMSG ACC foo 5\r\nhe"), Ok(Read::Need(16 + 5 + 2)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_makes_it_panic(input in proptest::collection::vec(any::<u8>(), 0..200), dedicated: bool) {
+            if let Ok(Read::Need(need)) = Reader::new(dedicated).read(&input) {
+                prop_assert!(need > input.len());
+            }
+        }
+
+        #[test]
+        fn almost_valid_input_neither(line in "(RS[+-]|[RHL]MSG) [A $a.|+ 0-9]{0,30}\r\n[a-z]{0,9}(\r\n)?") {
+            if let Ok(Read::Op(_, len)) = Reader::new(false).read(line.as_bytes()) {
+                prop_assert!(len <= line.len());
+            }
+        }
+
+        #[test]
+        fn any_prefix_of_a_message_needs_more(cut in 0usize..30) {
+            let message = b"HMSG ACC foo | q 2 7\r\nabcdefg\r\n";
+            let cut = cut.min(message.len() - 1);
+            match Reader::new(false).read(&message[..cut]) {
+                Ok(Read::Need(need)) => prop_assert!(need > cut && need <= message.len()),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+}
