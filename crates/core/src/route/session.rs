@@ -279,6 +279,13 @@ impl Session {
         }
     }
 
+    /// Tells the peer of a server, or of a change in our own `INFO`.
+    pub fn tell(&mut self, info: &RouteInfo) {
+        if self.state == State::Open {
+            self.send(info.to_line());
+        }
+    }
+
     /// Ends the session; `error` is told to the peer.
     pub fn close(&mut self, reason: CloseReason, error: Option<&str>) {
         if self.state == State::Closed {

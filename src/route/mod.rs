@@ -1,0 +1,5 @@
+//! Routes: connections to the other servers of the cluster.
+
+mod dial;
+mod protocol;
+mod registry;
