@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{Dial, LinkId};
-use natsd_core::route::hello::RouteInfo;
+use natsd_core::route::hello::{RouteInfo, Secret};
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
 
@@ -54,7 +54,7 @@ impl Protocol {
         timing: Timing,
         observed: Option<String>,
         dial: Dial,
-        credentials: Option<(String, String)>,
+        credentials: Option<(String, Secret)>,
     ) -> Self {
         let dialer = Dialer { slot: dial.slot.clone(), credentials, gossip_mode: dial.gossip_mode };
         let session = Session::dialer(dialer, timing, registry.now());

@@ -1,11 +1,11 @@
 //! Starts servers and speaks to them.
 
-pub mod client;
-pub mod node;
+pub(crate) mod client;
+pub(crate) mod node;
 
 use std::time::Duration;
 
 /// After this a test gives up waiting.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 /// Between two looks at something that cannot be waited for.
-pub const POLL: Duration = Duration::from_millis(5);
+pub(crate) const POLL: Duration = Duration::from_millis(5);

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::CloseReason;
-use super::hello::{GossipMode, RouteConnect, RouteInfo};
+use super::hello::{GossipMode, RouteConnect, RouteInfo, Secret};
 
 /// Which connection between two servers this is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub struct Dialer {
     /// Which connection is wanted.
     pub slot: Slot,
     /// User and password of the route's URL.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<(String, Secret)>,
     /// Told to the acceptor: what it does with our `INFO`.
     pub gossip_mode: GossipMode,
 }

@@ -120,18 +120,21 @@ impl Reader {
             return Err(WireError::LineTooLong);
         }
         let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
-        let (verb, args) = split_verb(line);
         let after = end + 1;
-        if verb.eq_ignore_ascii_case(b"RMSG") {
+        // Nearly all lines of a busy route.
+        if let Some(args) = line.strip_prefix(b"RMSG ") {
             return self.message("RMSG", args, false, input, after);
         }
-        if verb.eq_ignore_ascii_case(b"HMSG") {
-            return self.message("HMSG", args, true, input, after);
+        let (verb, args) = split_verb(line);
+        if verb.eq_ignore_ascii_case(b"RMSG") {
+            self.message("RMSG", args, false, input, after)
+        } else if verb.eq_ignore_ascii_case(b"HMSG") {
+            self.message("HMSG", args, true, input, after)
+        } else if verb.eq_ignore_ascii_case(b"LMSG") {
+            skip_leaf_message(args, input, after)
+        } else {
+            Ok(Read::Op(self.control(verb, args)?, after))
         }
-        if verb.eq_ignore_ascii_case(b"LMSG") {
-            return skip_leaf_message(args, input, after);
-        }
-        Ok(Read::Op(self.control(verb, args)?, after))
     }
 
     fn control<'a>(&self, verb: &'a [u8], args: &'a [u8]) -> Result<Op<'a>, WireError> {
