@@ -259,12 +259,19 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let start = self.0.iter().position(|&byte| !is_blank(byte))?;
-        let rest = &self.0[start..];
-        let len = rest.iter().position(|&byte| is_blank(byte)).unwrap_or(rest.len());
-        self.0 = &rest[len..];
-        Some(&rest[..len])
+        let bytes = self.0;
+        let mut start = 0;
+        while start < bytes.len() && is_blank(bytes[start]) {
+            start += 1;
+        }
+        let mut end = start;
+        while end < bytes.len() && !is_blank(bytes[end]) {
+            end += 1;
+        }
+        self.0 = &bytes[end..];
+        (end > start).then(|| &bytes[start..end])
     }
 }
 
@@ -296,7 +303,15 @@ fn number(token: &[u8]) -> Option<usize> {
     if token.is_empty() || token.len() > 9 {
         return None;
     }
-    token.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + usize::from(byte - b'0')))
+    let mut value = 0;
+    for &byte in token {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + usize::from(digit);
+    }
+    Some(value)
 }
 
 #[cfg(test)]
