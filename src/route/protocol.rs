@@ -106,8 +106,8 @@ impl Protocol {
                 Ok(Read::Need(need)) if self.session.is_open() || need <= MAX_CONTROL_LINE + 1 => {
                     return (taken, need);
                 }
-                Ok(Read::Need(_)) => self.violation("message before set-up is over", broker),
-                Err(error) => self.violation(&error.to_string(), broker),
+                Ok(Read::Need(_)) => self.violation("message before set-up is over", None, broker),
+                Err(error) => self.violation(&error.to_string(), error.told(), broker),
             }
         }
         (input.len(), 1)
@@ -151,9 +151,9 @@ impl Protocol {
         self.act(broker);
     }
 
-    fn violation(&mut self, what: &str, broker: &mut impl Broker) {
+    fn violation(&mut self, what: &str, told: Option<&str>, broker: &mut impl Broker) {
         log::error!("{} - closed: {what}", self.describe());
-        self.session.violation();
+        self.session.close(CloseReason::ProtocolViolation, told);
         self.act(broker);
     }
 

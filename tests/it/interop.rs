@@ -89,44 +89,30 @@ fn clients_hear_of_other_servers() {
     cluster::clients_hear_of_other_servers([Natsd, Go]);
 }
 
-#[test]
-fn go_only() {
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let is = |x: &str| only.is_empty() || only == x;
-    if is("flow") {
-        cluster::messages_flow_both_ways([Go, Go]);
-        eprintln!("flow ok");
+/// The scenarios say what nats-server does, not what natsd makes of it.
+mod go_only {
+    use crate::harness::node::Kind::Go;
+    use crate::{cluster, route};
+
+    #[test]
+    fn scenarios_of_clusters() {
+        cluster::messages_flow_both_ways([Go; 2]);
+        cluster::requests_are_answered([Go; 2]);
+        cluster::queue_groups_share_evenly([Go; 2]);
+        cluster::queue_groups_shrink([Go; 2]);
+        cluster::pool_sizes_need_not_agree([Go; 2]);
+        cluster::one_seed_makes_a_full_mesh([Go; 3]);
+        cluster::a_killed_server_comes_back([Go; 3], 1);
+        cluster::clients_hear_of_other_servers([Go; 2]);
     }
-    if is("req") {
-        cluster::requests_are_answered([Go, Go]);
-        eprintln!("req ok");
-    }
-    if is("queue") {
-        cluster::queue_groups_share_evenly([Go, Go]);
-        eprintln!("queue ok");
-    }
-    if is("shrink") {
-        cluster::queue_groups_shrink([Go, Go]);
-        eprintln!("shrink ok");
-    }
-    if is("pool") {
-        cluster::pool_sizes_need_not_agree([Go, Go]);
-        eprintln!("pool ok");
-    }
-    if is("seed") {
-        cluster::one_seed_makes_a_full_mesh([Go, Go, Go]);
-        eprintln!("seed ok");
-    }
-    if is("kill0") {
-        cluster::a_killed_server_comes_back([Go, Go, Go], 0);
-        eprintln!("kill0 ok");
-    }
-    if is("kill1") {
-        cluster::a_killed_server_comes_back([Go, Go, Go], 1);
-        eprintln!("kill1 ok");
-    }
-    if is("hear") {
-        cluster::clients_hear_of_other_servers([Go, Go]);
-        eprintln!("hear ok");
+
+    #[test]
+    fn the_protocol_to_the_letter() {
+        route::malformed_lines_end_the_route(Go);
+        route::interest_is_told_once(Go);
+        route::a_new_peer_hears_of_all_interest(Go);
+        route::messages_name_whom_they_are_for(Go);
+        route::one_hop_is_all(Go);
+        route::who_is_no_peer_is_sent_away(Go);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod node;
+pub(crate) mod peer;
 
 use std::time::Duration;
 

@@ -60,7 +60,7 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Node {
-    /// Starts a server and waits until clients can connect.
+    /// Starts a server and waits until clients and routes can connect.
     pub(crate) fn start(kind: Kind, name: &str, setup: Setup<'_>) -> Self {
         let (port, route_port) = (free_port(), free_port());
         let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
@@ -97,7 +97,7 @@ impl Node {
             .expect("the server can be started");
         *self.process.borrow_mut() = Some(child);
         let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while [self.port, self.route_port].iter().any(|&port| TcpStream::connect(("127.0.0.1", port)).is_err()) {
             assert!(start.elapsed() < DEADLINE, "{} does not listen; its log:\n{}", self.name, self.log());
             std::thread::sleep(POLL);
         }

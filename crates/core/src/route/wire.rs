@@ -13,7 +13,7 @@ pub const MAX_CONTROL_LINE: usize = 16 * 4096;
 /// different sizes; this is the highest that any of them can be configured to.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
-/// Why a peer's bytes cannot be followed any further. Routes are closed on it without a `-ERR`.
+/// Why a peer's bytes cannot be followed any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
     /// A verb that routes do not know.
@@ -31,6 +31,17 @@ pub enum WireError {
     /// A payload that is not followed by CR LF.
     #[error("payload on a route does not end in CR LF")]
     UnterminatedPayload,
+}
+
+impl WireError {
+    /// What the peer is told in a `-ERR`; of malformed arguments it is told nothing.
+    pub fn told(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownVerb | Self::UnterminatedPayload => Some("Unknown Protocol Operation"),
+            Self::LineTooLong => Some("maximum control line exceeded"),
+            Self::Malformed(_) | Self::MessageTooLarge(_) => None,
+        }
+    }
 }
 
 /// One operation of the peer.
