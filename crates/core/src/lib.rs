@@ -1,3 +1,12 @@
 //! The NATS protocol engine: parser, encoder, subjects, subscription lists, route protocol (no IO).
 
+pub mod connect;
+pub mod encode;
+pub mod error;
+pub mod header;
+pub mod info;
+pub mod lex;
+pub mod parser;
 pub mod route;
+pub mod subject;
+pub mod sublist;

@@ -1,0 +1,187 @@
+//! What is said to a client that went wrong, and why connections end.
+
+use std::fmt;
+
+/// Why a client is told `-ERR`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientError {
+    /// The bytes are no protocol.
+    UnknownOperation,
+    /// The client may not be here.
+    Authorization,
+    /// The server has as many connections as it may.
+    MaxConnections,
+    /// The connection has as many subscriptions as it may.
+    MaxSubscriptions,
+    /// A message is larger than `max_payload`.
+    MaxPayload,
+    /// A line is longer than `max_control_line`.
+    MaxControlLine,
+    /// One cannot subscribe to such a subject.
+    InvalidSubject,
+    /// In pedantic mode: one should not publish to such a subject.
+    InvalidPublishSubject,
+    /// Clients may not publish to this reserved subject.
+    Publish(String),
+    /// Clients may not ask for replies to this reserved subject.
+    Reply(String),
+    /// The queue group is reserved.
+    SubscribeQueue {
+        /// What was subscribed to.
+        subject: String,
+        /// The group.
+        queue: String,
+    },
+    /// The subject has more tokens than `max_sub_tokens`.
+    TooManyTokens(String),
+    /// Pings went unanswered.
+    Stale,
+    /// `CONNECT` asks for a protocol that there is not.
+    InvalidProtocol,
+    /// `CONNECT` asks for `no_responders` without `headers`.
+    NoRespondersWithoutHeaders,
+}
+
+impl fmt::Display for ClientError {
+    /// The text between the quotes of `-ERR '…'`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::UnknownOperation => "Unknown Protocol Operation",
+            Self::Authorization => "Authorization Violation",
+            Self::MaxConnections => "maximum connections exceeded",
+            Self::MaxSubscriptions => "maximum subscriptions exceeded",
+            Self::MaxPayload => "Maximum Payload Violation",
+            Self::MaxControlLine => "maximum control line exceeded",
+            Self::InvalidSubject => "Invalid Subject",
+            Self::InvalidPublishSubject => "Invalid Publish Subject",
+            Self::Publish(subject) => return write!(f, "Permissions Violation for Publish to \"{subject}\""),
+            Self::Reply(reply) => return write!(f, "Permissions Violation for Publish with Reply of \"{reply}\""),
+            Self::SubscribeQueue { subject, queue } => {
+                return write!(f, "Permissions Violation for Subscription to \"{subject}\" using queue \"{queue}\"");
+            }
+            Self::TooManyTokens(subject) => {
+                return write!(f, "Permissions Violation for Subscription to \"{subject}\", too many tokens");
+            }
+            Self::Stale => "Stale Connection",
+            Self::InvalidProtocol => "invalid client protocol",
+            Self::NoRespondersWithoutHeaders => "no responders requires headers support",
+        };
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl ClientError {
+    /// Why the connection ends with this error; `None` when it goes on.
+    pub fn closes(&self) -> Option<CloseReason> {
+        match self {
+            Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
+            Self::Authorization => Some(CloseReason::AuthenticationFailure),
+            Self::MaxConnections => Some(CloseReason::MaxConnections),
+            Self::MaxPayload => Some(CloseReason::MaxPayload),
+            Self::MaxControlLine => Some(CloseReason::MaxControlLine),
+            Self::Stale => Some(CloseReason::Stale),
+            Self::InvalidProtocol => Some(CloseReason::BadClientProtocolVersion),
+            Self::NoRespondersWithoutHeaders => Some(CloseReason::NoRespondersRequiresHeaders),
+            Self::MaxSubscriptions
+            | Self::InvalidSubject
+            | Self::InvalidPublishSubject
+            | Self::Publish(_)
+            | Self::Reply(_)
+            | Self::SubscribeQueue { .. }
+            | Self::TooManyTokens(_) => None,
+        }
+    }
+}
+
+/// Why a connection ended, as `/connz?state=closed` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The other side closed it.
+    ClientClosed,
+    /// The client may not be here.
+    AuthenticationFailure,
+    /// More than `max_pending` bytes waited for it.
+    SlowConsumerPendingBytes,
+    /// It did not take what waited for it within `write_deadline`.
+    SlowConsumerWriteDeadline,
+    /// Writing failed.
+    WriteError,
+    /// Reading failed.
+    ReadError,
+    /// Pings went unanswered.
+    Stale,
+    /// It broke the protocol.
+    ProtocolViolation,
+    /// It speaks a protocol that there is not.
+    BadClientProtocolVersion,
+    /// The server had as many connections as it may.
+    MaxConnections,
+    /// It published a message larger than `max_payload`.
+    MaxPayload,
+    /// It sent a line longer than `max_control_line`.
+    MaxControlLine,
+    /// The server ends, or sends its clients away.
+    ServerShutdown,
+    /// It sent headers without having said so, or an impossible header length.
+    MessageHeaderViolation,
+    /// It wants `no_responders` without headers.
+    NoRespondersRequiresHeaders,
+    /// A route ended.
+    Route(crate::route::CloseReason),
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientClosed => "Client Closed",
+            Self::AuthenticationFailure => "Authentication Failure",
+            Self::SlowConsumerPendingBytes => "Slow Consumer (Pending Bytes)",
+            Self::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
+            Self::WriteError => "Write Error",
+            Self::ReadError => "Read Error",
+            Self::Stale => "Stale Connection",
+            Self::ProtocolViolation => "Protocol Violation",
+            Self::BadClientProtocolVersion => "Bad Client Protocol Version",
+            Self::MaxConnections => "Maximum Connections Exceeded",
+            Self::MaxPayload => "Maximum Message Payload Exceeded",
+            Self::MaxControlLine => "Maximum Control Line Exceeded",
+            Self::ServerShutdown => "Server Shutdown",
+            Self::MessageHeaderViolation => "Message Header Violation",
+            Self::NoRespondersRequiresHeaders => "No Responders Requires Headers",
+            Self::Route(reason) => return reason.fmt(f),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_are_those_of_nats_server() {
+        let all = [
+            ClientError::UnknownOperation,
+            ClientError::Authorization,
+            ClientError::MaxConnections,
+            ClientError::MaxSubscriptions,
+            ClientError::MaxPayload,
+            ClientError::MaxControlLine,
+            ClientError::InvalidSubject,
+            ClientError::InvalidPublishSubject,
+            ClientError::Publish("$NRG.x".into()),
+            ClientError::Reply("$GR.x".into()),
+            ClientError::SubscribeQueue { subject: "q".into(), queue: "_sys_".into() },
+            ClientError::TooManyTokens("a.b.c".into()),
+            ClientError::Stale,
+            ClientError::InvalidProtocol,
+            ClientError::NoRespondersWithoutHeaders,
+        ];
+        let line = |error: &ClientError| match error.closes() {
+            Some(reason) => format!("-ERR '{error}', then closed: {reason}"),
+            None => format!("-ERR '{error}'"),
+        };
+        insta::assert_snapshot!(all.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+}
