@@ -6,6 +6,8 @@
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::lex::{is_blank, parse_size};
+
 /// Bytes a control line may have on a route: 16 times what a client may send.
 pub const MAX_CONTROL_LINE: usize = 16 * 4096;
 
@@ -176,7 +178,7 @@ impl Reader {
         let subject = args.next()?;
         let queue = args.next();
         let weight = match queue {
-            Some(_) => u32::try_from(number(args.next()?)?).ok().filter(|&weight| weight > 0)?,
+            Some(_) => u32::try_from(parse_size(args.next()?)?).ok().filter(|&weight| weight > 0)?,
             None => 1,
         };
         args.next().is_none().then_some(Interest { account, subject, queue, weight })
@@ -207,8 +209,8 @@ impl Reader {
         let mut args = Tokens(args);
         let account = self.account(&mut args).ok_or(malformed)?;
         let subject = args.next().ok_or(malformed)?;
-        let total = args.next_back().and_then(number).ok_or(malformed)?;
-        let header_len = if headers { args.next_back().and_then(number).ok_or(malformed)? } else { 0 };
+        let total = args.next_back().and_then(parse_size).ok_or(malformed)?;
+        let header_len = if headers { args.next_back().and_then(parse_size).ok_or(malformed)? } else { 0 };
         if header_len > total {
             return Err(malformed);
         }
@@ -249,7 +251,7 @@ fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize
 /// A message that came from a leafnode cluster behind the peer. Peers only send it to servers that announce
 /// support for it; skipping keeps the stream readable should one do so all the same.
 fn skip_leaf_message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
-    let total = Tokens(args).next_back().and_then(number).ok_or(WireError::Malformed("LMSG"))?;
+    let total = Tokens(args).next_back().and_then(parse_size).ok_or(WireError::Malformed("LMSG"))?;
     Ok(match body(input, after, total)? {
         Ok((_, end)) => Read::Op(Op::Ignored, end),
         Err(need) => Read::Need(need),
@@ -296,10 +298,6 @@ impl<'a> DoubleEndedIterator for Tokens<'a> {
     }
 }
 
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
-}
-
 fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| is_blank(byte)).unwrap_or(line.len());
     line.split_at(end)
@@ -307,22 +305,6 @@ fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
 
 fn unquote(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(text)
-}
-
-/// A decimal number without sign; `None` when it is none or has more than nine digits.
-fn number(token: &[u8]) -> Option<usize> {
-    if token.is_empty() || token.len() > 9 {
-        return None;
-    }
-    let mut value = 0;
-    for &byte in token {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + usize::from(digit);
-    }
-    Some(value)
 }
 
 #[cfg(test)]
