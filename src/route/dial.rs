@@ -1,28 +1,110 @@
 //! Connections to peers: the addresses of a route, tried in order.
 
-use std::fmt::Write as _;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_core::route::cluster::Place;
+use natsd_core::route::hello::Secret;
+use natsd_path::ScionAddr;
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::config::options::{PeerAddr, Remote, RouteUrl};
+use crate::transport::{Connection, tcp};
 
 /// How long one address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// No address of a peer led to a connection.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub(crate) struct DialError(String);
+/// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does.
+pub(crate) type ScionDial =
+    Arc<dyn Fn(ScionAddr, Option<(String, u16)>) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>> + Send + Sync>;
 
-/// The addresses of `place`.
-pub(crate) fn addresses(place: &Place, configured: &[Remote]) -> Vec<RouteUrl> {
-    match place {
+/// One address of a peer led to no connection.
+#[derive(Debug, Error)]
+pub(crate) enum DialError {
+    /// The peer, or the network, says no.
+    #[error("{address}: {source}")]
+    Failed {
+        /// Where to.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody answers.
+    #[error("{0}: no answer within {CONNECT_TIMEOUT:?}")]
+    TimedOut(String),
+    /// A SCION address and no SCION.
+    #[error("{0}: SCION is not switched on; add `scion {{}}` to the configuration")]
+    NoScion(ScionAddr),
+    /// A server heard of, with addresses that say nothing here.
+    #[error("none of the addresses told by a peer is one: {0:?}")]
+    NoAddress(Vec<String>),
+}
+
+/// A connection, and the user and password that belong to its address.
+pub(crate) type Dialled = (Connection, Option<(String, Secret)>);
+
+/// Connects to `place`, at the first of its addresses that answers.
+///
+/// # Errors
+///
+/// Those of all its addresses.
+pub(crate) async fn connect(
+    place: &Place,
+    configured: &[Remote],
+    scion: Option<&ScionDial>,
+) -> Result<Dialled, Vec<DialError>> {
+    let urls = match place {
         Place::Configured(route) => configured.get(*route).map(|remote| remote.urls.clone()).unwrap_or_default(),
-        Place::Told(urls) => urls.iter().filter_map(|url| parse_told(url)).collect(),
+        Place::Told(urls) => {
+            let parsed: Vec<_> = urls.iter().filter_map(|url| parse_told(url)).collect();
+            if parsed.is_empty() {
+                return Err(vec![DialError::NoAddress(urls.clone())]);
+            }
+            parsed
+        }
+    };
+    let tcp = urls.iter().find_map(|url| match &url.address {
+        PeerAddr::Tcp { host, port } => Some((host.clone(), *port)),
+        PeerAddr::Scion(_) => None,
+    });
+    let mut errors = Vec::new();
+    for url in urls {
+        let attempt = match &url.address {
+            PeerAddr::Tcp { host, port } => connect_tcp(host, *port).await,
+            PeerAddr::Scion(address) => connect_scion(*address, tcp.clone(), scion).await,
+        };
+        match attempt {
+            Ok(connection) => {
+                let password = Secret(url.password.unwrap_or_default());
+                return Ok((connection, url.user.map(|user| (user, password))));
+            }
+            Err(error) => errors.push(error),
+        }
     }
+    Err(errors)
+}
+
+async fn connect_tcp(host: &str, port: u16) -> Result<Connection, DialError> {
+    let address = || format!("{host}:{port}");
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await {
+        Ok(connected) => connected.and_then(tcp::connection),
+        Err(_) => return Err(DialError::TimedOut(address())),
+    }
+    .map_err(|source| DialError::Failed { address: address(), source })
+}
+
+async fn connect_scion(
+    address: ScionAddr,
+    tcp: Option<(String, u16)>,
+    scion: Option<&ScionDial>,
+) -> Result<Connection, DialError> {
+    let dial = scion.ok_or(DialError::NoScion(address))?;
+    dial(address, tcp).await.map_err(|source| DialError::Failed { address: address.to_string(), source })
 }
 
 /// An address heard of from a peer: `nats-route://host:port/` or `[ISD-AS,host]:port`.
@@ -54,5 +136,14 @@ mod tests {
         assert!(matches!(told("[1-ff00:0:110,10.0.0.1]:6222"), Some(PeerAddr::Scion(_))));
         assert_eq!(told("nats-route://host"), None);
         assert_eq!(told(""), None);
+    }
+
+    #[tokio::test]
+    async fn every_address_is_tried_and_every_failure_told() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+        let place = Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
+        let Err(errors) = connect(&place, &[], None).await else { panic!("nobody is there") };
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(errors.join("\n").replace(&closed.to_string(), "PORT"));
     }
 }

@@ -1,12 +1,12 @@
-//! What one route does with what it reads, free of IO: [`Protocol`] is fed bytes, commands and the time, and acts on a
+//! What one route does with what it reads, free of IO: [`RouteProtocol`] is fed bytes, commands and the time, and acts on a
 //! [`Broker`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use natsd_core::route::CloseReason;
-use natsd_core::route::cluster::{Dial, LinkId};
-use natsd_core::route::hello::{RouteInfo, Secret};
+use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
+use natsd_core::route::hello::Secret;
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
 
@@ -16,8 +16,9 @@ use super::registry::{Command, Registry};
 pub(crate) trait Broker {
     /// Puts bytes in line to be written.
     fn send(&mut self, bytes: &[u8]);
-    /// The peer is admitted: tell it all local interest in the accounts of `slot`.
-    fn open(&mut self, peer: &RouteInfo, slot: &Slot, solicited: bool);
+    /// The peer is admitted: tell it all local interest in the accounts of its slot. `configured` if the
+    /// route is in the configuration.
+    fn open(&mut self, peer: &Introduction, configured: bool);
     /// Interest arose at the peer, or changed.
     fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason>;
     /// Interest at the peer is gone.
@@ -26,24 +27,35 @@ pub(crate) trait Broker {
     fn deliver(&mut self, message: Message<'_>);
     /// The round-trip time was measured.
     fn measured(&mut self, rtt: Duration);
+    /// The route is over: closes the connection when all that was sent is written.
+    fn close(&mut self, reason: CloseReason);
 }
 
 /// One end of a route.
-pub(crate) struct Protocol {
+pub(crate) struct RouteProtocol {
     registry: Arc<Registry>,
     link: LinkId,
     session: Session,
     reader: Reader,
-    dial: Option<Dial>,
+    dial: Option<DialId>,
+    configured: bool,
     observed: Option<String>,
     introduced: Option<Introduction>,
-    closed: Option<CloseReason>,
+    closed: bool,
 }
 
-impl Protocol {
-    /// For a connection that was made to us, by somebody at the IP address `observed`.
-    pub(crate) fn acceptor(registry: Arc<Registry>, link: LinkId, timing: Timing, observed: Option<String>) -> Self {
-        let session = Session::acceptor(&registry.info(), timing, registry.now());
+impl RouteProtocol {
+    /// For a connection that was made to us, by somebody at the IP address `observed`. `greeted` if our `INFO` has been
+    /// sent.
+    pub(crate) fn acceptor(
+        registry: Arc<Registry>,
+        link: LinkId,
+        timing: Timing,
+        observed: Option<String>,
+        greeted: bool,
+    ) -> Self {
+        let info = (!greeted).then(|| registry.info());
+        let session = Session::acceptor(info.as_ref(), timing, registry.now());
         Self::new(registry, link, session, None, observed)
     }
 
@@ -69,17 +81,9 @@ impl Protocol {
         observed: Option<String>,
     ) -> Self {
         let reader = Reader::default();
-        Self { registry, link, session, reader, dial, observed, introduced: None, closed: None }
-    }
-
-    /// Why the route has ended, once it has: close the connection when all that was sent is written.
-    pub(crate) fn closed(&self) -> Option<&CloseReason> {
-        self.closed.as_ref()
-    }
-
-    /// The peer, once it has said who it is.
-    pub(crate) fn peer(&self) -> Option<&Introduction> {
-        self.introduced.as_ref()
+        let configured = dial.as_ref().is_some_and(|dial| matches!(dial.place, Place::Configured(_)));
+        let dial = dial.map(|dial| dial.id);
+        Self { registry, link, session, reader, dial, configured, observed, introduced: None, closed: false }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -96,7 +100,7 @@ impl Protocol {
     /// before it is worth calling again.
     pub(crate) fn handle_input(&mut self, input: &[u8], broker: &mut impl Broker) -> (usize, usize) {
         let mut taken = 0;
-        while self.closed.is_none() {
+        while !self.closed {
             match self.reader.read(&input[taken..]) {
                 Ok(Read::Op(op, len)) => {
                     taken += len;
@@ -145,12 +149,6 @@ impl Protocol {
         self.act(broker);
     }
 
-    /// Ends the route for a reason of our own.
-    pub(crate) fn close(&mut self, reason: CloseReason, broker: &mut impl Broker) {
-        self.session.close(reason, None);
-        self.act(broker);
-    }
-
     fn violation(&mut self, what: &str, told: Option<&str>, broker: &mut impl Broker) {
         log::error!("{} - closed: {what}", self.describe());
         self.session.close(CloseReason::ProtocolViolation, told);
@@ -185,14 +183,17 @@ impl Protocol {
                 Action::Introduce(peer) => self.introduce(peer),
                 Action::Open => {
                     if let Some(peer) = &self.introduced {
-                        broker.open(&peer.info, &peer.slot, peer.solicited);
+                        broker.open(peer, self.configured);
                     }
                 }
                 Action::Confirmed => self.drive(|cluster, link, now| cluster.handle_confirmed(link, now)),
                 Action::Update(info) => self.drive(|cluster, link, _| cluster.handle_update(link, info)),
                 Action::Gossip(info) => self.drive(|cluster, _, now| cluster.handle_gossip(&info, now)),
                 Action::Rtt(rtt) => broker.measured(rtt),
-                Action::Close(reason) => self.closed = Some(reason),
+                Action::Close(reason) => {
+                    self.closed = true;
+                    broker.close(reason);
+                }
             }
         }
     }
@@ -200,7 +201,7 @@ impl Protocol {
     fn introduce(&mut self, peer: Introduction) {
         self.reader = Reader::new(matches!(peer.slot, Slot::Account(_)));
         self.introduced = Some(peer.clone());
-        let dial = self.dial.take().map(|dial| dial.id);
+        let dial = self.dial.take();
         let observed = self.observed.clone();
         self.drive(|cluster, link, now| cluster.handle_introduction(link, dial, peer, observed.as_deref(), now));
     }
@@ -213,11 +214,11 @@ impl Protocol {
     }
 }
 
-impl Drop for Protocol {
+impl Drop for RouteProtocol {
     /// Whatever ends the task of a route, the cluster learns that the route is gone.
     fn drop(&mut self) {
         if let Some(dial) = self.dial.take() {
-            self.registry.drive(None, |cluster, now| cluster.handle_dial_failed(dial.id, true, now));
+            self.registry.drive(None, |cluster, now| cluster.handle_dial_failed(dial, true, now));
         }
         self.registry.leave(self.link);
     }
@@ -249,8 +250,8 @@ mod tests {
             self.sent.extend_from_slice(bytes);
         }
 
-        fn open(&mut self, peer: &RouteInfo, slot: &Slot, solicited: bool) {
-            self.log.push(format!("open {} {slot:?} solicited {solicited}", peer.server_name));
+        fn open(&mut self, peer: &Introduction, configured: bool) {
+            self.log.push(format!("open {} {:?} configured {configured}", peer.info.server_name, peer.slot));
         }
 
         fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
@@ -269,6 +270,10 @@ mod tests {
         fn measured(&mut self, _rtt: Duration) {
             self.log.push("measured".into());
         }
+
+        fn close(&mut self, reason: CloseReason) {
+            self.log.push(format!("close {reason}"));
+        }
     }
 
     fn registry(name: &str, routes: usize) -> Arc<Registry> {
@@ -283,6 +288,7 @@ mod tests {
             routes,
             pool_size: Some(1),
             dedicated: Vec::new(),
+            shared: Vec::new(),
             advertise: true,
             connect_retries: 0,
             connect_backoff: false,
@@ -291,13 +297,13 @@ mod tests {
         Arc::new(Registry::new(|now| Cluster::new(config, now)))
     }
 
-    fn acceptor(registry: &Arc<Registry>, link: u64) -> (Protocol, mpsc::Receiver<Command>) {
+    fn acceptor(registry: &Arc<Registry>, link: u64) -> (RouteProtocol, mpsc::Receiver<Command>) {
         let commands = registry.enrol(LinkId(link));
-        (Protocol::acceptor(registry.clone(), LinkId(link), TIMING, Some("127.0.0.1".into())), commands)
+        (RouteProtocol::acceptor(registry.clone(), LinkId(link), TIMING, Some("127.0.0.1".into()), false), commands)
     }
 
     /// Hands what one end has sent to the other.
-    fn carry(from: &mut Recorder, to: &mut Protocol, broker: &mut Recorder) {
+    fn carry(from: &mut Recorder, to: &mut RouteProtocol, broker: &mut Recorder) {
         let bytes = std::mem::take(&mut from.sent);
         let (taken, _) = to.handle_input(&bytes, broker);
         assert!(taken == bytes.len(), "whole lines are sent");
@@ -309,7 +315,7 @@ mod tests {
         let dial = a.next_dial().await;
         let _commands = a.enrol(LinkId(1));
         let (mut at_a, mut at_b) = (Recorder::default(), Recorder::default());
-        let mut dialer = Protocol::dialer(a.clone(), LinkId(1), TIMING, None, dial, None);
+        let mut dialer = RouteProtocol::dialer(a.clone(), LinkId(1), TIMING, None, dial, None);
         let (mut acceptor, _more_commands) = acceptor(&b, 1);
         dialer.start(&mut at_a);
         acceptor.start(&mut at_b);
@@ -317,8 +323,8 @@ mod tests {
         at_a.sent.extend_from_slice(b"RS+ $G foo\r\nRMSG $G bar 2\r\nhi\r\nRS- $G foo\r\n");
         carry(&mut at_a, &mut acceptor, &mut at_b);
         carry(&mut at_b, &mut dialer, &mut at_a);
-        assert_eq!(at_a.log, ["open b Pool(0) solicited true", "measured"]);
-        assert_eq!(at_b.log, ["open a Pool(0) solicited false", "subscribe foo", "deliver hi", "unsubscribe foo"]);
+        assert_eq!(at_a.log, ["open b Pool(0) configured true", "measured"]);
+        assert_eq!(at_b.log, ["open a Pool(0) configured false", "subscribe foo", "deliver hi", "unsubscribe foo"]);
 
         drop(dialer);
         let again = a.next_dial().await;
@@ -335,8 +341,8 @@ mod tests {
             route.start(&mut broker);
             broker.sent.clear();
             route.handle_input(line.as_bytes(), &mut broker);
-            assert_eq!(route.closed(), Some(&CloseReason::ProtocolViolation), "{line}");
-            assert!(broker.sent.is_empty() && broker.log.is_empty(), "closed without a word: {line}");
+            assert_eq!(broker.log, ["close Protocol Violation"], "{line}");
+            assert!(broker.sent.is_empty(), "without a word: {line}");
         }
     }
 }
