@@ -1,4 +1,13 @@
 //! natsd as a library: the server, its configuration and its command line.
 
+mod client;
 pub mod config;
-pub mod route;
+mod hub;
+mod link;
+pub mod logging;
+mod route;
+mod server;
+pub mod signals;
+pub mod transport;
+
+pub use server::{Server, StartError, identity};

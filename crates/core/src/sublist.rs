@@ -5,6 +5,7 @@
 //! the two wildcards themselves. A million subscriptions to different subjects cost about 110 bytes each here.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -13,21 +14,19 @@ use crate::subject;
 
 /// A member of a [`Sublist`]. It keeps its place among those that share its subject, so that leaving is quick however
 /// many they are.
-pub trait Member: Clone {
+pub trait Member {
     /// What was last set.
     fn place(&self) -> u32;
     /// Remembers a place. Called only with exclusive access to the list.
     fn set_place(&self, place: u32);
-    /// Whether both are the same member, not just equal ones.
-    fn is(&self, other: &Self) -> bool;
 }
 
 /// Takes what a subject matches.
 pub trait Visitor<M> {
     /// These each get the message.
-    fn plain(&mut self, members: &[M]);
+    fn plain(&mut self, members: &[Arc<M>]);
     /// One of these gets the message, together with those of further calls with the same `queue`.
-    fn group(&mut self, queue: &[u8], members: &[M]);
+    fn group(&mut self, queue: &[u8], members: &[Arc<M>]);
 }
 
 /// Subscriptions by subject.
@@ -69,14 +68,14 @@ impl<M> Node<M> {
 
 #[derive(Debug)]
 struct Interest<M> {
-    plain: Vec<M>,
+    plain: Vec<Arc<M>>,
     groups: Vec<Group<M>>,
 }
 
 #[derive(Debug)]
 struct Group<M> {
     name: Box<[u8]>,
-    members: Vec<M>,
+    members: Vec<Arc<M>>,
 }
 
 impl<M: Member> Default for Sublist<M> {
@@ -104,7 +103,7 @@ impl<M: Member> Sublist<M> {
 
     /// Adds a member to a [valid](subject::is_valid) subject. Returns how many share subject and queue group (or the
     /// lack of one) now.
-    pub fn insert(&mut self, subject: &[u8], queue: Option<&[u8]>, member: M) -> usize {
+    pub fn insert(&mut self, subject: &[u8], queue: Option<&[u8]>, member: Arc<M>) -> usize {
         let mut node = ROOT;
         for token in subject::tokens(subject) {
             node = self.child(node, token).unwrap_or_else(|| self.add_child(node, token));
@@ -122,7 +121,7 @@ impl<M: Member> Sublist<M> {
     }
 
     /// Removes a member. Returns how many share its subject and queue group now, or `None` if it was not there.
-    pub fn remove(&mut self, subject: &[u8], queue: Option<&[u8]>, member: &M) -> Option<usize> {
+    pub fn remove(&mut self, subject: &[u8], queue: Option<&[u8]>, member: &Arc<M>) -> Option<usize> {
         let node = subject::tokens(subject).try_fold(ROOT, |node, token| self.child(node, token))?;
         let interest = self.nodes[node as usize].interest.as_mut()?;
         let group = queue.map(|queue| interest.groups.iter().position(|group| *group.name == *queue));
@@ -131,7 +130,7 @@ impl<M: Member> Sublist<M> {
             Some(group) => &mut interest.groups[group?].members,
         };
         let place = member.place() as usize;
-        members.get(place).filter(|found| found.is(member))?;
+        members.get(place).filter(|found| Arc::ptr_eq(found, member))?;
         members.swap_remove(place);
         if let Some(moved) = members.get(place) {
             moved.set_place(place as u32);
@@ -208,7 +207,7 @@ impl<M: Member> Sublist<M> {
     }
 
     /// Calls `see` for each subject, with the queue group if it is one's, and all members. In no particular order.
-    pub fn for_each(&self, mut see: impl FnMut(&[u8], Option<&[u8]>, &[M])) {
+    pub fn for_each(&self, mut see: impl FnMut(&[u8], Option<&[u8]>, &[Arc<M>])) {
         let mut subject = Vec::new();
         for node in &self.nodes {
             let Some(interest) = &node.interest else { continue };
@@ -299,7 +298,7 @@ impl<M: Member> Sublist<M> {
 }
 
 impl<M> Interest<M> {
-    fn members_mut(&mut self, queue: Option<&[u8]>) -> &mut Vec<M> {
+    fn members_mut(&mut self, queue: Option<&[u8]>) -> &mut Vec<Arc<M>> {
         let Some(queue) = queue else { return &mut self.plain };
         let found = self.groups.iter().position(|group| *group.name == *queue);
         let at = found.unwrap_or_else(|| {

@@ -1,5 +1,4 @@
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use proptest::prelude::*;
 
@@ -8,25 +7,21 @@ use super::*;
 #[derive(Debug)]
 struct Entry {
     id: usize,
-    place: Cell<u32>,
+    place: AtomicU32,
 }
 
-impl Member for Rc<Entry> {
+impl Member for Entry {
     fn place(&self) -> u32 {
-        self.place.get()
+        self.place.load(Relaxed)
     }
 
     fn set_place(&self, place: u32) {
-        self.place.set(place);
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(self, other)
+        self.place.store(place, Relaxed);
     }
 }
 
-fn entry(id: usize) -> Rc<Entry> {
-    Rc::new(Entry { id, place: Cell::new(0) })
+fn entry(id: usize) -> Arc<Entry> {
+    Arc::new(Entry { id, place: AtomicU32::new(0) })
 }
 
 /// Ids of the plain members, and of the members of each group, sorted.
@@ -36,17 +31,17 @@ struct Found {
     grouped: Vec<(Vec<u8>, usize)>,
 }
 
-impl Visitor<Rc<Entry>> for Found {
-    fn plain(&mut self, members: &[Rc<Entry>]) {
+impl Visitor<Entry> for Found {
+    fn plain(&mut self, members: &[Arc<Entry>]) {
         self.plain.extend(members.iter().map(|member| member.id));
     }
 
-    fn group(&mut self, queue: &[u8], members: &[Rc<Entry>]) {
+    fn group(&mut self, queue: &[u8], members: &[Arc<Entry>]) {
         self.grouped.extend(members.iter().map(|member| (queue.to_vec(), member.id)));
     }
 }
 
-fn find(list: &Sublist<Rc<Entry>>, subject: &str) -> Found {
+fn find(list: &Sublist<Entry>, subject: &str) -> Found {
     let mut found = Found::default();
     list.matches(subject.as_bytes(), &mut found);
     found.plain.sort_unstable();
@@ -119,7 +114,7 @@ proptest! {
         subjects in proptest::collection::vec("(a|b|c\\*|\\*|>)(\\.(a|b|)){0,4}", 1..20),
     ) {
         let mut list = Sublist::with_seed(7);
-        let mut naive: Vec<(String, Option<String>, Rc<Entry>)> = Vec::new();
+        let mut naive: Vec<(String, Option<String>, Arc<Entry>)> = Vec::new();
         for (id, (pattern, queue, choice, removes)) in steps.into_iter().enumerate() {
             if removes && !naive.is_empty() {
                 let (pattern, queue, gone) = naive.swap_remove(usize::from(choice) % naive.len());

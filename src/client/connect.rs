@@ -1,0 +1,31 @@
+//! `CONNECT`.
+
+use natsd_core::connect::{ConnectError, Settings};
+use natsd_core::error::CloseReason;
+
+use super::{Client, End};
+use crate::link::batch::Batch;
+
+impl Client {
+    pub(super) fn connect(&mut self, json: &[u8], batch: &mut Batch) -> Result<(), End> {
+        let mut settings = self.link.settings.lock().clone().unwrap_or_else(|| Box::new(Settings::default()));
+        settings.apply(json, !self.hub.options.no_header_support).map_err(|error| match error {
+            ConnectError::Refused(error) => End::Told(error),
+            ConnectError::Malformed(_) => {
+                log::error!("{} - {error}", self.link.describe());
+                End::Silent(CloseReason::ProtocolViolation)
+            }
+        })?;
+        let flags = &mut self.flags;
+        flags.verbose = settings.verbose;
+        flags.pedantic = settings.pedantic;
+        flags.echo = settings.echo;
+        flags.no_responders = settings.no_responders;
+        flags.async_info = settings.protocol >= 1;
+        self.limits.headers = settings.headers;
+        self.link.outbound().takes_headers = settings.headers;
+        *self.link.settings.lock() = Some(settings);
+        self.acknowledge(batch);
+        Ok(())
+    }
+}

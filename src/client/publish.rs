@@ -1,0 +1,61 @@
+//! `PUB` and `HPUB`.
+
+use natsd_core::encode::Message;
+use natsd_core::error::ClientError;
+use natsd_core::{header, subject};
+
+use super::Client;
+use crate::hub::publish::{Publisher, publish};
+use crate::link::Kind;
+use crate::link::batch::Batch;
+
+impl Client {
+    pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
+        batch.count_received(Kind::Client, message.body.len());
+        self.active(batch);
+        self.acknowledge(batch);
+        if let Some(error) = reserved(&message) {
+            return self.refuse(&error, batch);
+        }
+        if self.flags.pedantic && !subject::is_valid_literal(message.subject) {
+            self.refuse(&ClientError::InvalidPublishSubject, batch);
+        }
+        let mut scratch = std::mem::take(&mut batch.matches);
+        let matches = self.cache.find(&self.account, message.subject, &mut scratch);
+        let from = Publisher { link: &self.link, echo: self.flags.echo };
+        let delivered = publish(&self.account, &message, matches, &from, batch);
+        batch.matches = scratch;
+        batch.settle(&self.hub);
+        if let (false, true, Some(reply)) = (delivered, self.flags.no_responders, message.reply) {
+            self.answer_no_responders(message.subject, reply, batch);
+        }
+    }
+
+    /// Tells the client that nobody takes its request, if it listens for the answer itself.
+    fn answer_no_responders(&mut self, subject: &[u8], reply: &[u8], batch: &mut Batch) {
+        let mut scratch = std::mem::take(&mut batch.matches);
+        self.account.matches(reply, &mut scratch);
+        let own = scratch.plain.iter().find(|subscription| std::sync::Arc::ptr_eq(&subscription.link, &self.link));
+        if let Some(own) = own {
+            let mut body = Vec::with_capacity(64);
+            header::write_no_responders(&mut body, subject);
+            let answer = Message { subject: reply, reply: None, header_len: body.len(), body: &body };
+            self.link.deliver(own, &answer, batch);
+        }
+        scratch.clear();
+        batch.matches = scratch;
+        batch.settle(&self.hub);
+    }
+}
+
+/// What clients may not publish to, or ask for replies to.
+fn reserved(message: &Message<'_>) -> Option<ClientError> {
+    let begins = |subject: &[u8], reserved: &[&str]| reserved.iter().any(|name| subject.starts_with(name.as_bytes()));
+    let text = |subject| String::from_utf8_lossy(subject).into_owned();
+    let special = |subject: &[u8]| matches!(subject.first(), Some(b'$' | b'_'));
+    if special(message.subject) && begins(message.subject, &["$NRG.", "_GR_.", "$GR."]) {
+        return Some(ClientError::Publish(text(message.subject)));
+    }
+    let reply = message.reply.filter(|reply| special(reply))?;
+    begins(reply, &["_R_.", "_GR_.", "$GR.", "$JS.ACK."]).then(|| ClientError::Reply(text(reply)))
+}

@@ -1,0 +1,112 @@
+//! An account: subjects mean something only within it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use natsd_core::route::interest::Change;
+use natsd_core::sublist::Sublist;
+use parking_lot::RwLock;
+
+use super::InterestObserver;
+use super::matches::Matches;
+use super::remote::RemoteInterest;
+use super::subscription::Subscription;
+
+/// The subscriptions of an account, here and at other servers.
+pub(crate) struct Account {
+    pub name: Box<[u8]>,
+    local: RwLock<Sublist<Subscription>>,
+    remote: RwLock<Sublist<RemoteInterest>>,
+    /// Raised by each change of either: what was matched before may not be so any more.
+    generation: AtomicU64,
+    observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+}
+
+impl Account {
+    pub(crate) fn new(name: &[u8], observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
+        Self {
+            name: name.into(),
+            local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
+            remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
+            generation: AtomicU64::new(0),
+            observer,
+        }
+    }
+
+    /// What [`matches`](Self::matches) gave is good as long as this stays the same.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Finds who gets what is published to `subject`.
+    pub(crate) fn matches(&self, subject: &[u8], found: &mut Matches) {
+        found.clear();
+        self.local.read().matches(subject, &mut found.local());
+        self.remote.read().matches(subject, &mut found.remote());
+    }
+
+    /// Adds a subscription of a client here.
+    pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) {
+        let mut local = self.local.write();
+        let names = subscription.clone();
+        let members = local.insert(names.subject(), names.queue(), subscription);
+        self.changed();
+        self.report(&names, members, true);
+    }
+
+    /// Removes subscriptions of clients here; those that are not there do no harm.
+    pub(crate) fn unsubscribe(&self, subscriptions: &[Arc<Subscription>]) {
+        let mut local = self.local.write();
+        for gone in subscriptions {
+            if let Some(left) = local.remove(gone.subject(), gone.queue(), gone) {
+                self.report(gone, left, false);
+            }
+        }
+        self.changed();
+    }
+
+    fn report(&self, about: &Subscription, members: usize, came: bool) {
+        let Some(observer) = self.observer.get() else { return };
+        let subject = about.subject();
+        match about.queue() {
+            Some(queue) => {
+                observer.changed(&self.name, Change::Queue { subject, queue, members: members as u32 });
+            }
+            None if members == usize::from(came) => {
+                observer.changed(&self.name, Change::Plain { subject, interested: came });
+            }
+            None => {}
+        }
+    }
+
+    /// Shows `see` all interest of clients here. No change comes in between: whoever begins in `see` to hear of changes
+    /// misses none.
+    pub(crate) fn local_interest(&self, mut see: impl FnMut(Change<'_>)) {
+        self.local.read().for_each(|subject, queue, members| match queue {
+            Some(queue) => see(Change::Queue { subject, queue, members: members.len() as u32 }),
+            None => see(Change::Plain { subject, interested: true }),
+        });
+    }
+
+    /// Adds interest of another server.
+    pub(crate) fn add_remote(&self, interest: Arc<RemoteInterest>) {
+        let names = interest.clone();
+        self.remote.write().insert(names.subject(), names.queue(), interest);
+        self.changed();
+    }
+
+    /// Removes interest of another server.
+    pub(crate) fn remove_remote(&self, interest: &Arc<RemoteInterest>) {
+        self.remote.write().remove(interest.subject(), interest.queue(), interest);
+        self.changed();
+    }
+
+    /// Number of subscriptions here, and of interests at other servers.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.local.read().len(), self.remote.read().len())
+    }
+
+    fn changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+}

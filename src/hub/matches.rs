@@ -1,0 +1,133 @@
+//! Who gets a message.
+
+use std::sync::Arc;
+
+use natsd_core::sublist::Visitor;
+
+use super::remote::RemoteInterest;
+use super::subscription::Subscription;
+use crate::link::Link;
+
+/// All that a subject matches in an account.
+#[derive(Clone, Default)]
+pub(crate) struct Matches {
+    /// These each get the message.
+    pub plain: Vec<Arc<Subscription>>,
+    /// Of each of these one gets it.
+    pub groups: Vec<QueueGroup>,
+    /// Servers behind routes, each once.
+    pub routes: Vec<RouteMatch>,
+}
+
+/// A queue group, over all servers.
+#[derive(Clone)]
+pub(crate) struct QueueGroup {
+    pub name: Box<[u8]>,
+    pub local: Vec<Arc<Subscription>>,
+    /// Members elsewhere, and where in [`Matches::routes`] that is.
+    pub remote: Vec<(usize, Arc<RemoteInterest>)>,
+}
+
+/// A server behind a route.
+#[derive(Clone)]
+pub(crate) struct RouteMatch {
+    pub link: Arc<Link>,
+    /// It gets the message whether one of its queue members is chosen or not.
+    pub plain: bool,
+}
+
+impl Matches {
+    pub(crate) fn clear(&mut self) {
+        self.plain.clear();
+        self.groups.clear();
+        self.routes.clear();
+    }
+
+    /// Takes what clients here subscribe to.
+    pub(crate) fn local(&mut self) -> impl Visitor<Subscription> {
+        Local(self)
+    }
+
+    /// Takes what clients elsewhere subscribe to.
+    pub(crate) fn remote(&mut self) -> impl Visitor<RemoteInterest> {
+        Remote(self)
+    }
+
+    fn group(&mut self, name: &[u8]) -> &mut QueueGroup {
+        let at = self.groups.iter().position(|group| *group.name == *name).unwrap_or_else(|| {
+            self.groups.push(QueueGroup { name: name.into(), local: Vec::new(), remote: Vec::new() });
+            self.groups.len() - 1
+        });
+        &mut self.groups[at]
+    }
+
+    fn route(&mut self, link: &Arc<Link>) -> usize {
+        self.routes.iter().position(|known| Arc::ptr_eq(&known.link, link)).unwrap_or_else(|| {
+            self.routes.push(RouteMatch { link: link.clone(), plain: false });
+            self.routes.len() - 1
+        })
+    }
+}
+
+struct Local<'a>(&'a mut Matches);
+
+impl Visitor<Subscription> for Local<'_> {
+    fn plain(&mut self, members: &[Arc<Subscription>]) {
+        self.0.plain.extend_from_slice(members);
+    }
+
+    fn group(&mut self, queue: &[u8], members: &[Arc<Subscription>]) {
+        self.0.group(queue).local.extend_from_slice(members);
+    }
+}
+
+struct Remote<'a>(&'a mut Matches);
+
+impl Visitor<RemoteInterest> for Remote<'_> {
+    fn plain(&mut self, members: &[Arc<RemoteInterest>]) {
+        for member in members {
+            let route = self.0.route(&member.link);
+            self.0.routes[route].plain = true;
+        }
+    }
+
+    fn group(&mut self, queue: &[u8], members: &[Arc<RemoteInterest>]) {
+        for member in members {
+            let route = self.0.route(&member.link);
+            self.0.group(queue).remote.push((route, member.clone()));
+        }
+    }
+}
+
+/// Who of a queue group is to get a message.
+pub(crate) enum Choice<'a> {
+    /// A member here; if it cannot, the ones after it, around the circle.
+    Local(usize),
+    /// One at the server at this index of [`Matches::routes`].
+    Remote(&'a (usize, Arc<RemoteInterest>)),
+}
+
+impl QueueGroup {
+    /// Each member, wherever it is, is as likely as any other. `None` if there is none.
+    pub(crate) fn choose(&self, rng: &mut fastrand::Rng) -> Option<Choice<'_>> {
+        let local = self.local.len() as u64;
+        let elsewhere: u64 = self.remote.iter().map(|(_, remote)| u64::from(remote.weight())).sum();
+        if local + elsewhere == 0 {
+            return None;
+        }
+        let mut at = rng.u64(..local + elsewhere);
+        if at < local {
+            return Some(Choice::Local(at as usize));
+        }
+        at -= local;
+        for remote in &self.remote {
+            let weight = u64::from(remote.1.weight());
+            if at < weight {
+                return Some(Choice::Remote(remote));
+            }
+            at -= weight;
+        }
+        // Weights shrank meanwhile.
+        self.remote.last().map(Choice::Remote)
+    }
+}

@@ -1,0 +1,164 @@
+//! What all connections share: accounts with their subscriptions, the connections themselves, and what they add up to.
+
+pub(crate) mod account;
+pub(crate) mod cache;
+pub(crate) mod matches;
+pub(crate) mod publish;
+pub(crate) mod remote;
+pub(crate) mod stats;
+pub(crate) mod subscription;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use natsd_core::error::CloseReason;
+use natsd_core::route::interest::Change;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch};
+
+use crate::config::options::Options;
+use crate::link::outbound::OutboundLimits;
+use crate::link::{Kind, Link};
+use crate::server::identity::Identity;
+use crate::server::listener::News;
+use account::Account;
+use stats::{Closed, ClosedLinks, Stats};
+use subscription::Subscription;
+
+/// Account of clients that name none.
+pub(crate) const GLOBAL_ACCOUNT: &[u8] = b"$G";
+
+/// Hears of changes of what clients of this server subscribe to. Called under the lock of the account, so in order.
+pub(crate) trait InterestObserver: Send + Sync {
+    /// Interest in `account` changed.
+    fn changed(&self, account: &[u8], change: Change<'_>);
+}
+
+/// See the [module](self).
+pub(crate) struct Hub {
+    pub options: Options,
+    pub identity: Identity,
+    pub stats: Stats,
+    pub started: Instant,
+    /// What the task of the route manager, if there is one, wants to hear.
+    pub observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+    /// What clients are told when it changes.
+    pub news: watch::Sender<News>,
+    /// Notified when a link is gone.
+    pub left: Notify,
+    global: Arc<Account>,
+    accounts: RwLock<HashMap<Box<[u8]>, Arc<Account>>>,
+    links: Mutex<HashMap<u64, Arc<Link>>>,
+    clients: AtomicU64,
+    closed: Mutex<ClosedLinks>,
+    next_id: AtomicU64,
+}
+
+impl Hub {
+    pub(crate) fn new(options: Options, identity: Identity) -> Self {
+        let observer = Arc::new(OnceLock::new());
+        let global = Arc::new(Account::new(GLOBAL_ACCOUNT, observer.clone()));
+        Self {
+            closed: Mutex::new(ClosedLinks::new(options.max_closed_clients)),
+            options,
+            identity,
+            stats: Stats::default(),
+            started: Instant::now(),
+            observer,
+            news: watch::Sender::new(News::default()),
+            left: Notify::new(),
+            accounts: RwLock::new(HashMap::from([(GLOBAL_ACCOUNT.into(), global.clone())])),
+            global,
+            links: Mutex::default(),
+            clients: AtomicU64::new(0),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// The account of clients that name none.
+    pub(crate) fn global_account(&self) -> Arc<Account> {
+        self.global.clone()
+    }
+
+    /// The account of this name.
+    pub(crate) fn account(&self, name: &[u8]) -> Option<Arc<Account>> {
+        self.accounts.read().get(name).cloned()
+    }
+
+    /// All accounts.
+    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts.read().values().cloned().collect()
+    }
+
+    /// An id for a new connection.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Relaxed)
+    }
+
+    /// How much may wait for a connection.
+    pub(crate) fn outbound_limits(&self) -> OutboundLimits {
+        let max_pending = self.options.max_pending;
+        OutboundLimits {
+            max_pending,
+            stall_at: if self.options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
+            write_deadline: self.options.write_deadline,
+        }
+    }
+
+    /// A new connection. `false` if there are as many clients as there may be; it is registered all the same.
+    pub(crate) fn register(&self, link: &Arc<Link>) -> bool {
+        self.links.lock().insert(link.id, link.clone());
+        self.stats.connections.fetch_add(1, Relaxed);
+        if link.kind != Kind::Client {
+            return true;
+        }
+        let clients = self.clients.fetch_add(1, Relaxed) + 1;
+        self.options.max_connections.is_none_or(|max| clients <= max as u64)
+    }
+
+    /// A connection is gone.
+    pub(crate) fn deregister(&self, link: &Link) {
+        if self.links.lock().remove(&link.id).is_none() {
+            return;
+        }
+        if link.kind == Kind::Client {
+            self.clients.fetch_sub(1, Relaxed);
+        }
+        let reason = link.outbound().closing().cloned().unwrap_or(CloseReason::ClientClosed);
+        self.stats.count_close(&reason);
+        if link.kind == Kind::Client {
+            self.closed.lock().push(Closed::new(link, reason));
+        }
+        self.left.notify_waiters();
+    }
+
+    /// All connections, oldest first.
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        let mut links: Vec<_> = self.links.lock().values().cloned().collect();
+        links.sort_unstable_by_key(|link| link.id);
+        links
+    }
+
+    /// The connection of this id.
+    pub(crate) fn link(&self, id: u64) -> Option<Arc<Link>> {
+        self.links.lock().get(&id).cloned()
+    }
+
+    /// Number of clients.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.load(Relaxed) as usize
+    }
+
+    /// Clients that are gone, oldest first.
+    pub(crate) fn closed(&self) -> Vec<Arc<Closed>> {
+        self.closed.lock().list()
+    }
+
+    /// Ends a subscription of a client.
+    pub(crate) fn unsubscribe(&self, subscription: &Arc<Subscription>) {
+        subscription.link.subscriptions.lock().remove(subscription);
+        subscription.account.unsubscribe(std::slice::from_ref(subscription));
+    }
+}

@@ -1,0 +1,120 @@
+//! What monitoring counts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use natsd_core::connect::Settings;
+use natsd_core::error::CloseReason;
+
+use crate::link::Link;
+use crate::link::batch::Tally;
+use crate::transport::Peer;
+
+/// Sums over the life of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    /// Connections ever made.
+    pub connections: AtomicU64,
+    pub received: Totals,
+    pub sent: Totals,
+    pub slow_consumers: AtomicU64,
+    pub stale_connections: AtomicU64,
+    pub stalled: AtomicU64,
+}
+
+/// Messages and bytes in one direction; those of clients also apart.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub msgs: AtomicU64,
+    pub bytes: AtomicU64,
+    pub client_msgs: AtomicU64,
+    pub client_bytes: AtomicU64,
+}
+
+impl Totals {
+    pub(crate) fn add(&self, tally: &Tally) {
+        self.msgs.fetch_add(tally.msgs, Relaxed);
+        self.bytes.fetch_add(tally.bytes, Relaxed);
+        if tally.client_msgs > 0 {
+            self.client_msgs.fetch_add(tally.client_msgs, Relaxed);
+            self.client_bytes.fetch_add(tally.client_bytes, Relaxed);
+        }
+    }
+}
+
+impl Stats {
+    /// A connection ended.
+    pub(crate) fn count_close(&self, reason: &CloseReason) {
+        let counter = match reason {
+            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline => &self.slow_consumers,
+            CloseReason::Stale => &self.stale_connections,
+            _ => return,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// A client that is gone.
+pub(crate) struct Closed {
+    pub id: u64,
+    pub peer: Peer,
+    pub started_at: SystemTime,
+    pub ended_at: SystemTime,
+    /// From its start to its last message.
+    pub active: Duration,
+    pub rtt: Duration,
+    pub reason: CloseReason,
+    pub settings: Option<Box<Settings>>,
+    pub received: (u64, u64),
+    pub sent: (u64, u64),
+    pub stalls: u64,
+}
+
+impl Closed {
+    pub(crate) fn new(link: &Link, reason: CloseReason) -> Self {
+        let (sent, last) = {
+            let out = link.outbound();
+            ((out.msgs, out.bytes), out.active.map(|at| at.saturating_duration_since(link.started)))
+        };
+        Self {
+            id: link.id,
+            peer: link.peer,
+            started_at: link.started_at,
+            ended_at: SystemTime::now(),
+            active: Duration::from_nanos(link.active.load(Relaxed)).max(last.unwrap_or_default()),
+            rtt: Duration::from_nanos(link.rtt.load(Relaxed)),
+            reason,
+            settings: link.settings.lock().clone(),
+            received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
+            sent,
+            stalls: link.stalls.load(Relaxed),
+        }
+    }
+}
+
+/// The last clients that are gone.
+pub(crate) struct ClosedLinks {
+    max: usize,
+    links: VecDeque<Arc<Closed>>,
+}
+
+impl ClosedLinks {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, links: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, closed: Closed) {
+        if self.links.len() >= self.max {
+            self.links.pop_front();
+        }
+        if self.max > 0 {
+            self.links.push_back(Arc::new(closed));
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<Arc<Closed>> {
+        self.links.iter().cloned().collect()
+    }
+}

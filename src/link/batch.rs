@@ -1,0 +1,124 @@
+//! What the operations of one read have in common: whom they wrote to, and what they add up to.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Kind, Link};
+use crate::hub::Hub;
+use crate::hub::matches::Matches;
+use crate::hub::subscription::Subscription;
+
+/// The work of a link between reading and flushing.
+pub(crate) struct Batch {
+    now: Option<Instant>,
+    touched: Vec<Arc<Link>>,
+    expired: Vec<Arc<Subscription>>,
+    stall: bool,
+    received: Tally,
+    sent: Tally,
+    /// Picks members of queue groups.
+    pub rng: fastrand::Rng,
+    /// What was matched last, if it is in no cache.
+    pub matches: Matches,
+}
+
+/// Messages and bytes, of clients and in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub msgs: u64,
+    pub bytes: u64,
+    pub client_msgs: u64,
+    pub client_bytes: u64,
+}
+
+impl Tally {
+    fn count(&mut self, kind: Kind, bytes: usize) {
+        self.msgs += 1;
+        self.bytes += bytes as u64;
+        if kind == Kind::Client {
+            self.client_msgs += 1;
+            self.client_bytes += bytes as u64;
+        }
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            now: None,
+            touched: Vec::new(),
+            expired: Vec::new(),
+            stall: false,
+            received: Tally::default(),
+            sent: Tally::default(),
+            rng: fastrand::Rng::new(),
+            matches: Matches::default(),
+        }
+    }
+}
+
+impl Batch {
+    /// The time at which the batch began, if anything happened in it.
+    pub(crate) fn now(&mut self) -> Option<Instant> {
+        self.now.or_else(|| {
+            self.now = Some(Instant::now());
+            self.now
+        })
+    }
+
+    /// `link` is to be flushed.
+    pub(crate) fn touch(&mut self, link: &Arc<Link>) {
+        self.touched.push(link.clone());
+    }
+
+    /// `subscription` had all that it asked for.
+    pub(crate) fn expire(&mut self, subscription: &Arc<Subscription>) {
+        self.expired.push(subscription.clone());
+    }
+
+    /// A receiver is slow.
+    pub(crate) fn stall(&mut self) {
+        self.stall = true;
+    }
+
+    /// A message was received from a link of this kind.
+    pub(crate) fn count_received(&mut self, kind: Kind, bytes: usize) {
+        self.received.count(kind, bytes);
+    }
+
+    /// A message was sent to a link of this kind.
+    pub(crate) fn count_sent(&mut self, kind: Kind, bytes: usize) {
+        self.sent.count(kind, bytes);
+    }
+
+    /// Removes the subscriptions that had all they asked for, so that the next message does not find them.
+    pub(crate) fn settle(&mut self, hub: &Hub) {
+        for subscription in self.expired.drain(..) {
+            hub.unsubscribe(&subscription);
+        }
+    }
+
+    /// Flushes all that were written to. Returns whether the one who read should pause for a slow receiver.
+    pub(crate) fn finish(&mut self, hub: &Hub, reader: &Link) -> bool {
+        self.settle(hub);
+        for link in self.touched.drain(..) {
+            link.flush();
+        }
+        if self.received.msgs > 0 {
+            reader.received.add(self.received.msgs, self.received.bytes);
+            hub.stats.received.add(&std::mem::take(&mut self.received));
+        }
+        if self.sent.msgs > 0 {
+            hub.stats.sent.add(&std::mem::take(&mut self.sent));
+        }
+        self.now = None;
+        std::mem::take(&mut self.stall)
+    }
+
+    /// Gives memory back: nothing has come for a while.
+    pub(crate) fn shrink(&mut self) {
+        self.touched = Vec::new();
+        self.expired = Vec::new();
+        self.matches = Matches::default();
+    }
+}

@@ -1,0 +1,211 @@
+//! One connection: what the rest of the server holds of it.
+//!
+//! A [`Link`] is shared by all who deliver to it. Its task, in [`task`], reads, and writes what could not be written at
+//! once; what the bytes mean is up to a [`Protocol`](task::Protocol).
+
+pub(crate) mod batch;
+pub(crate) mod outbound;
+pub(crate) mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Instant, SystemTime};
+
+use natsd_core::connect::Settings;
+use natsd_core::encode::Message;
+use natsd_core::error::CloseReason;
+use natsd_core::route::encode::Head;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::hub::subscription::{Subscription, Subscriptions};
+use crate::server::listener::Listener;
+use crate::transport::Peer;
+use batch::Batch;
+use outbound::{Flushed, Outbound, OutboundLimits};
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A client.
+    Client,
+    /// Another server of the cluster.
+    Route,
+}
+
+/// One connection.
+pub(crate) struct Link {
+    /// Unique in the life of the server.
+    pub id: u64,
+    pub kind: Kind,
+    pub peer: Peer,
+    pub started: Instant,
+    pub started_at: SystemTime,
+    /// Where a client came in.
+    pub listener: Option<Arc<Listener>>,
+    /// A client that may be sent `INFO` at any time from now on.
+    pub welcomed: AtomicBool,
+    /// What comes in is counted by the task of this link alone.
+    pub received: Counters,
+    /// Nanoseconds; 0 before it was measured.
+    pub rtt: AtomicU64,
+    /// Nanoseconds from `started` to the last message or change of subscriptions.
+    pub active: AtomicU64,
+    /// How often it was slowed down for the sake of a slow receiver.
+    pub stalls: AtomicU64,
+    /// What `CONNECT` said, once there was one.
+    pub settings: Mutex<Option<Box<Settings>>>,
+    /// Of a client.
+    pub subscriptions: Mutex<Subscriptions>,
+    out: Mutex<Outbound>,
+    limits: OutboundLimits,
+}
+
+/// Messages and bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub msgs: AtomicU64,
+    pub bytes: AtomicU64,
+}
+
+impl Counters {
+    /// Adds. For counters with several writers.
+    pub(crate) fn add(&self, msgs: u64, bytes: u64) {
+        self.msgs.fetch_add(msgs, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+}
+
+impl Link {
+    pub(crate) fn new(
+        id: u64,
+        kind: Kind,
+        peer: Peer,
+        listener: Option<Arc<Listener>>,
+        out: Outbound,
+        limits: OutboundLimits,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            peer,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            listener,
+            welcomed: AtomicBool::new(false),
+            received: Counters::default(),
+            rtt: AtomicU64::new(0),
+            active: AtomicU64::new(0),
+            stalls: AtomicU64::new(0),
+            settings: Mutex::new(None),
+            subscriptions: Mutex::new(Subscriptions::default()),
+            out: Mutex::new(out),
+            limits,
+        }
+    }
+
+    /// `127.0.0.1:4222 - cid:5`, as log lines begin.
+    pub(crate) fn describe(&self) -> String {
+        let kind = match self.kind {
+            Kind::Client => "cid",
+            Kind::Route => "rid",
+        };
+        format!("{} - {kind}:{}", self.peer, self.id)
+    }
+
+    /// The task of this link and tests of it only.
+    pub(crate) fn outbound(&self) -> MutexGuard<'_, Outbound> {
+        self.out.lock()
+    }
+
+    /// Lets `write` append to what is sent; it goes out at the end of `batch`. Does nothing once the link is closing.
+    pub(crate) fn send(self: &Arc<Self>, batch: &mut Batch, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut out = self.out.lock();
+        if !out.is_closing() {
+            write(out.buffer());
+            self.appended(out, batch);
+        }
+    }
+
+    /// Sends from outside of any batch: the task of this link writes it.
+    pub(crate) fn send_now(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut out = self.out.lock();
+        if !out.is_closing() {
+            write(out.buffer());
+            out.flush(&self.limits);
+        }
+    }
+
+    /// Delivers to a subscription of this link. `false` if it has ended, or had all the messages it asked for.
+    pub(crate) fn deliver(self: &Arc<Self>, to: &Arc<Subscription>, message: &Message<'_>, batch: &mut Batch) -> bool {
+        let mut out = self.out.lock();
+        if out.is_closing() || !to.count(batch) {
+            return false;
+        }
+        let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
+        message.write(out.buffer(), to.sid());
+        out.count(message.body.len());
+        batch.count_sent(self.kind, message.body.len());
+        self.appended(out, batch);
+        true
+    }
+
+    /// Delivers to the server at the other end of a route. `false` if the route is ending.
+    pub(crate) fn route<'q>(
+        self: &Arc<Self>,
+        account: &[u8],
+        message: &Message<'_>,
+        queues: impl Iterator<Item = &'q [u8]>,
+        batch: &mut Batch,
+    ) -> bool {
+        let mut out = self.out.lock();
+        if out.is_closing() {
+            return false;
+        }
+        let account = (!out.dedicated).then_some(account);
+        let head = Head { account, subject: message.subject, reply: message.reply };
+        let buffer = out.buffer();
+        head.write(buffer, queues, message.header_len, message.body.len());
+        buffer.extend_from_slice(message.body);
+        buffer.extend_from_slice(b"\r\n");
+        out.count(message.body.len());
+        batch.count_sent(self.kind, message.body.len());
+        self.appended(out, batch);
+        true
+    }
+
+    /// Something was appended: sees to it that it is written, and that it does not become too much.
+    fn appended(self: &Arc<Self>, mut out: MutexGuard<'_, Outbound>, batch: &mut Batch) {
+        out.active = batch.now();
+        if out.flush_due() && out.flush(&self.limits) == Flushed::TooSlow {
+            return;
+        }
+        if out.pending() > self.limits.stall_at {
+            batch.stall();
+        }
+        if !std::mem::replace(&mut out.flush_owed, true) {
+            batch.touch(self);
+        }
+    }
+
+    /// Writes what was appended, as far as that is possible without waiting.
+    pub(crate) fn flush(&self) {
+        let mut out = self.out.lock();
+        out.flush_owed = false;
+        out.flush(&self.limits);
+    }
+
+    /// Ends the connection, after what waits to be sent if `reason` allows. The first reason counts.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.out.lock().close(reason);
+    }
+
+    /// Whether the connection ends or has ended.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.out.lock().is_closing()
+    }
+
+    /// Now there was a message or a change of subscriptions.
+    pub(crate) fn touch(&self, now: Instant) {
+        self.active.store(now.saturating_duration_since(self.started).as_nanos() as u64, Relaxed);
+    }
+}

@@ -1,0 +1,303 @@
+//! What is to be sent on a connection.
+//!
+//! Whoever delivers appends under the lock of the connection, and writes at the end of its batch, without waiting. Only
+//! what the kernel does not take is left to the task of the connection. That is where slow consumers show.
+
+use std::cell::RefCell;
+use std::io;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use natsd_core::error::CloseReason;
+use tokio::net::tcp::OwnedWriteHalf;
+
+use crate::transport::ByteStream;
+
+/// How much may wait, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutboundLimits {
+    /// Bytes above which the connection is cut.
+    pub max_pending: usize,
+    /// Bytes above which producers are slowed down.
+    pub stall_at: usize,
+    /// How long what waits may take to be written.
+    pub write_deadline: Duration,
+}
+
+/// What came of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    /// Nothing waits any more.
+    All,
+    /// The task of the connection goes on with it.
+    Later,
+    /// The connection is cut.
+    TooSlow,
+}
+
+/// Writing within a batch begins when this many bytes are there, so that a batch with much fan-out needs little memory.
+const EARLY_FLUSH: usize = 64 * 1024;
+/// Unsent bytes are moved to the front once as many were sent; below this it is not worth it.
+const COMPACT_AT: usize = 64 * 1024;
+
+pub(crate) struct Outbound {
+    buffer: Vec<u8>,
+    written: usize,
+    sink: Sink,
+    backlog: Option<Backlog>,
+    closing: Option<CloseReason>,
+    waker: Option<Waker>,
+    /// Somebody's batch will flush.
+    pub flush_owed: bool,
+    /// The receiver understands headers.
+    pub takes_headers: bool,
+    /// A route for one account, on which lines name none.
+    pub dedicated: bool,
+    /// When something was last appended.
+    pub active: Option<Instant>,
+    pub msgs: u64,
+    pub bytes: u64,
+}
+
+enum Sink {
+    /// Anybody may write.
+    Tcp(OwnedWriteHalf),
+    /// Only the task can write.
+    Task,
+    /// The connection is gone.
+    Gone,
+}
+
+/// The kernel took not all.
+struct Backlog {
+    /// Until then, what waited at the time must be written.
+    deadline: Instant,
+    /// How much of that is left.
+    left: usize,
+}
+
+thread_local! {
+    /// Empty buffers: connections need one only while something waits, and few do at a time.
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+const POOLED_BUFFERS: usize = 32;
+const POOLED_CAPACITY: usize = 256 * 1024;
+
+impl Outbound {
+    /// For a socket, or for a stream that only the task of the link can write to.
+    pub(crate) fn new(socket: Option<OwnedWriteHalf>) -> Self {
+        Self {
+            buffer: Vec::new(),
+            written: 0,
+            sink: socket.map_or(Sink::Task, Sink::Tcp),
+            backlog: None,
+            closing: None,
+            waker: None,
+            flush_owed: false,
+            takes_headers: false,
+            dedicated: false,
+            active: None,
+            msgs: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Where to append.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.buffer.capacity() == 0 {
+            self.buffer = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
+        &mut self.buffer
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.buffer.len() - self.written
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    pub(crate) fn closing(&self) -> Option<&CloseReason> {
+        self.closing.as_ref()
+    }
+
+    /// A message was appended.
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.msgs += 1;
+        self.bytes += bytes as u64;
+    }
+
+    pub(crate) fn flush_due(&self) -> bool {
+        self.pending() >= EARLY_FLUSH
+    }
+
+    /// Makes sure that the task runs soon.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn set_waker(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// Ends the connection. What waits is still written, unless that is what failed.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if self.closing.is_none() {
+            let cut = matches!(
+                reason,
+                CloseReason::SlowConsumerPendingBytes
+                    | CloseReason::SlowConsumerWriteDeadline
+                    | CloseReason::WriteError
+                    | CloseReason::ClientClosed
+                    | CloseReason::ReadError
+            );
+            if cut {
+                self.release();
+            }
+            self.closing = Some(reason);
+            self.wake();
+        }
+    }
+
+    /// The connection is over.
+    pub(crate) fn hang_up(&mut self) {
+        self.sink = Sink::Gone;
+        self.waker = None;
+        self.release();
+    }
+
+    /// Writes without waiting, and cuts the connection if too much is left.
+    pub(crate) fn flush(&mut self, limits: &OutboundLimits) -> Flushed {
+        if self.pending() == 0 {
+            return Flushed::All;
+        }
+        if self.backlog.is_none() {
+            self.write(limits);
+        }
+        match self.pending() {
+            0 => Flushed::All,
+            pending if pending > limits.max_pending => {
+                self.close(CloseReason::SlowConsumerPendingBytes);
+                Flushed::TooSlow
+            }
+            _ => Flushed::Later,
+        }
+    }
+
+    fn write(&mut self, limits: &OutboundLimits) {
+        while self.pending() > 0 {
+            let Sink::Tcp(socket) = &self.sink else {
+                return self.leave_to_task(limits);
+            };
+            match socket.try_write(&self.buffer[self.written..]) {
+                Ok(written) => self.wrote(written, limits),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.leave_to_task(limits),
+                Err(_) => return self.close(CloseReason::WriteError),
+            }
+        }
+    }
+
+    fn leave_to_task(&mut self, limits: &OutboundLimits) {
+        if self.backlog.is_none() {
+            self.backlog = Some(Backlog { deadline: Instant::now() + limits.write_deadline, left: self.pending() });
+            self.wake();
+        }
+    }
+
+    fn wrote(&mut self, written: usize, limits: &OutboundLimits) {
+        self.written += written;
+        let pending = self.pending();
+        if pending == 0 {
+            return self.release();
+        }
+        if let Some(backlog) = &mut self.backlog {
+            backlog.left = backlog.left.saturating_sub(written);
+            if backlog.left == 0 {
+                *backlog = Backlog { deadline: Instant::now() + limits.write_deadline, left: pending };
+            }
+        }
+        if self.written >= COMPACT_AT && self.written >= pending {
+            self.buffer.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Nothing waits any more.
+    fn release(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        self.written = 0;
+        self.backlog = None;
+        buffer.clear();
+        if (1..=POOLED_CAPACITY).contains(&buffer.capacity()) {
+            POOL.with_borrow_mut(|pool| {
+                if pool.len() < POOLED_BUFFERS {
+                    pool.push(buffer);
+                }
+            });
+        }
+    }
+
+    /// When what waits must be written.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.backlog.as_ref().map(|backlog| backlog.deadline)
+    }
+
+    /// For the task: writes what was left to it. `stream` is what it writes to if that is not a socket.
+    pub(crate) fn poll_backlog(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: Option<&mut Box<dyn ByteStream>>,
+        limits: &OutboundLimits,
+    ) -> Poll<()> {
+        let result = match stream {
+            Some(stream) => self.poll_stream(cx, stream, limits),
+            None => self.poll_socket(cx, limits),
+        };
+        match result {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(_)) => {
+                self.close(CloseReason::WriteError);
+                self.release();
+                Poll::Ready(())
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>, limits: &OutboundLimits) -> Poll<io::Result<()>> {
+        while self.backlog.is_some() {
+            let Sink::Tcp(socket) = &self.sink else { break };
+            std::task::ready!(socket.as_ref().poll_write_ready(cx))?;
+            match socket.try_write(&self.buffer[self.written..]) {
+                Ok(written) => self.wrote(written, limits),
+                // Readiness is used up: asks for it again.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stream(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Box<dyn ByteStream>,
+        limits: &OutboundLimits,
+    ) -> Poll<io::Result<()>> {
+        let stream = &mut **stream;
+        while self.pending() > 0 {
+            let pinned = std::pin::Pin::new(&mut *stream);
+            match std::task::ready!(pinned.poll_write(cx, &self.buffer[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.wrote(written, limits),
+            }
+        }
+        std::pin::Pin::new(stream).poll_flush(cx)
+    }
+}

@@ -1,0 +1,302 @@
+//! The task of a connection: reads, lets a [`Protocol`] act on it, flushes whom that wrote to; writes what could not be
+//! written at once; keeps time.
+//!
+//! It is a future written by hand, so that an idle connection costs little more than its fields. Bytes are read into a
+//! buffer of the thread; a connection owns only an operation that has not come to its end.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use natsd_core::error::CloseReason;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::{Sleep, sleep, sleep_until};
+
+use super::Link;
+use super::batch::Batch;
+use super::outbound::OutboundLimits;
+use crate::hub::Hub;
+use crate::transport::ByteStream;
+
+/// What the bytes of a connection mean.
+pub(crate) trait Protocol: Send + Unpin + 'static {
+    /// The connection is there: says what is to be said first.
+    fn start(&mut self, batch: &mut Batch);
+    /// Takes operations off the front of `input`. Returns how many bytes they were, and how many bytes there must be
+    /// after them before it is worth calling again. Ends the connection by [`Link::close`].
+    fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize);
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    fn timeout(&self) -> Option<Instant>;
+    /// [`timeout`](Self::timeout) has come.
+    fn handle_timeout(&mut self, now: Instant, batch: &mut Batch);
+    /// Looks for what others want of this connection.
+    fn poll_commands(&mut self, _cx: &mut Context<'_>, _batch: &mut Batch) {}
+    /// The connection is over: removes a part of what it left behind, so that it takes a moment only. Returns whether
+    /// that was all.
+    fn unwind(&mut self) -> bool;
+}
+
+/// Where bytes come from.
+pub(crate) enum Source {
+    /// The half of a socket that others do not write to.
+    Tcp(OwnedReadHalf),
+    /// Both directions.
+    Other(Box<dyn ByteStream>),
+}
+
+impl Source {
+    fn reader(&mut self) -> &mut (dyn AsyncRead + Unpin + Send) {
+        match self {
+            Self::Tcp(half) => half,
+            Self::Other(stream) => stream,
+        }
+    }
+
+    fn stream(&mut self) -> Option<&mut Box<dyn ByteStream>> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Other(stream) => Some(stream),
+        }
+    }
+}
+
+/// Bytes read at a time.
+const SCRATCH: usize = 64 * 1024;
+/// Reads before other connections get their turn.
+const READS_A_TURN: usize = 8;
+/// How long a producer pauses for a slow receiver.
+const STALL: Duration = Duration::from_millis(2);
+/// How long the last words to a connection may take.
+const LINGER: Duration = Duration::from_secs(1);
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+/// See the [module](self).
+pub(crate) struct LinkTask<P: Protocol> {
+    link: Arc<Link>,
+    hub: Arc<Hub>,
+    protocol: P,
+    source: Source,
+    limits: OutboundLimits,
+    /// The beginning of an operation.
+    unread: Vec<u8>,
+    /// Bytes without which that cannot be told.
+    needed: usize,
+    batch: Batch,
+    phase: Phase,
+    timer: Pin<Box<Sleep>>,
+    timer_due: Instant,
+}
+
+enum Phase {
+    New,
+    Open,
+    /// A receiver is slow: does not read until the timer.
+    Stalled(Pin<Box<Sleep>>),
+    /// Writes the rest, until the timer.
+    Closing(Pin<Box<Sleep>>),
+    /// Removes what is left behind.
+    Unwinding,
+}
+
+enum Turn {
+    /// Waits for an event.
+    Waiting,
+    /// There may be more to do at once.
+    Again,
+}
+
+impl<P: Protocol> LinkTask<P> {
+    pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, protocol: P, source: Source, limits: OutboundLimits) -> Self {
+        let timer_due = Instant::now() + Duration::from_secs(3600);
+        Self {
+            link,
+            hub,
+            protocol,
+            source,
+            limits,
+            unread: Vec::new(),
+            needed: 1,
+            batch: Batch::default(),
+            phase: Phase::New,
+            timer: Box::pin(sleep_until(timer_due.into())),
+            timer_due,
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Turn {
+        self.protocol.poll_commands(cx, &mut self.batch);
+        self.poll_timer(cx);
+        self.finish_batch();
+        {
+            let mut out = self.link.outbound();
+            out.set_waker(cx.waker());
+            let _ = out.poll_backlog(cx, self.source.stream(), &self.limits);
+            if out.is_closing() {
+                drop(out);
+                self.phase = Phase::Closing(Box::pin(sleep(LINGER)));
+                return Turn::Again;
+            }
+        }
+        if let Phase::Stalled(until) = &mut self.phase {
+            if until.as_mut().poll(cx).is_pending() {
+                return Turn::Waiting;
+            }
+            self.phase = Phase::Open;
+        }
+        for _ in 0..READS_A_TURN {
+            match self.poll_read(cx) {
+                Poll::Pending => {
+                    self.rest();
+                    return Turn::Waiting;
+                }
+                Poll::Ready(Ok(0)) => self.link.close(CloseReason::ClientClosed),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(_)) => self.link.close(CloseReason::ReadError),
+            }
+            let stalled = self.finish_batch();
+            if self.link.is_closing() {
+                return Turn::Again;
+            }
+            if stalled {
+                self.phase = Phase::Stalled(Box::pin(sleep(STALL)));
+                return Turn::Again;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Turn::Waiting
+    }
+
+    /// Reads once and hands what is there to the protocol. Gives the bytes read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.needed > SCRATCH {
+            return self.poll_read_large(cx);
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            let kept = self.unread.len();
+            buffer[..kept].copy_from_slice(&self.unread);
+            let mut free = ReadBuf::new(&mut buffer[kept..]);
+            std::task::ready!(Pin::new(self.source.reader()).poll_read(cx, &mut free))?;
+            let read = free.filled().len();
+            let end = kept + read;
+            let mut taken = 0;
+            if end >= self.needed && read > 0 {
+                (taken, self.needed) = self.protocol.handle_input(&buffer[..end], &mut self.batch);
+            }
+            self.unread.clear();
+            self.unread.extend_from_slice(&buffer[taken..end]);
+            Poll::Ready(Ok(read))
+        })
+    }
+
+    /// As [`poll_read`](Self::poll_read), for an operation that the buffer of the thread cannot hold.
+    fn poll_read_large(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.unread.len() == self.unread.capacity() {
+            // Memory grows with what has come, not with what was announced.
+            let missing = self.needed - self.unread.len();
+            self.unread.reserve_exact(missing.min(self.unread.len().max(SCRATCH)));
+        }
+        let read = std::task::ready!(pin!(self.source.reader().read_buf(&mut self.unread)).poll(cx))?;
+        if self.unread.len() >= self.needed && read > 0 {
+            let (taken, needed) = self.protocol.handle_input(&self.unread, &mut self.batch);
+            self.needed = needed;
+            let rest = self.unread.split_off(taken);
+            self.unread = rest;
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Flushes. Returns whether to pause for a slow receiver.
+    fn finish_batch(&mut self) -> bool {
+        self.batch.finish(&self.hub, &self.link)
+    }
+
+    /// There is nothing to read: keeps no memory for it.
+    fn rest(&mut self) {
+        if self.unread.is_empty() && self.unread.capacity() > 0 {
+            self.unread = Vec::new();
+        }
+        self.batch.shrink();
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let backlog = self.link.outbound().deadline();
+            let due = self.protocol.timeout().into_iter().chain(backlog).min();
+            // Later than needed is no use; earlier is harmless, and cheaper than setting it anew each time.
+            if let Some(due) = due.filter(|&due| due < self.timer_due) {
+                self.set_timer(due);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            let now = Instant::now();
+            if backlog.is_some_and(|deadline| deadline <= now) {
+                self.link.close(CloseReason::SlowConsumerWriteDeadline);
+            }
+            if self.protocol.timeout().is_some_and(|due| due <= now) {
+                self.protocol.handle_timeout(now, &mut self.batch);
+            }
+            let next = self.protocol.timeout().unwrap_or(now + Duration::from_secs(3600));
+            self.set_timer(next.max(now + Duration::from_millis(1)));
+        }
+    }
+
+    fn set_timer(&mut self, due: Instant) {
+        self.timer_due = due;
+        self.timer.as_mut().reset(due.into());
+    }
+
+    /// Writes the rest of what is to be said.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Phase::Closing(linger) = &mut self.phase else { return Poll::Ready(()) };
+        let mut out = self.link.outbound();
+        out.set_waker(cx.waker());
+        let rest = out.flush(&self.limits);
+        let written = rest != super::outbound::Flushed::Later
+            || out.poll_backlog(cx, self.source.stream(), &self.limits).is_ready();
+        if !written && linger.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        out.hang_up();
+        Poll::Ready(())
+    }
+}
+
+impl<P: Protocol> Future for LinkTask<P> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            match this.phase {
+                Phase::New => {
+                    this.protocol.start(&mut this.batch);
+                    this.phase = Phase::Open;
+                }
+                Phase::Open | Phase::Stalled(_) => match this.turn(cx) {
+                    Turn::Waiting => return Poll::Pending,
+                    Turn::Again => {}
+                },
+                Phase::Closing(_) => {
+                    std::task::ready!(this.poll_closing(cx));
+                    this.phase = Phase::Unwinding;
+                }
+                Phase::Unwinding => {
+                    if this.protocol.unwind() {
+                        return Poll::Ready(());
+                    }
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Who this server is.
+
+use crate::config::options::Options;
+
+/// Version of nats-server whose clients and peers find what they expect.
+pub const COMPATIBLE_VERSION: &str = "2.15.2";
+/// Version of natsd.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Stands where nats-server names its compiler.
+pub const COMPILER: &str = concat!("rust", env!("CARGO_PKG_RUST_VERSION"));
+
+/// The names of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Public key of an nkey pair made at start.
+    pub id: String,
+    /// `server_name`, or the id.
+    pub name: String,
+}
+
+impl Identity {
+    /// A new identity.
+    pub fn generate(options: &Options) -> Self {
+        let id = nkeys::KeyPair::new_server().public_key();
+        Self { name: options.server_name.clone().unwrap_or_else(|| id.clone()), id }
+    }
+}

@@ -1,0 +1,138 @@
+//! A running server.
+
+mod error;
+pub mod identity;
+mod lame_duck;
+pub(crate) mod listener;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_core::error::CloseReason;
+use tokio::task::JoinHandle;
+
+use crate::config::options::{Listen, Options};
+use crate::hub::Hub;
+use crate::link::Kind;
+use crate::transport::tcp;
+pub use error::StartError;
+use identity::{COMPATIBLE_VERSION, Identity, VERSION};
+use listener::Listener;
+
+/// How long a server that ends waits for what it still has to say to its connections.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A server. Dropping it stops listening; [`shutdown`](Self::shutdown) also ends its connections.
+pub struct Server {
+    hub: Arc<Hub>,
+    client_addrs: Vec<SocketAddr>,
+    accepting: Vec<JoinHandle<()>>,
+    news: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be listened on, or the pid file cannot be written.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let hub = Arc::new(Hub::new(options.clone(), Identity::generate(&options)));
+        log::info!("Starting natsd");
+        log::info!("  Version:  {VERSION} (compatible with nats-server {COMPATIBLE_VERSION})");
+        log::info!("  Name:     {}", hub.identity.name);
+        log::info!("  ID:       {}", hub.identity.id);
+        if let Some(file) = &options.config_file {
+            let digest = options.config_digest.as_deref().unwrap_or_default();
+            log::info!("Using configuration file: {} ({digest})", file.display());
+        }
+        let news = tokio::spawn(listener::tell_news(hub.clone()));
+        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news };
+        for listen in &options.listen {
+            server.listen(listen).await?;
+        }
+        if let Some(path) = &options.pid_file {
+            write_pid(path)?;
+        }
+        log::info!("Server is ready");
+        Ok(server)
+    }
+
+    async fn listen(&mut self, listen: &Listen) -> Result<(), StartError> {
+        let (host, port) = match listen {
+            Listen::Tcp { host, port } => (host, *port),
+            Listen::Scion(address) => return Err(StartError::NoScion(*address)),
+        };
+        let bind = |source| StartError::Listen { address: format!("{host}:{port}"), source };
+        let socket = tcp::listen(host, port).await.map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        log::info!("Listening for client connections on {host}:{}", address.port());
+        let listener = Arc::new(Listener { host: host.clone(), port: address.port() });
+        self.client_addrs.push(address);
+        self.accepting.push(tokio::spawn(listener::accept(listener, self.hub.clone(), socket)));
+        Ok(())
+    }
+
+    /// Where clients can connect over TCP, in the order of the options.
+    pub fn client_addrs(&self) -> &[SocketAddr] {
+        &self.client_addrs
+    }
+
+    /// Public key of this server.
+    pub fn id(&self) -> &str {
+        &self.hub.identity.id
+    }
+
+    /// Stops listening and ends all connections.
+    pub async fn shutdown(mut self) {
+        self.stop_accepting();
+        log::info!("Initiating Shutdown...");
+        for link in self.hub.links() {
+            link.close(CloseReason::ServerShutdown);
+        }
+        let _ = tokio::time::timeout(FAREWELL, self.wait_for_end_of(|_| true)).await;
+        log::info!("Server Exiting..");
+    }
+
+    /// Takes no new clients and sends those that are there away, over the time of `lame_duck_duration`. When this
+    /// returns no client is left, and the server is to be [shut down](Self::shutdown).
+    pub async fn lame_duck(&mut self) {
+        self.stop_accepting();
+        lame_duck::run(self).await;
+    }
+
+    fn stop_accepting(&mut self) {
+        for task in self.accepting.drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Waits until no link of these kinds is left.
+    async fn wait_for_end_of(&self, kinds: impl Fn(Kind) -> bool) {
+        loop {
+            let left = self.hub.left.notified();
+            if !self.hub.links().iter().any(|link| kinds(link.kind)) {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop_accepting();
+        self.news.abort();
+        if let Some(path) = &self.hub.options.pid_file {
+            // It may be gone already, or not ours any more to remove.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn write_pid(path: &Path) -> Result<(), StartError> {
+    std::fs::write(path, std::process::id().to_string())
+        .map_err(|source| StartError::PidFile { path: path.to_owned(), source })
+}

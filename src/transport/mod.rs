@@ -1,0 +1,67 @@
+//! Connections: a stream of bytes both ways, and who is at the other end.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use natsd_path::ScionAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+pub mod tcp;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over QUIC on SCION.
+    Scion(ScionAddr),
+}
+
+impl Peer {
+    /// The address without the port.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().to_string(),
+            Self::Scion(address) => address.host.to_string(),
+        }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Tcp(address) => address.port(),
+            Self::Scion(address) => address.port,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(f),
+            Self::Scion(address) => address.fmt(f),
+        }
+    }
+}
+
+/// A stream that is neither a socket nor known here.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
+
+/// A stream of bytes both ways.
+pub enum Stream {
+    /// Whoever has something to send writes it at once, as far as the kernel takes it.
+    Tcp(TcpStream),
+    /// All is written by the task of the connection.
+    Other(Box<dyn ByteStream>),
+}
+
+/// A connection that was made or accepted.
+pub struct Connection {
+    /// Its bytes.
+    pub stream: Stream,
+    /// Who is at the other end.
+    pub peer: Peer,
+}
