@@ -26,8 +26,10 @@ const UNDECIDED: usize = 256;
 
 /// Routes cannot be taken.
 #[derive(Debug, Error)]
-#[error("cannot listen for routes on {host}:{port}: {source}; choose another cluster.listen, or end what listens there")]
-pub(crate) struct ListenError {
+#[error(
+    "cannot listen for routes on {host}:{port}: {source}; choose another cluster.listen, or end what listens there"
+)]
+pub struct ListenError {
     host: String,
     port: u16,
     source: io::Error,

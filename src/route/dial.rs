@@ -20,8 +20,11 @@ use crate::transport::{Connection, tcp};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does.
-pub(crate) type ScionDial =
-    Arc<dyn Fn(ScionAddr, Option<(String, u16)>) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>> + Send + Sync>;
+pub(crate) type ScionDial = Arc<
+    dyn Fn(ScionAddr, Option<(String, u16)>) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>
+        + Send
+        + Sync,
+>;
 
 /// One address of a peer led to no connection.
 #[derive(Debug, Error)]
@@ -140,8 +143,10 @@ mod tests {
 
     #[tokio::test]
     async fn every_address_is_tried_and_every_failure_told() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
-        let place = Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
+        let closed =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+        let place =
+            Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
         let Err(errors) = connect(&place, &[], None).await else { panic!("nobody is there") };
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(errors.join("\n").replace(&closed.to_string(), "PORT"));

@@ -199,9 +199,7 @@ fn is<'a>(
     interest: &'a Interest<'_>,
 ) -> impl FnMut(&(Arc<Account>, Arc<RemoteInterest>)) -> bool + 'a {
     move |(known_account, known)| {
-        Arc::ptr_eq(known_account, account)
-            && known.subject() == interest.subject
-            && known.queue() == interest.queue
+        Arc::ptr_eq(known_account, account) && known.subject() == interest.subject && known.queue() == interest.queue
     }
 }
 

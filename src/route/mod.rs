@@ -31,13 +31,13 @@ use crate::link::{Kind, Link};
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 use crate::transport::{Connection, Peer, Stream};
 pub(crate) use accept::{ListenError, TunnelHook};
-pub(crate) use dial::ScionDial;
 use dial::Dialled;
+pub(crate) use dial::ScionDial;
 use interest::Announcer;
 use link::RouteLink;
 use protocol::RouteProtocol;
-pub use registry::View;
 use registry::Registry;
+pub use registry::View;
 pub(crate) use status::RouteStatus;
 
 /// Account of servers among themselves, to which nats-server dedicates a route.
@@ -204,7 +204,7 @@ impl Shared {
         };
         let hub = &self.hub;
         let limits = hub.outbound_limits();
-        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, Outbound::new(socket), limits));
+        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(socket), limits));
         hub.register(&link);
         let commands = self.registry.enrol(LinkId(link.id));
         let protocol = protocol(self, LinkId(link.id), observed);
@@ -243,12 +243,7 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
 }
 
 /// What this server says of itself to peers.
-fn own_info(
-    hub: &Hub,
-    options: &ClusterOptions,
-    listener: Option<(String, u16)>,
-    around: &Surroundings,
-) -> RouteInfo {
+fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
     let (host, port) = listener.unwrap_or_default();
     let ip = options.advertise.as_ref().map(|advertised| {
         let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
