@@ -1,5 +1,6 @@
 //! natsd as a library: the server, its configuration and its command line.
 
+pub mod cli;
 mod client;
 pub mod config;
 mod hub;

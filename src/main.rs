@@ -2,48 +2,26 @@
 
 use std::process::ExitCode;
 
-use natsd::config::options::{Listen, Options};
-use natsd::{Server, logging, signals};
+use natsd::cli::args::{self, Command};
+use natsd::cli::{check, serve, signal};
 
+// The system's allocator keeps more memory for as many idle connections, and is slower when many threads allocate.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("natsd: {error}");
+    match args::parse(std::env::args_os()) {
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Check(flags) => check::run(&flags),
+        Command::Signal(request) => signal::run(&request),
+        Command::Version => {
+            println!("{}", args::version());
+            ExitCode::SUCCESS
+        }
+        #[allow(unreachable_patterns, reason = "commands of features that are off do not exist")]
+        _ => {
+            eprintln!("natsd: this command is not part of this build");
             ExitCode::FAILURE
         }
     }
-}
-
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let options = options(std::env::args().skip(1))?;
-    logging::init(&options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let signals = signals::Signals::take()?;
-        let server = Server::start(options).await?;
-        signals::run_until_signal(server, signals).await;
-        Ok(())
-    })
-}
-
-/// `-a HOST`, `-p PORT`, `-D` and `-V`.
-fn options(mut args: impl Iterator<Item = String>) -> Result<Options, Box<dyn std::error::Error>> {
-    let mut options = Options::default();
-    let (mut host, mut port) = ("0.0.0.0".to_owned(), 4222);
-    while let Some(flag) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("flag {flag} needs a value"));
-        match flag.as_str() {
-            "-a" => host = value()?,
-            "-p" => port = u16::try_from(value()?.parse::<i32>()?.max(0))?,
-            "-D" => options.debug = true,
-            "-V" => options.trace = true,
-            _ => return Err(format!("unknown flag {flag}").into()),
-        }
-    }
-    options.listen = vec![Listen::Tcp { host, port }];
-    Ok(options)
 }

@@ -1,5 +1,6 @@
 //! What an operator can set, after the file and the flags have been read.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +23,21 @@ pub enum Listen {
     Scion(ScionAddr),
 }
 
-/// One address of a peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp { host, port } => fmt_host_port(f, host, *port),
+            Listen::Scion(address) => address.fmt(f),
+        }
+    }
+}
+
+fn fmt_host_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
+    if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+}
+
+/// One address of a peer. Prints without user and password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RouteUrl {
     /// User of the URL, if any.
     pub user: Option<String>,
@@ -31,6 +45,18 @@ pub struct RouteUrl {
     pub password: Option<String>,
     /// Where to dial.
     pub address: PeerAddr,
+}
+
+impl fmt::Display for RouteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nats-route://{}", self.address)
+    }
+}
+
+impl fmt::Debug for RouteUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Where a peer can be dialled.
@@ -45,6 +71,15 @@ pub enum PeerAddr {
     },
     /// SCION host.
     Scion(ScionAddr),
+}
+
+impl fmt::Display for PeerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddr::Tcp { host, port } => fmt_host_port(f, host, *port),
+            PeerAddr::Scion(address) => address.fmt(f),
+        }
+    }
 }
 
 /// A configured route: one peer and its addresses, most wanted first.
@@ -99,7 +134,7 @@ impl Default for ClusterOptions {
 }
 
 /// `scion {}`. Its presence turns SCION on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScionOptions {
     /// `daemon`: `host:port` of the SCION daemon; `SCION_DAEMON`, `SCION_DAEMON_ADDRESS`, then
     /// `127.0.0.1:30255` when unset.
@@ -216,5 +251,72 @@ impl Default for Options {
             pid_file: None,
             max_traced_msg_len: 0,
         }
+    }
+}
+
+/// Options that do not go together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    /// A message could never be delivered.
+    #[error("max_payload ({payload}) cannot be higher than max_pending ({pending}); lower the one or raise the other")]
+    PayloadAbovePending {
+        /// `max_payload`, bytes.
+        payload: usize,
+        /// `max_pending`, bytes.
+        pending: usize,
+    },
+    /// No time would be left to send clients away.
+    #[error(
+        "lame_duck_grace_period ({grace:?}) must be less than lame_duck_duration ({duration:?}); lower the one or raise \
+         the other"
+    )]
+    GraceNotBelowDuration {
+        /// `lame_duck_grace_period`.
+        grace: Duration,
+        /// `lame_duck_duration`.
+        duration: Duration,
+    },
+    /// A SCION address while SCION is off.
+    #[error("{0} is a SCION address, but SCION is off; start with --scion, or add a scion {{}} block to the file")]
+    ScionOff(ScionAddr),
+}
+
+impl Options {
+    /// Checks what no single key or flag can.
+    pub fn check(&self) -> Result<(), InvalidOptions> {
+        if self.max_payload > self.max_pending {
+            return Err(InvalidOptions::PayloadAbovePending { payload: self.max_payload, pending: self.max_pending });
+        }
+        let (grace, duration) = (self.lame_duck_grace_period, self.lame_duck_duration);
+        if grace >= duration {
+            return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
+        }
+        match self.scion_addresses().next() {
+            Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
+            _ => Ok(()),
+        }
+    }
+
+    fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
+        let listeners = self.listen.iter().chain(self.cluster.iter().flat_map(|cluster| &cluster.listen));
+        let urls = self.cluster.iter().flat_map(|cluster| &cluster.routes).flat_map(|remote| &remote.urls);
+        let listening = listeners.filter_map(|listen| match listen {
+            Listen::Scion(address) => Some(*address),
+            Listen::Tcp { .. } => None,
+        });
+        let dialled = urls.filter_map(|url| match url.address {
+            PeerAddr::Scion(address) => Some(address),
+            PeerAddr::Tcp { .. } => None,
+        });
+        listening.chain(dialled)
+    }
+
+    /// The host of the first TCP listener for clients, which monitoring listens on unless told otherwise.
+    pub(crate) fn client_host(&self) -> &str {
+        let hosts = self.listen.iter().find_map(|listen| match listen {
+            Listen::Tcp { host, .. } => Some(host.as_str()),
+            Listen::Scion(_) => None,
+        });
+        hosts.unwrap_or("0.0.0.0")
     }
 }

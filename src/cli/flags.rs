@@ -1,0 +1,352 @@
+//! The flags of the server: what they are called and what they change.
+
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+
+use crate::config::address::{self, AddressError};
+use crate::config::options::{ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions};
+use crate::config::{self, ConfigErrors, Warnings};
+
+/// Flags of `natsd serve`, and of `natsd` without a command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ServeFlags {
+    /// Read this configuration file
+    #[arg(short, long, value_name = "FILE", help_heading = "Server")]
+    pub config: Option<PathBuf>,
+
+    /// Check the configuration file and exit
+    #[arg(short, requires = "config", help_heading = "Server")]
+    pub test: bool,
+
+    /// Listen on this address; monitoring too
+    #[arg(short, long, visible_alias = "net", value_name = "HOST", help_heading = "Server")]
+    addr: Option<String>,
+
+    /// Listen on this port, -1 for a free one [default: 4222]
+    #[arg(short, long, value_name = "PORT", value_parser = port(), allow_negative_numbers = true)]
+    #[arg(help_heading = "Server")]
+    port: Option<i32>,
+
+    /// Name of the server [default: its id]
+    #[arg(short, long, visible_alias = "server_name", value_name = "NAME", value_parser = config::name)]
+    #[arg(help_heading = "Server")]
+    name: Option<String>,
+
+    /// Tell clients this address, host or host:port
+    #[arg(long = "client_advertise", value_name = "ADDR", value_parser = address::advertised)]
+    #[arg(help_heading = "Server")]
+    client_advertise: Option<String>,
+
+    /// Serve monitoring on this port, -1 for a free one
+    #[arg(short = 'm', long = "http_port", value_name = "PORT", value_parser = port(), allow_negative_numbers = true)]
+    #[arg(help_heading = "Server")]
+    http_port: Option<i32>,
+
+    /// Write the process id to this file
+    #[arg(short = 'P', long, value_name = "FILE", help_heading = "Server")]
+    pid: Option<PathBuf>,
+
+    /// Log to this file
+    #[arg(short, long, value_name = "FILE", help_heading = "Logging")]
+    log: Option<PathBuf>,
+
+    /// Start log lines with the time [default: true]
+    #[arg(short = 'T', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Logging")]
+    logtime: Option<bool>,
+
+    /// Log the time in UTC
+    #[arg(long = "logtime_utc", value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Logging")]
+    logtime_utc: Option<bool>,
+
+    /// Log what the server does; -DV is -D -V
+    #[arg(short = 'D', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Logging")]
+    debug: Option<bool>,
+
+    /// Log every protocol line
+    #[arg(short = 'V', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Logging")]
+    trace: Option<bool>,
+
+    /// Log so much of a payload, in bytes [default: 0, all of it]
+    #[arg(long = "max_traced_msg_len", value_name = "N", help_heading = "Logging")]
+    max_traced_msg_len: Option<u32>,
+
+    /// Listen for routes: host:port, nats://host:port, or nats://ISD-AS,host:port with --scion
+    #[arg(long, visible_alias = "cluster_listen", value_name = "URL", value_parser = address::listen)]
+    #[arg(help_heading = "Cluster")]
+    cluster: Option<Listen>,
+
+    /// Name of the cluster
+    #[arg(long = "cluster_name", value_name = "NAME", value_parser = config::name, help_heading = "Cluster")]
+    cluster_name: Option<String>,
+
+    /// Servers to connect to: nats-route://host:port or nats-route://[ISD-AS,host]:port
+    #[arg(long, value_name = "URL[,URL]", value_parser = routes, help_heading = "Cluster")]
+    routes: Option<Routes>,
+
+    /// Tell peers this address, host or host:port
+    #[arg(long = "cluster_advertise", value_name = "ADDR", value_parser = address::advertised)]
+    #[arg(help_heading = "Cluster")]
+    cluster_advertise: Option<String>,
+
+    /// Tell clients nothing of the other servers
+    #[arg(long = "no_advertise", value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Cluster")]
+    no_advertise: Option<bool>,
+
+    /// Dial servers learnt by gossip so many times again
+    #[arg(long = "connect_retries", value_name = "N", help_heading = "Cluster")]
+    connect_retries: Option<u32>,
+
+    /// Turn SCION on; the scion {} block of the file says how
+    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "SCION")]
+    scion: Option<bool>,
+}
+
+/// Why a server cannot start as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// File and flags together.
+    #[error(transparent)]
+    Options(#[from] InvalidOptions),
+    /// One flag for several things.
+    #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
+    SeveralListeners(usize),
+}
+
+impl ServeFlags {
+    /// The options of the file, if there is one, with those of the flags on top.
+    pub fn options(&self) -> Result<(Options, Warnings), StartError> {
+        let base = Options { scion: self.scion.unwrap_or(false).then(ScionOptions::default), ..Options::default() };
+        let (mut options, warnings) = match &self.config {
+            Some(file) => config::load(file, base)?,
+            None => (base, Warnings::default()),
+        };
+        self.apply(&mut options)?;
+        options.check()?;
+        Ok((options, warnings))
+    }
+
+    fn apply(&self, options: &mut Options) -> Result<(), StartError> {
+        self.apply_addresses(options)?;
+        self.apply_logging(options);
+        self.apply_cluster(&mut options.cluster);
+        set_some(&mut options.server_name, &self.name);
+        set_some(&mut options.client_advertise, &self.client_advertise);
+        set_some(&mut options.pid_file, &self.pid);
+        Ok(())
+    }
+
+    fn apply_addresses(&self, options: &mut Options) -> Result<(), StartError> {
+        if self.addr.is_some() || self.port.is_some() {
+            let (host, port) = client_listener(&mut options.listen)?;
+            set(host, &self.addr);
+            set(port, &self.port.map(|port| if port == 0 { DEFAULT_PORT } else { bindable(port) }));
+        }
+        if let (Some(addr), Some((host, _))) = (&self.addr, &mut options.http) {
+            host.clone_from(addr);
+        }
+        if let Some(port) = self.http_port {
+            let host = options.http.take().map_or_else(|| options.client_host().to_owned(), |(host, _)| host);
+            options.http = (port != 0).then(|| (host, bindable(port)));
+        }
+        Ok(())
+    }
+
+    fn apply_logging(&self, options: &mut Options) {
+        set_some(&mut options.log_file, &self.log);
+        set(&mut options.logtime, &self.logtime);
+        set(&mut options.logtime_utc, &self.logtime_utc);
+        set(&mut options.debug, &self.debug);
+        set(&mut options.trace, &self.trace);
+        set(&mut options.max_traced_msg_len, &self.max_traced_msg_len.map(|n| n as usize));
+    }
+
+    fn apply_cluster(&self, cluster: &mut Option<ClusterOptions>) {
+        let asked = self.cluster.is_some()
+            || self.cluster_name.is_some()
+            || self.routes.is_some()
+            || self.cluster_advertise.is_some()
+            || self.no_advertise.is_some()
+            || self.connect_retries.is_some();
+        if !asked {
+            return;
+        }
+        let cluster = cluster.get_or_insert_default();
+        set(&mut cluster.listen, &self.cluster.clone().map(|listen| vec![listen]));
+        set(&mut cluster.routes, &self.routes.clone().map(|Routes(routes)| routes));
+        set_some(&mut cluster.name, &self.cluster_name);
+        set_some(&mut cluster.advertise, &self.cluster_advertise);
+        set(&mut cluster.no_advertise, &self.no_advertise);
+        set(&mut cluster.connect_retries, &self.connect_retries);
+    }
+}
+
+/// Each URL is a server of its own; only the file can say that several are one.
+#[derive(Clone, Debug)]
+struct Routes(Vec<Remote>);
+
+fn routes(text: &str) -> Result<Routes, AddressError> {
+    let urls = address::split_urls(text).into_iter().map(address::route);
+    urls.map(|url| url.map(|url| Remote { urls: vec![url] })).collect::<Result<_, _>>().map(Routes)
+}
+
+fn port() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(-1..=65535)
+}
+
+/// -1 is 0 for the operating system: any free port.
+fn bindable(port: i32) -> u16 {
+    u16::try_from(port).unwrap_or(0)
+}
+
+/// Host and port of the only TCP listener; one is added where all are SCION.
+fn client_listener(listen: &mut Vec<Listen>) -> Result<(&mut String, &mut u16), StartError> {
+    let is_tcp = |listen: &&Listen| matches!(listen, Listen::Tcp { .. });
+    match listen.iter().filter(is_tcp).count() {
+        0 => listen.push(Listen::Tcp { host: "0.0.0.0".into(), port: DEFAULT_PORT }),
+        1 => {}
+        several => return Err(StartError::SeveralListeners(several)),
+    }
+    let mut tcp = listen.iter_mut().filter_map(|listen| match listen {
+        Listen::Tcp { host, port } => Some((host, port)),
+        Listen::Scion(_) => None,
+    });
+    Ok(tcp.next().expect("one is there or was added above"))
+}
+
+fn set<T: Clone>(option: &mut T, flag: &Option<T>) {
+    if let Some(value) = flag {
+        option.clone_from(value);
+    }
+}
+
+fn set_some<T: Clone>(option: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        option.clone_from(flag);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Command, try_parse};
+    use std::ffi::OsString;
+
+    fn flags(args: &str) -> ServeFlags {
+        let args = std::iter::once("natsd").chain(args.split_whitespace()).map(OsString::from);
+        match try_parse(args) {
+            Ok(Command::Serve(flags) | Command::Check(flags)) => *flags,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn options(args: &str) -> Options {
+        flags(args).options().unwrap_or_else(|error| panic!("{args}: {error}")).0
+    }
+
+    /// The options of a file and flags.
+    fn options_over(file: &str, args: &str) -> Result<Options, StartError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("test.conf");
+        std::fs::write(&path, file).expect("test.conf");
+        flags(&format!("-c {} {args}", path.display())).options().map(|(options, _)| options)
+    }
+
+    fn tcp(host: &str, port: u16) -> Listen {
+        Listen::Tcp { host: host.into(), port }
+    }
+
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        assert_eq!(format!("{:?}", options("")), format!("{:?}", Options::default()));
+    }
+
+    #[test]
+    fn address_and_port() {
+        for (args, expected) in [
+            ("-p 4333", tcp("0.0.0.0", 4333)),
+            ("-p -1", tcp("0.0.0.0", 0)),
+            ("-p 0", tcp("0.0.0.0", 4222)),
+            ("--port=4333 --addr 127.0.0.1", tcp("127.0.0.1", 4333)),
+            ("-a 127.0.0.1", tcp("127.0.0.1", 4222)),
+            ("-net 127.0.0.1", tcp("127.0.0.1", 4222)),
+        ] {
+            assert_eq!(options(args).listen, [expected], "{args}");
+        }
+    }
+
+    #[test]
+    fn they_replace_those_of_the_file_one_by_one() {
+        let listen = |file, args| options_over(file, args).expect(file).listen;
+        assert_eq!(listen("listen: \"127.0.0.1:4333\"", "-p 4444"), [tcp("127.0.0.1", 4444)]);
+        assert_eq!(listen("listen: \"127.0.0.1:4333\"", "-a localhost"), [tcp("localhost", 4333)]);
+        let scion = "scion: true\nlisten: [\"[1-ff00:0:110,10.0.0.1]:1\", 4333 ]";
+        assert_eq!(listen(scion, "-p 4444")[1], tcp("0.0.0.0", 4444));
+        let several = options_over("listen: [1, 2 ]", "-p 3").expect_err("ambiguous");
+        assert!(several.to_string().contains("2 TCP addresses"), "{several}");
+    }
+
+    #[test]
+    fn monitoring_follows_the_address() {
+        assert_eq!(options("-m 8222").http, Some(("0.0.0.0".into(), 8222)));
+        assert_eq!(options("-a 127.0.0.1 -m -1").http, Some(("127.0.0.1".into(), 0)));
+        let http = |file, args| options_over(file, args).expect(file).http;
+        assert_eq!(http("http: \"127.0.0.1:8222\"", "-m 8333"), Some(("127.0.0.1".into(), 8333)));
+        assert_eq!(http("http_port: 8222", "-a localhost"), Some(("localhost".into(), 8222)));
+        assert_eq!(http("http_port: 8222", "-m 0"), None);
+    }
+
+    #[test]
+    fn names_files_and_logging() {
+        let set = options(
+            "-n s1 -P n.pid -l n.log -T=false --logtime_utc -DV --max_traced_msg_len 64 --client_advertise pub:4222",
+        );
+        assert_eq!(set.server_name.as_deref(), Some("s1"));
+        assert_eq!(set.client_advertise.as_deref(), Some("pub:4222"));
+        assert_eq!((set.pid_file, set.log_file), (Some("n.pid".into()), Some("n.log".into())));
+        assert_eq!((set.logtime, set.logtime_utc, set.debug, set.trace), (false, true, true, true));
+        assert_eq!(set.max_traced_msg_len, 64);
+        assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
+    }
+
+    #[test]
+    fn a_cluster_by_flags() {
+        let cluster = options(
+            "--cluster nats://127.0.0.1:-1 --cluster_name c --routes nats://a:1,nats-route://b:2 --no_advertise \
+             --connect_retries 3 --cluster_advertise pub:6222",
+        );
+        let cluster = cluster.cluster.expect("cluster");
+        assert_eq!(cluster.listen, [tcp("127.0.0.1", 0)]);
+        assert_eq!(cluster.routes.len(), 2);
+        assert_eq!((cluster.name.as_deref(), cluster.advertise.as_deref()), (Some("c"), Some("pub:6222")));
+        assert_eq!((cluster.no_advertise, cluster.connect_retries), (true, 3));
+        let over = options_over("cluster { listen: 6222, name: x }", "--cluster_name y").expect("valid");
+        let cluster = over.cluster.expect("cluster");
+        assert_eq!((cluster.listen, cluster.name.as_deref()), (vec![tcp("0.0.0.0", 6222)], Some("y")));
+    }
+
+    #[test]
+    fn scion_addresses_need_the_flag_or_the_file() {
+        let args = "--cluster nats://18-ffaa:1:10bf,127.0.0.1:4248 \
+                    --routes nats-route://[18-ffaa:1:10a0,127.0.0.1]:5248,nats-route://[18-ffaa:1:10a1,127.0.0.1]:5248";
+        assert!(flags(args).options().is_err());
+        assert_eq!(options(&format!("--scion {args}")).cluster.expect("cluster").routes.len(), 2);
+        let preference = options_over("scion { path_preference: hops }", "--scion").expect("valid").scion;
+        assert_eq!(preference.expect("scion").path_preference.to_string(), "hops", "the flag keeps what the file says");
+    }
+}

@@ -1,0 +1,230 @@
+//! Addresses to listen on and URLs of peers, as written in files and flags.
+
+use natsd_path::{AddrError, ScionAddr};
+
+use super::options::{Listen, PeerAddr, RouteUrl};
+
+/// Why an address was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No `host:port`.
+    #[error("{0:?} is not an address; write \"host:port\", \"[ipv6]:port\", or \"nats://ISD-AS,host:port\" for SCION")]
+    HostPort(String),
+    /// A port that is no number or out of range.
+    #[error("{port:?} in {text:?} is not a port; write a number from 1 to 65535, or -1 for any free port")]
+    Port {
+        /// The whole address.
+        text: String,
+        /// What stands after the last `:`.
+        port: String,
+    },
+    /// An ISD-AS is there, but the rest is wrong.
+    #[error(transparent)]
+    Scion(#[from] AddrError),
+    /// A URL of another kind.
+    #[error(
+        "{0:?} is not the URL of a route; write nats-route://host:port, or nats-route://[ISD-AS,host]:port for SCION"
+    )]
+    RouteScheme(String),
+    /// A port that cannot be dialled.
+    #[error("{0:?} has no port that could be dialled; write nats-route://host:port")]
+    RoutePort(String),
+    /// TLS.
+    #[error("{0:?} asks for TLS, which is not supported by this version of natsd; write nats-route://host:port")]
+    Tls(String),
+    /// Credentials of routes.
+    #[error(
+        "the URL of a listener holds a user, but authorization of routes is not supported by this version of natsd; \
+         write it without"
+    )]
+    ListenerUser,
+}
+
+/// Parses an address to listen on.
+pub fn listen(text: &str) -> Result<Listen, AddressError> {
+    let address = text.strip_prefix("nats://").or_else(|| text.strip_prefix("nats-route://")).unwrap_or(text);
+    if address.contains('@') {
+        return Err(AddressError::ListenerUser);
+    }
+    if address.contains(',') {
+        return Ok(Listen::Scion(address.parse()?));
+    }
+    let (host, port) = host_port(address)?;
+    Ok(Listen::Tcp { host: if host.is_empty() { "0.0.0.0".into() } else { host }, port })
+}
+
+/// Parses `host:port`; port -1 comes out as 0, any free port. 0 is refused: nats-server takes it for the default port
+/// in one place and for "off" in others.
+pub fn host_port(text: &str) -> Result<(String, u16), AddressError> {
+    let bad = || AddressError::HostPort(text.to_owned());
+    let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').ok_or_else(bad)?,
+        None if host.contains([':', ']']) => return Err(bad()),
+        None => host,
+    };
+    let number = match port {
+        "-1" => Some(0),
+        _ => port.parse().ok().filter(|number| *number > 0 && port.bytes().all(|b| b.is_ascii_digit())),
+    };
+    let port = number.ok_or_else(|| AddressError::Port { text: text.to_owned(), port: port.to_owned() })?;
+    Ok((host.to_owned(), port))
+}
+
+/// Checks `host` or `host:port`, told to others in place of a bound address.
+pub fn advertised(text: &str) -> Result<String, AddressError> {
+    let bare_host = !text.is_empty() && !text.contains([':', '[', ']', ' ']);
+    let whole = bare_host
+        || text.parse::<std::net::IpAddr>().is_ok()
+        || host_port(text).is_ok_and(|(host, port)| !host.is_empty() && port > 0);
+    if whole { Ok(text.to_owned()) } else { Err(AddressError::HostPort(text.to_owned())) }
+}
+
+/// Parses the URL of a peer.
+pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| AddressError::RouteScheme(without_credentials(text)))?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "nats" | "nats-route" => {}
+        "tls" => return Err(AddressError::Tls(without_credentials(text))),
+        _ => return Err(AddressError::RouteScheme(without_credentials(text))),
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (credentials, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
+    let (user, password) = match credentials.map(|c| c.split_once(':').map_or((c, None), |(u, p)| (u, Some(p)))) {
+        Some((user, password)) => (Some(percent_decoded(user)), password.map(percent_decoded)),
+        None => (None, None),
+    };
+    let address = if address.contains(',') {
+        PeerAddr::Scion(address.parse::<ScionAddr>()?)
+    } else {
+        let (host, port) = host_port(address).map_err(|error| match error {
+            AddressError::HostPort(_) => AddressError::RoutePort(without_credentials(text)),
+            other => other,
+        })?;
+        PeerAddr::Tcp { host, port }
+    };
+    let dialable = match &address {
+        PeerAddr::Tcp { host, port } => *port > 0 && !host.is_empty(),
+        PeerAddr::Scion(address) => address.port > 0,
+    };
+    if dialable {
+        Ok(RouteUrl { user, password, address })
+    } else {
+        Err(AddressError::RoutePort(without_credentials(text)))
+    }
+}
+
+/// Splits a list of URLs at its commas, but not at those between the ISD-AS and the host of a SCION address.
+pub fn split_urls(text: &str) -> Vec<&str> {
+    let mut depth = 0usize;
+    text.split(move |c| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .map(str::trim)
+    .filter(|url| !url.is_empty())
+    .collect()
+}
+
+/// The URL as it may be shown.
+fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.find("://").map_or(("", url), |end| url.split_at(end + 3));
+    format!("{scheme}{}", rest.rsplit_once('@').map_or(rest, |(_, address)| address))
+}
+
+/// `%40` is `@`; what is no escape stays as it is.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hexadecimal(*high).zip(hexadecimal(*low)).map(|(h, l)| h << 4 | l),
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hexadecimal(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tcp(host: &str, port: u16) -> Listen {
+        Listen::Tcp { host: host.into(), port }
+    }
+
+    #[test]
+    fn listeners_over_tcp() {
+        for (text, expected) in [
+            ("127.0.0.1:4222", tcp("127.0.0.1", 4222)),
+            (":4222", tcp("0.0.0.0", 4222)),
+            ("[::1]:4222", tcp("::1", 4222)),
+            ("nats://localhost:-1", tcp("localhost", 0)),
+        ] {
+            assert_eq!(listen(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn listeners_over_scion_in_every_spelling() {
+        let expected = Ok(Listen::Scion("18-ffaa:1:10bf,127.0.0.1:4248".parse().expect("address")));
+        for text in [
+            "nats://18-ffaa:1:10bf,127.0.0.1:4248",
+            "nats://[18-ffaa:1:10bf,127.0.0.1]:4248",
+            "[18-ffaa:1:10bf,127.0.0.1]:4248",
+            "18-ffaa:1:10bf,127.0.0.1:4248",
+        ] {
+            assert_eq!(listen(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn routes_keep_their_credentials_decoded() {
+        let url = route("nats-route://ruser:T0p%40S3cret@peer.example:6222/").expect("valid");
+        assert_eq!((url.user.as_deref(), url.password.as_deref()), (Some("ruser"), Some("T0p@S3cret")));
+        assert_eq!(url.address, PeerAddr::Tcp { host: "peer.example".into(), port: 6222 });
+        assert!(!format!("{url:?}").contains("S3cret"), "passwords stay out of logs");
+    }
+
+    #[test]
+    fn commas_inside_scion_addresses_do_not_split() {
+        let urls = split_urls("nats-route://[18-ffaa:1:10bf,127.0.0.1]:4248, nats://h:6222,");
+        assert_eq!(urls, ["nats-route://[18-ffaa:1:10bf,127.0.0.1]:4248", "nats://h:6222"]);
+    }
+
+    #[test]
+    fn refusals_say_how_to_write_it() {
+        let listeners =
+            ["localhost", "4222", "h:x", "h:70000", "h:0", "::1:4222", "nats://u:p@h:1", "18-ffaa:1,10.0.0.1:4248"];
+        let routes = ["localhost:6222", "http://u:secret@h:1", "tls://h:6222", "nats://h", "nats://h:-1", "nats://:1"];
+        let secret = ["u:secret@h:6222", "nats://u:secret@h", "tls://u:secret@h:1"];
+        for text in secret {
+            assert!(!route(text).expect_err(text).to_string().contains("secret"), "{text}");
+            assert!(!listen(text).expect_err(text).to_string().contains("secret"), "{text}");
+        }
+        let refused = listeners.map(|text| listen(text).expect_err(text).to_string()).into_iter();
+        let refused = refused.chain(routes.map(|text| route(text).expect_err(text).to_string()));
+        insta::assert_snapshot!(refused.collect::<Vec<_>>().join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "(nats://|nats-route://)?[0-9a-f:,@%\\[\\]./-]{0,40}|\\PC*") {
+            let _ = listen(&text);
+            let _ = route(&text);
+            let _ = advertised(&text);
+            let _ = split_urls(&text);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use natsd_path::PreferenceError;
+
+use super::address::AddressError;
+use super::duration::DurationError;
+use super::language::{LanguageError, Position};
+use super::options::InvalidOptions;
+
+/// One thing wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}: {error}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The text is not of the configuration language.
+    #[error(transparent)]
+    Language(#[from] LanguageError),
+    /// No such key.
+    #[error("{at}: unknown field {key:?}")]
+    Unknown {
+        /// Where the key stands.
+        at: Position,
+        /// The key as written.
+        key: String,
+    },
+    /// A key of nats-server that natsd does not obey yet.
+    #[error("{at}: {key} is not supported by this version of natsd; remove it if you can do without")]
+    Unsupported {
+        /// Where the key stands.
+        at: Position,
+        /// The key as written.
+        key: String,
+    },
+    /// A value that its key does not take.
+    #[error("{at}: {key}: {problem}")]
+    Value {
+        /// Where the key, or the entry of its list, stands.
+        at: Position,
+        /// The key as written.
+        key: String,
+        /// What is wrong.
+        problem: ValueError,
+    },
+    /// Values that do not go together.
+    #[error("{file}: {problem}", file = file.display())]
+    Options {
+        /// The file.
+        file: PathBuf,
+        /// What does not go together.
+        problem: InvalidOptions,
+    },
+}
+
+/// Why a key does not take a value.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// Another kind of value.
+    #[error("expected {expected}, found {found}")]
+    Kind {
+        /// What the key takes.
+        expected: &'static str,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A number out of range.
+    #[error("{found} is out of range; use {min} to {max}")]
+    Range {
+        /// What is there.
+        found: i64,
+        /// The smallest allowed.
+        min: i64,
+        /// The largest allowed.
+        max: i64,
+    },
+    /// Port 0, which nats-server takes for different things in different places.
+    #[error("0 is not a port; write -1 for any free port, or remove the line")]
+    PortZero,
+    /// A duration below the least that makes sense.
+    #[error("{found:?} is too short, the minimum is {min:?}")]
+    TooShort {
+        /// What is there.
+        found: std::time::Duration,
+        /// The smallest allowed.
+        min: std::time::Duration,
+    },
+    /// A name with white space in it, or an empty one.
+    #[error("{0:?} is not a name; it must not be empty or contain white space")]
+    Name(String),
+    /// Another word.
+    #[error("{found:?} is not known; use {expected}")]
+    Word {
+        /// What is there.
+        found: String,
+        /// What could be.
+        expected: &'static str,
+    },
+    /// Not an address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Not an IP address.
+    #[error("{0:?} is not an IPv4 or IPv6 address")]
+    Ip(String),
+    /// Not a duration.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
+    /// Not a list of metrics.
+    #[error(transparent)]
+    Preference(#[from] PreferenceError),
+    /// `listen` and `port` together.
+    #[error("listen already says where to listen; write either listen, or host and port")]
+    ListenTwice,
+    /// `host` without `port` in a block without a default port.
+    #[error("a port is missing; add port, or write listen: \"host:port\"")]
+    PortMissing,
+    /// A list without entries.
+    #[error("the list is empty; remove the key, or add an entry")]
+    Empty,
+    /// A SCION address while SCION is off.
+    #[error("{0} is a SCION address, but SCION is off; add scion: true or a scion {{}} block, or start with --scion")]
+    ScionOff(String),
+}
+
+/// All that is wrong with a configuration file; prints one error a line.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print_lines(f, &self.0)
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+/// Something in the file that is obeyed, but hardly meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A duration without quotes and unit.
+    DurationWithoutUnit {
+        /// Where the key stands.
+        at: Position,
+        /// The key.
+        key: String,
+        /// The value, taken as seconds.
+        seconds: i64,
+    },
+    /// Routes are pinged at least every 30 s.
+    RoutePingInterval {
+        /// Where the key stands.
+        at: Position,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::DurationWithoutUnit { at, key, seconds } => write!(
+                f,
+                "{at}: invalid use of field {key:?}: {key} should be converted to a duration; it is taken as {seconds} \
+                 seconds, write \"{seconds}s\" in quotes"
+            ),
+            Warning::RoutePingInterval { at } => {
+                write!(f, "{at}: ping_interval of a cluster is at most 30s; 30s is taken")
+            }
+        }
+    }
+}
+
+/// All warnings about a configuration file; prints one a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warnings(pub Vec<Warning>);
+
+impl Warnings {
+    /// Whether there is nothing to warn about.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print_lines(f, &self.0)
+    }
+}
+
+fn print_lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, lines: &[T]) -> fmt::Result {
+    for (i, line) in lines.iter().enumerate() {
+        if i > 0 {
+            f.write_str("\n")?;
+        }
+        write!(f, "{line}")?;
+    }
+    Ok(())
+}

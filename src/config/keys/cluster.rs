@@ -1,0 +1,161 @@
+//! `cluster {}`.
+
+use std::time::Duration;
+
+use super::unsupported;
+use crate::config::address;
+use crate::config::error::{ValueError, Warning};
+use crate::config::field::{Field, Key};
+use crate::config::language::Value;
+use crate::config::options::{ClusterOptions, Listen, PeerAddr, Remote, RouteUrl};
+
+/// The longest time between two pings on a route.
+const MAX_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// `cluster {}` while its keys are read.
+#[derive(Default)]
+pub struct Draft {
+    options: ClusterOptions,
+    host: Option<String>,
+    port: Option<u16>,
+}
+
+/// The keys of `cluster {}`.
+pub const KEYS: &[Key<Draft>] = &[
+    Key {
+        names: &["name"],
+        takes: "string without white space",
+        default: "random, agreed with the peers",
+        doc: "Name of the cluster, the same on all of its servers.",
+        read: |draft, field| field.name().map(|name| draft.options.name = Some(name)),
+    },
+    Key {
+        names: &["listen"],
+        takes: "port, \"host:port\", SCION address, or a list of these",
+        default: "routes are only dialled",
+        doc: "Where routes come in. SCION: `\"nats://ISD-AS,host:port\"` or `\"[ISD-AS,host]:port\"`. *Lists and SCION are \
+              extensions.*",
+        read: |draft, field| field.listeners().map(|listen| draft.options.listen = listen),
+    },
+    Key {
+        names: &["host", "net"],
+        takes: "string",
+        default: "0.0.0.0",
+        doc: "Address to listen on, with `port`.",
+        read: |draft, field| field.text().map(|host| draft.host = Some(host.to_owned())),
+    },
+    Key {
+        names: &["port"],
+        takes: "integer",
+        default: "",
+        doc: "Port to listen on; -1 takes a free one.",
+        read: |draft, field| field.port().map(|port| draft.port = Some(port)),
+    },
+    Key {
+        names: &["routes"],
+        takes: "list of URLs",
+        default: "none",
+        doc: "Servers to connect to: `nats-route://host:port`, `nats-route://[ISD-AS,host]:port`. An entry that is itself a \
+              list names one server by several addresses, most wanted first. *Lists and SCION are extensions.*",
+        read: |draft, field| {
+            let Value::List(items) = field.value() else { return Err(field.expected("a list of URLs, [ … ]")) };
+            draft.options.routes = field.items(items, |entry| Ok(Remote { urls: entry.each(route)? }))?;
+            Ok(())
+        },
+    },
+    Key {
+        names: &["advertise", "cluster_advertise"],
+        takes: "string \"host[:port]\"",
+        default: "the address bound",
+        doc: "Address told to the peers.",
+        read: |draft, field| {
+            draft.options.advertise = Some(address::advertised(field.text()?)?);
+            Ok(())
+        },
+    },
+    Key {
+        names: &["no_advertise"],
+        takes: "boolean",
+        default: "false",
+        doc: "Tells clients nothing of the other servers.",
+        read: |draft, field| field.bool().map(|on| draft.options.no_advertise = on),
+    },
+    Key {
+        names: &["connect_retries"],
+        takes: "integer",
+        default: "0",
+        doc: "How often a server learnt by gossip is dialled again. Those in `routes` are dialled for ever.",
+        read: |draft, field| field.integer_in(0..=u32::MAX.into()).map(|n| draft.options.connect_retries = n),
+    },
+    Key {
+        names: &["connect_backoff"],
+        takes: "boolean",
+        default: "false",
+        doc: "Waits 1 s, doubling to 30 s, between two attempts, instead of 1 s.",
+        read: |draft, field| field.bool().map(|on| draft.options.connect_backoff = on),
+    },
+    Key {
+        names: &["pool_size"],
+        takes: "integer",
+        default: "3",
+        doc: "Connections between two servers; -1 turns pooling off.",
+        read: |draft, field| {
+            let size: i64 = field.integer_in(-1..=u16::MAX.into())?;
+            draft.options.pool_size = match size {
+                0 => ClusterOptions::default().pool_size,
+                _ => u16::try_from(size).ok(),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        names: &["ping_interval"],
+        takes: "duration",
+        default: "\"30s\"",
+        doc: "Time between two pings on a route, at most 30 s.",
+        read: |draft, field| {
+            let interval = field.duration_or(MAX_PING_INTERVAL)?;
+            if interval > MAX_PING_INTERVAL {
+                let at = field.at().clone();
+                field.warn(Warning::RoutePingInterval { at });
+            }
+            draft.options.ping_interval = interval.min(MAX_PING_INTERVAL);
+            Ok(())
+        },
+    },
+    Key {
+        names: &["ping_max"],
+        takes: "integer",
+        default: "2",
+        doc: "Pings without an answer before a route counts as dead.",
+        read: |draft, field| {
+            let default = ClusterOptions::default().ping_max;
+            field.or_default(default, i32::MAX.into()).map(|n| draft.options.ping_max = n)
+        },
+    },
+];
+
+/// Reads `cluster {}`.
+pub(super) fn read(field: &mut Field<'_>) -> Result<ClusterOptions, ValueError> {
+    let mut draft = Draft::default();
+    field.map(KEYS, unsupported::CLUSTER, &mut draft)?;
+    let Draft { mut options, host, port } = draft;
+    match (host, port) {
+        (None, None) => {}
+        _ if !options.listen.is_empty() => return Err(ValueError::ListenTwice),
+        (Some(_), None) => return Err(ValueError::PortMissing),
+        (host, Some(port)) => {
+            options.listen = vec![Listen::Tcp { host: host.unwrap_or_else(|| "0.0.0.0".into()), port }];
+        }
+    }
+    Ok(options)
+}
+
+fn route(field: &mut Field<'_>) -> Result<RouteUrl, ValueError> {
+    let text = field.text()?;
+    let url = address::route(text)?;
+    if let PeerAddr::Scion(address) = url.address {
+        field.asks_for_scion(&address.to_string());
+    }
+    Ok(url)
+}

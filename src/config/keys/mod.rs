@@ -1,0 +1,9 @@
+//! Every key that natsd knows, one table a block.
+
+pub mod cluster;
+pub mod scion;
+pub mod server;
+mod unsupported;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! `scion {}`, an extension of natsd.
+
+use crate::config::error::ValueError;
+use crate::config::field::{Field, Key};
+use crate::config::language::Value;
+use crate::config::options::ScionOptions;
+
+/// The keys of `scion {}`.
+pub const KEYS: &[Key<ScionOptions>] = &[
+    Key {
+        names: &["daemon"],
+        takes: "string \"host:port\"",
+        default: "`$SCION_DAEMON`, `$SCION_DAEMON_ADDRESS`, then 127.0.0.1:30255",
+        doc: "The SCION daemon of the AS.",
+        read: |scion, field| {
+            let text = field.text()?;
+            crate::config::address::host_port(text)?;
+            scion.daemon = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Key {
+        names: &["local"],
+        takes: "string, IP address",
+        default: "`$SCION_LOCAL_ADDR`, then the address the kernel uses towards the border router",
+        doc: "The address of this host inside its AS, for dialling.",
+        read: |scion, field| {
+            let text = field.text()?;
+            scion.local = Some(text.parse().map_err(|_| ValueError::Ip(text.to_owned()))?);
+            Ok(())
+        },
+    },
+    Key {
+        names: &["path_preference"],
+        takes: "string, list of latency, bandwidth, hops, mtu",
+        default: "latency,bandwidth,hops,mtu",
+        doc: "What makes a path a better one, most important first.",
+        read: |scion, field| {
+            scion.path_preference = field.text()?.parse()?;
+            Ok(())
+        },
+    },
+];
+
+/// The value of `scion`: a switch, or a map, which turns it on.
+pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> Result<(), ValueError> {
+    let on = match field.value() {
+        Value::Map(_) => return field.map(KEYS, &[], scion.insert(ScionOptions::default())),
+        Value::Bool(on) => *on,
+        Value::Text(word) => match word.to_ascii_lowercase().as_str() {
+            "enabled" | "enable" => true,
+            "disabled" | "disable" => false,
+            _ => {
+                let expected = "enabled, disabled, true, false or a map";
+                return Err(ValueError::Word { found: word.clone(), expected });
+            }
+        },
+        _ => return Err(field.expected("true, false or a map, { … }")),
+    };
+    *scion = on.then(ScionOptions::default);
+    Ok(())
+}

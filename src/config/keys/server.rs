@@ -1,0 +1,352 @@
+//! The keys at the top level.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{cluster, scion, unsupported};
+use crate::config::address;
+use crate::config::error::{ConfigError, ValueError};
+use crate::config::field::{Field, Key, Report, read_map};
+use crate::config::language::{Map, Position, Value};
+use crate::config::options::{DEFAULT_PORT, Listen, Options};
+
+/// The options while their keys are read: some are only known when all keys are.
+#[derive(Default)]
+pub struct Draft {
+    options: Options,
+    listen: Option<Vec<Listen>>,
+    host: Option<String>,
+    port: Option<u16>,
+    /// Where the last of `host` and `port` stands.
+    host_port_at: Option<Position>,
+    /// Host, if one was given, and port of monitoring.
+    http: Option<(Option<String>, u16)>,
+}
+
+/// The shortest time in which a server may send its clients away.
+const MIN_LAME_DUCK: Duration = Duration::from_secs(30);
+
+/// A number of bytes that nats-server can hold as well.
+const MAX_SIZE: i64 = i32::MAX as i64;
+
+/// The keys at the top level.
+pub const KEYS: &[Key<Draft>] = &[
+    Key {
+        names: &["listen"],
+        takes: "port, \"host:port\", SCION address, or a list of these",
+        default: "0.0.0.0:4222",
+        doc: "Where clients come in. SCION: `\"nats://ISD-AS,host:port\"` or `\"[ISD-AS,host]:port\"`. *Lists and SCION are \
+              extensions.*",
+        read: |draft, field| field.listeners().map(|listen| draft.listen = Some(listen)),
+    },
+    Key {
+        names: &["port"],
+        takes: "integer",
+        default: "4222",
+        doc: "Port for clients, without `listen`; -1 takes a free one.",
+        read: |draft, field| {
+            let default = matches!(field.value(), Value::Int(0));
+            draft.port = Some(if default { DEFAULT_PORT } else { field.port()? });
+            draft.host_port_at = Some(field.at().clone());
+            Ok(())
+        },
+    },
+    Key {
+        names: &["host", "net"],
+        takes: "string",
+        default: "0.0.0.0",
+        doc: "Address to listen on, without `listen`.",
+        read: |draft, field| {
+            draft.host = Some(field.text()?.to_owned());
+            draft.host_port_at = Some(field.at().clone());
+            Ok(())
+        },
+    },
+    Key {
+        names: &["client_advertise"],
+        takes: "string \"host[:port]\"",
+        default: "the address bound",
+        doc: "Address told to clients and, for their clients, to peers.",
+        read: |draft, field| {
+            draft.options.client_advertise = Some(address::advertised(field.text()?)?);
+            Ok(())
+        },
+    },
+    Key {
+        names: &["server_name"],
+        takes: "string without white space",
+        default: "the server id",
+        doc: "Name of the server, unique in its cluster.",
+        read: |draft, field| field.name().map(|name| draft.options.server_name = Some(name)),
+    },
+    Key {
+        names: &["cluster"],
+        takes: "map",
+        default: "off",
+        doc: "See below.",
+        read: |draft, field| cluster::read(field).map(|options| draft.options.cluster = Some(options)),
+    },
+    Key {
+        names: &["scion"],
+        takes: "boolean, \"enabled\", \"disabled\" or map",
+        default: "off",
+        doc: "Turns SCION on; see below. *Extension.*",
+        read: |draft, field| scion::read(&mut draft.options.scion, field),
+    },
+    Key {
+        names: &["http"],
+        takes: "port or \"host:port\"",
+        default: "off",
+        doc: "Where monitoring listens; the host is that of the clients if only a port is given.",
+        read: |draft, field| {
+            draft.http = match field.value() {
+                Value::Int(_) => monitoring_port(field)?,
+                Value::Text(text) => {
+                    let (host, port) = address::host_port(text)?;
+                    Some((Some(host).filter(|host| !host.is_empty()), port))
+                }
+                _ => return Err(field.expected("a port or \"host:port\"")),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        names: &["http_port", "monitor_port"],
+        takes: "integer",
+        default: "0, off",
+        doc: "Port for monitoring on the host of the clients; -1 takes a free one.",
+        read: |draft, field| {
+            draft.http = monitoring_port(field)?;
+            Ok(())
+        },
+    },
+    Key {
+        names: &["http_base_path"],
+        takes: "string",
+        default: "/",
+        doc: "What all paths of monitoring start with.",
+        read: |draft, field| {
+            let path = field.text()?.trim_matches('/');
+            draft.options.http_base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
+            Ok(())
+        },
+    },
+    Key {
+        names: &["max_control_line"],
+        takes: "integer, bytes",
+        default: "4096",
+        doc: "Longest line of a client, payload not counted.",
+        read: |draft, field| field.or_default(4096, MAX_SIZE).map(|n| draft.options.max_control_line = n),
+    },
+    Key {
+        names: &["max_payload"],
+        takes: "integer, bytes",
+        default: "1048576",
+        doc: "Largest message, its header included; at most `max_pending`.",
+        read: |draft, field| field.or_default(1 << 20, MAX_SIZE).map(|n| draft.options.max_payload = n),
+    },
+    Key {
+        names: &["max_pending"],
+        takes: "integer, bytes",
+        default: "67108864",
+        doc: "What may wait for a client before it is cut off as a slow consumer.",
+        read: |draft, field| field.or_default(64 << 20, i64::MAX).map(|n| draft.options.max_pending = n),
+    },
+    Key {
+        names: &["max_connections", "max_conn"],
+        takes: "integer",
+        default: "65536",
+        doc: "Clients at the same time; 0 is unlimited.",
+        read: |draft, field| field.limit(i64::MAX).map(|n| draft.options.max_connections = n),
+    },
+    Key {
+        names: &["max_subscriptions", "max_subs"],
+        takes: "integer",
+        default: "0, unlimited",
+        doc: "Subscriptions of one connection.",
+        read: |draft, field| field.limit(i64::MAX).map(|n| draft.options.max_subscriptions = n),
+    },
+    Key {
+        names: &["max_sub_tokens", "max_subscription_tokens"],
+        takes: "integer, up to 255",
+        default: "0, unlimited",
+        doc: "Tokens in the subject of a subscription.",
+        read: |draft, field| field.limit(255).map(|n| draft.options.max_sub_tokens = n),
+    },
+    Key {
+        names: &["max_closed_clients"],
+        takes: "integer",
+        default: "10000",
+        doc: "Closed connections that monitoring remembers.",
+        read: |draft, field| field.or_default(10_000, 10_000_000).map(|n| draft.options.max_closed_clients = n),
+    },
+    Key {
+        names: &["ping_interval"],
+        takes: "duration",
+        default: "\"2m\"",
+        doc: "Time between two pings to a client.",
+        read: |draft, field| {
+            field.duration_or(Duration::from_secs(120)).map(|interval| draft.options.ping_interval = interval)
+        },
+    },
+    Key {
+        names: &["ping_max"],
+        takes: "integer",
+        default: "2",
+        doc: "Pings without an answer before a connection counts as stale.",
+        read: |draft, field| field.or_default(2, i32::MAX.into()).map(|n| draft.options.ping_max = n),
+    },
+    Key {
+        names: &["write_deadline"],
+        takes: "duration",
+        default: "\"10s\"",
+        doc: "How long a write to a connection may take before it is cut off as a slow consumer.",
+        read: |draft, field| {
+            field.duration_or(Duration::from_secs(10)).map(|deadline| draft.options.write_deadline = deadline)
+        },
+    },
+    Key {
+        names: &["no_fast_producer_stall"],
+        takes: "boolean",
+        default: "false",
+        doc: "Does not slow down a client that publishes faster than another one reads.",
+        read: |draft, field| field.bool().map(|on| draft.options.no_fast_producer_stall = on),
+    },
+    Key {
+        names: &["no_header_support"],
+        takes: "boolean",
+        default: "false",
+        doc: "Does without message headers.",
+        read: |draft, field| field.bool().map(|on| draft.options.no_header_support = on),
+    },
+    Key {
+        names: &["lame_duck_duration"],
+        takes: "duration in quotes, at least 30 s",
+        default: "\"2m\"",
+        doc: "Time over which clients are sent away before the server ends.",
+        read: |draft, field| {
+            field.quoted_duration(MIN_LAME_DUCK).map(|duration| draft.options.lame_duck_duration = duration)
+        },
+    },
+    Key {
+        names: &["lame_duck_grace_period"],
+        takes: "duration in quotes",
+        default: "\"10s\"",
+        doc: "Time before the first client is sent away; less than `lame_duck_duration`.",
+        read: |draft, field| {
+            field.quoted_duration(Duration::ZERO).map(|grace| draft.options.lame_duck_grace_period = grace)
+        },
+    },
+    Key {
+        names: &["connect_error_reports"],
+        takes: "integer",
+        default: "3600",
+        doc: "Logs every n-th failure to reach a peer for the first time.",
+        read: |draft, field| field.or_default(3600, i32::MAX.into()).map(|n| draft.options.connect_error_reports = n),
+    },
+    Key {
+        names: &["reconnect_error_reports"],
+        takes: "integer",
+        default: "1",
+        doc: "Logs every n-th failure to reach a peer again.",
+        read: |draft, field| field.or_default(1, i32::MAX.into()).map(|n| draft.options.reconnect_error_reports = n),
+    },
+    Key {
+        names: &["debug"],
+        takes: "boolean",
+        default: "false",
+        doc: "Logs what the server does.",
+        read: |draft, field| field.bool().map(|on| draft.options.debug = on),
+    },
+    Key {
+        names: &["trace"],
+        takes: "boolean",
+        default: "false",
+        doc: "Logs every protocol line.",
+        read: |draft, field| field.bool().map(|on| draft.options.trace = on),
+    },
+    Key {
+        names: &["max_traced_msg_len"],
+        takes: "integer, bytes",
+        default: "0, unlimited",
+        doc: "How much of a payload is logged.",
+        read: |draft, field| field.integer_in(0..=MAX_SIZE).map(|n| draft.options.max_traced_msg_len = n),
+    },
+    Key {
+        names: &["logtime"],
+        takes: "boolean",
+        default: "true",
+        doc: "Starts log lines with the time.",
+        read: |draft, field| field.bool().map(|on| draft.options.logtime = on),
+    },
+    Key {
+        names: &["logtime_utc"],
+        takes: "boolean",
+        default: "false",
+        doc: "Logs the time in UTC.",
+        read: |draft, field| field.bool().map(|on| draft.options.logtime_utc = on),
+    },
+    Key {
+        names: &["log_file", "logfile"],
+        takes: "string, path",
+        default: "standard error",
+        doc: "Where the log goes.",
+        read: |draft, field| path(field).map(|file| draft.options.log_file = Some(file)),
+    },
+    Key {
+        names: &["pid_file", "pidfile"],
+        takes: "string, path",
+        default: "none",
+        doc: "Where the process id is written.",
+        read: |draft, field| path(field).map(|file| draft.options.pid_file = Some(file)),
+    },
+];
+
+/// A port on the host of the clients; 0 turns monitoring off.
+fn monitoring_port(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
+    if matches!(field.value(), Value::Int(0)) { Ok(None) } else { field.port().map(|port| Some((None, port))) }
+}
+
+fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
+    let text = field.text()?;
+    if text.is_empty() { Err(ValueError::Word { found: String::new(), expected: "a path" }) } else { Ok(text.into()) }
+}
+
+/// Reads a whole configuration on top of `base`.
+pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> Options {
+    let scion_flag = base.scion.clone();
+    let mut draft = Draft { options: base, ..Draft::default() };
+    read_map(map, KEYS, unsupported::SERVER, &mut draft, report);
+    draft.options.scion = draft.options.scion.or(scion_flag);
+    if draft.options.scion.is_none() {
+        report.errors.extend(report.scion_addresses.drain(..).map(|(at, key, address)| ConfigError::Value {
+            at,
+            key,
+            problem: ValueError::ScionOff(address),
+        }));
+    }
+    draft.finish(report)
+}
+
+impl Draft {
+    fn finish(self, report: &mut Report) -> Options {
+        let mut options = self.options;
+        match (self.listen, self.host_port_at) {
+            (Some(_), Some(at)) => report.errors.push(ConfigError::Value {
+                at,
+                key: "host and port".into(),
+                problem: ValueError::ListenTwice,
+            }),
+            (Some(listen), None) => options.listen = listen,
+            (None, Some(_)) => {
+                let host = self.host.unwrap_or_else(|| "0.0.0.0".into());
+                options.listen = vec![Listen::Tcp { host, port: self.port.unwrap_or(DEFAULT_PORT) }];
+            }
+            (None, None) => {}
+        }
+        if let Some((host, port)) = self.http {
+            options.http = Some((host.unwrap_or_else(|| options.client_host().to_owned()), port));
+        }
+        options
+    }
+}

@@ -1,0 +1,259 @@
+//! Files and the options they give, the samples, and the documentation.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{cluster, scion, server, unsupported};
+use crate::config::options::{Listen, Options, PeerAddr};
+use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
+
+fn loaded(text: &str) -> Result<(Options, Warnings), ConfigErrors> {
+    loaded_over(text, Options::default())
+}
+
+fn loaded_over(text: &str, base: Options) -> Result<(Options, Warnings), ConfigErrors> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("test.conf");
+    std::fs::write(&file, text).expect("test.conf");
+    load_in(&file, base, &|_| None)
+}
+
+fn options(text: &str) -> Options {
+    let (options, warnings) = loaded(text).unwrap_or_else(|errors| panic!("{text}: {errors}"));
+    assert!(warnings.is_empty(), "{text}: {warnings}");
+    options
+}
+
+fn tcp(host: &str, port: u16) -> Listen {
+    Listen::Tcp { host: host.into(), port }
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `*.conf` of a directory of the repository, by name.
+fn conf_files(dir: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(repository().join(dir)).expect(dir);
+    let mut files: Vec<_> = entries.map(|entry| entry.expect(dir).path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
+    files.sort();
+    assert!(!files.is_empty(), "{dir}");
+    files
+}
+
+#[test]
+fn every_sample_is_valid_without_a_warning() {
+    for file in conf_files("configs") {
+        let (_, warnings) = load(&file, Options::default()).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(warnings.is_empty(), "{warnings}");
+    }
+}
+
+#[test]
+fn every_invalid_sample_says_what_to_do() {
+    let root = format!("{}/", repository().display());
+    let texts: Vec<_> = conf_files("configs/invalid")
+        .iter()
+        .map(|file| load(file, Options::default()).expect_err(&file.display().to_string()).to_string())
+        .map(|text| text.replace(&root, ""))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n\n"));
+}
+
+#[test]
+fn an_empty_file_changes_nothing() {
+    let empty = Options { config_file: None, config_digest: None, ..options("") };
+    assert_eq!(format!("{empty:?}"), format!("{:?}", Options::default()));
+}
+
+#[test]
+fn clients_come_in_by_listen_or_by_host_and_port() {
+    for (text, expected) in [
+        ("listen: 4333", vec![tcp("0.0.0.0", 4333)]),
+        ("listen: 127.0.0.1:4333", vec![tcp("127.0.0.1", 4333)]),
+        ("listen: [\"[::1]:1\", 2 ]", vec![tcp("::1", 1), tcp("0.0.0.0", 2)]),
+        ("port: -1", vec![tcp("0.0.0.0", 0)]),
+        ("port: 0", vec![tcp("0.0.0.0", 4222)]),
+        ("net: localhost", vec![tcp("localhost", 4222)]),
+        ("Host: localhost, PORT: 4333", vec![tcp("localhost", 4333)]),
+    ] {
+        assert_eq!(options(text).listen, expected, "{text}");
+    }
+}
+
+#[test]
+fn port_zero_is_refused_where_it_could_mean_two_things() {
+    for text in
+        ["listen: 0", "listen: \"127.0.0.1:0\"", "cluster { port: 0 }", "cluster { listen: 0 }", "http: \"h:0\""]
+    {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains("0") && errors.contains("-1 for any free port"), "{errors}");
+    }
+}
+
+#[test]
+fn monitoring_is_on_the_host_of_the_clients_unless_it_has_its_own() {
+    for (text, host, port) in [
+        ("http_port: 8222, host: 127.0.0.1", "127.0.0.1", 8222),
+        ("monitor_port: -1", "0.0.0.0", 0),
+        ("http: 8222\nlisten: localhost:4222", "localhost", 8222),
+        ("http: 127.0.0.1:8222\nhost: localhost", "127.0.0.1", 8222),
+    ] {
+        assert_eq!(options(text).http, Some((host.to_owned(), port)), "{text}");
+    }
+    assert_eq!(options("http_port: 0").http, None);
+    assert_eq!(options("http: 0").http, None);
+    assert_eq!(options("http_base_path: nats/").http_base_path, "/nats");
+    assert_eq!(options("http_base_path: \"/\"").http_base_path, "");
+}
+
+#[test]
+fn limits_of_zero_mean_the_default_or_none() {
+    let zero = options(
+        "max_connections: 0\nmax_subs: 0\nmax_sub_tokens: 0\nmax_payload: 0\nmax_pending: 0\nmax_control_line: 0\n\
+         ping_max: 0\nping_interval: \"0s\"\nwrite_deadline: \"0s\"\nmax_closed_clients: 0",
+    );
+    assert_eq!((zero.max_connections, zero.max_subscriptions, zero.max_sub_tokens), (None, None, None));
+    let zero = Options { config_file: None, config_digest: None, max_connections: Some(65536), ..zero };
+    assert_eq!(format!("{zero:?}"), format!("{:?}", Options::default()));
+    assert_eq!(options("max_conn: -1").max_connections, None);
+}
+
+#[test]
+fn sizes_take_suffixes() {
+    let options = options("max_payload: 8mb\nmax_pending: 1GiB\nmax_control_line: 4k\nmax_traced_msg_len: 1kb");
+    assert_eq!((options.max_payload, options.max_pending), (8 << 20, 1 << 30));
+    assert_eq!((options.max_control_line, options.max_traced_msg_len), (4000, 1024));
+}
+
+#[test]
+fn durations_are_quoted_and_bare_integers_are_seconds_with_a_warning() {
+    assert_eq!(options("ping_interval: \"1m30s\"").ping_interval, Duration::from_secs(90));
+    let (options, warnings) = loaded("ping_interval: 2\nwrite_deadline: 2m").expect("valid");
+    assert_eq!(options.ping_interval, Duration::from_secs(2));
+    assert_eq!(options.write_deadline, Duration::from_secs(2_000_000));
+    assert_eq!(warnings.0.len(), 2);
+    let text = warnings.to_string();
+    let expected = "1:1: invalid use of field \"ping_interval\": ping_interval should be converted to a duration";
+    assert!(text.contains(expected), "{text}");
+    assert!(loaded("lame_duck_duration: 60").is_err(), "nats-server takes no integer here either");
+}
+
+#[test]
+fn routes_are_pinged_every_thirty_seconds_at_least() {
+    let (options, warnings) = loaded("cluster { listen: 6222, ping_interval: \"2m\" }").expect("valid");
+    assert_eq!(options.cluster.expect("cluster").ping_interval, Duration::from_secs(30));
+    assert!(warnings.to_string().contains("1:25: ping_interval of a cluster"), "{warnings}");
+}
+
+#[test]
+fn a_cluster_listens_dials_and_pools() {
+    let cluster = options(
+        "cluster {\n name: c, net: 127.0.0.1, port: 6222\n pool_size: -1\n connect_retries: 5, connect_backoff: true\n\
+         cluster_advertise: \"pub.example:6222\", no_advertise: true, ping_max: 3\n\
+         routes = [ \"nats-route://u:p@a:6222\", [\"nats://b:1\", \"nats://c:2\"] ] }",
+    );
+    let cluster = cluster.cluster.expect("cluster");
+    assert_eq!(cluster.name.as_deref(), Some("c"));
+    assert_eq!(cluster.listen, [tcp("127.0.0.1", 6222)]);
+    assert_eq!((cluster.pool_size, cluster.connect_retries, cluster.ping_max), (None, 5, 3));
+    assert!(cluster.connect_backoff && cluster.no_advertise);
+    assert_eq!(cluster.advertise.as_deref(), Some("pub.example:6222"));
+    let urls: Vec<Vec<_>> = cluster.routes.iter().map(|r| r.urls.iter().map(ToString::to_string).collect()).collect();
+    assert_eq!(urls, [vec!["nats-route://a:6222"], vec!["nats-route://b:1", "nats-route://c:2"]]);
+    assert_eq!(cluster.routes[0].urls[0].password.as_deref(), Some("p"));
+}
+
+#[test]
+fn the_scion_fork_s_two_servers() {
+    let first = load(&repository().join("configs/server1.conf"), Options::default()).expect("server1").0;
+    let second = load(&repository().join("configs/server2.conf"), Options::default()).expect("server2").0;
+    assert_eq!(first.listen, [tcp("0.0.0.0", 4222)]);
+    assert_eq!(first.scion.expect("scion").path_preference.to_string(), "bandwidth,latency");
+    let Listen::Scion(listening) = first.cluster.expect("cluster").listen[0] else { panic!("SCION listener") };
+    let PeerAddr::Scion(dialled) = second.cluster.expect("cluster").routes[0].urls[0].address else {
+        panic!("SCION route")
+    };
+    assert_eq!(listening, dialled);
+}
+
+#[test]
+fn scion_is_a_switch_or_a_map() {
+    for text in
+        ["scion: true", "scion: enabled", "scion: Enable", "scion {}", "scion { path_preference: \"mtu, hops\" }"]
+    {
+        assert!(options(text).scion.is_some(), "{text}");
+    }
+    for text in ["", "scion: false", "scion: disabled", "scion: disable"] {
+        assert!(options(text).scion.is_none(), "{text}");
+    }
+    let scion = options("scion { daemon: \"127.0.0.5:30255\", local: \"10.0.0.5\" }").scion.expect("scion");
+    assert_eq!(scion.daemon.as_deref(), Some("127.0.0.5:30255"));
+    assert_eq!(scion.local, Some([10, 0, 0, 5].into()));
+    assert!(loaded("scion: perhaps").is_err());
+}
+
+#[test]
+fn the_scion_flag_is_enough_for_scion_addresses() {
+    let text = "cluster { listen: \"[18-ffaa:1:10bf,127.0.0.1]:4248\" }";
+    assert!(loaded(text).is_err());
+    let base = Options { scion: Some(Default::default()), ..Options::default() };
+    assert!(loaded_over(text, base).expect("valid").0.scion.is_some());
+}
+
+#[test]
+fn an_unknown_key_is_a_variable_if_something_refers_to_it() {
+    assert_eq!(options("P=4333\nport: $P").listen, [tcp("0.0.0.0", 4333)]);
+    let errors = loaded("P=4333\nport: 4222").expect_err("unused");
+    assert!(errors.to_string().ends_with(":1:1: unknown field \"P\""), "{errors}");
+}
+
+#[test]
+fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
+    for key in unsupported::SERVER {
+        let errors = loaded(&format!("{key}: true")).expect_err(key).to_string();
+        assert!(errors.contains(&format!("{key} is not supported by this version of natsd")), "{errors}");
+    }
+    let known = |keys: &[&str], key: &&str| keys.contains(key);
+    assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
+    assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let errors = load(Path::new("/no/such.conf"), Options::default()).expect_err("no file");
+    assert!(errors.to_string().starts_with("cannot read the configuration file /no/such.conf: "), "{errors}");
+}
+
+/// One row a key, as in docs/configuration.md.
+fn rows<T>(keys: &[Key<T>]) -> String {
+    let row = |key: &Key<T>| {
+        let names: Vec<_> = key.names.iter().map(|name| format!("`{name}`")).collect();
+        format!("| {} | {} | {} | {} |\n", names.join(", "), key.takes, key.default, key.doc)
+    };
+    keys.iter().map(row).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_key() {
+    let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
+    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(scion::KEYS)] {
+        assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + scion::KEYS.len(), value in
+        "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
+    {
+        let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
+        let cluster = cluster::KEYS.iter().map(|key| format!("cluster {{ {}: {value} }}", key.names[0]));
+        let scion = scion::KEYS.iter().map(|key| format!("scion {{ {}: {value} }}", key.names[0]));
+        let text = top.chain(cluster).chain(scion).nth(key).expect("in range");
+        let _ = loaded(&text);
+    }
+}
