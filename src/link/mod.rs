@@ -135,6 +135,15 @@ impl Link {
         }
     }
 
+    /// As [`send_now`](Self::send_now), for many small pieces: the task of this link writes them together.
+    pub(crate) fn send_soon(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut out = self.out.lock();
+        if !out.is_closing() {
+            write(out.buffer());
+            out.flush_by_task(&self.limits);
+        }
+    }
+
     /// Delivers to a subscription of this link. `false` if it has ended, or had all the messages it asked for.
     pub(crate) fn deliver(self: &Arc<Self>, to: &Arc<Subscription>, message: &Message<'_>, batch: &mut Batch) -> bool {
         let mut out = self.out.lock();

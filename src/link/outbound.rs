@@ -190,6 +190,14 @@ impl Outbound {
         }
     }
 
+    /// Leaves all that waits to the task of the connection, and cuts the connection if it is too much.
+    pub(crate) fn flush_by_task(&mut self, limits: &OutboundLimits) {
+        self.leave_to_task(limits);
+        if self.pending() > limits.max_pending {
+            self.close(CloseReason::SlowConsumerPendingBytes);
+        }
+    }
+
     fn write(&mut self, limits: &OutboundLimits) {
         while self.pending() > 0 {
             let Sink::Tcp(socket) = &self.sink else {

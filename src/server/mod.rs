@@ -1,5 +1,6 @@
 //! A running server.
 
+mod cluster;
 mod error;
 pub mod identity;
 mod lame_duck;
@@ -17,6 +18,7 @@ use crate::config::options::{Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::transport::tcp;
+use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
@@ -30,6 +32,7 @@ pub struct Server {
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
+    cluster: Option<ClusterSide>,
 }
 
 impl Server {
@@ -49,9 +52,12 @@ impl Server {
             log::info!("Using configuration file: {} ({digest})", file.display());
         }
         let news = tokio::spawn(listener::tell_news(hub.clone()));
-        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news };
+        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news, cluster: None };
         for listen in &options.listen {
             server.listen(listen).await?;
+        }
+        if let Some(cluster) = &options.cluster {
+            server.cluster = Some(ClusterSide::start(&server.hub, cluster, &server.client_addrs).await?);
         }
         if let Some(path) = &options.pid_file {
             write_pid(path)?;
@@ -80,6 +86,11 @@ impl Server {
         &self.client_addrs
     }
 
+    /// Where other servers of the cluster can connect over TCP, in the order of the options.
+    pub fn route_addrs(&self) -> &[SocketAddr] {
+        self.cluster.as_ref().map_or(&[], |cluster| cluster.routes.addresses())
+    }
+
     /// Public key of this server.
     pub fn id(&self) -> &str {
         &self.hub.identity.id
@@ -88,6 +99,7 @@ impl Server {
     /// Stops listening and ends all connections.
     pub async fn shutdown(mut self) {
         self.stop_accepting();
+        self.stop_routes();
         log::info!("Initiating Shutdown...");
         for link in self.hub.links() {
             link.close(CloseReason::ServerShutdown);
@@ -100,12 +112,21 @@ impl Server {
     /// returns no client is left, and the server is to be [shut down](Self::shutdown).
     pub async fn lame_duck(&mut self) {
         self.stop_accepting();
+        if let Some(cluster) = &self.cluster {
+            cluster.routes.enter_lame_duck();
+        }
         lame_duck::run(self).await;
     }
 
     fn stop_accepting(&mut self) {
         for task in self.accepting.drain(..) {
             task.abort();
+        }
+    }
+
+    fn stop_routes(&self) {
+        if let Some(cluster) = &self.cluster {
+            cluster.routes.stop();
         }
     }
 

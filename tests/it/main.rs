@@ -8,5 +8,6 @@ mod interop;
 mod lab;
 #[cfg(feature = "interop")]
 mod reference;
+mod route;
 mod scion;
 mod wire;

@@ -2,6 +2,8 @@
 //!
 //! Nothing here formats: message lines are on the hot path.
 
+use crate::encode::write_number;
+
 /// Where a routed message goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -36,10 +38,10 @@ impl Head<'_> {
         }
         push_words(out, queues);
         if header_len > 0 {
-            push_number(out, header_len);
+            write_number(out, header_len);
             out.push(b' ');
         }
-        push_number(out, total);
+        write_number(out, total);
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -53,7 +55,7 @@ pub fn write_subscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8]
         out.push(b' ');
         out.extend_from_slice(name);
         out.push(b' ');
-        push_number(out, weight as usize);
+        write_number(out, weight as usize);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -80,20 +82,6 @@ fn push_words<'a>(out: &mut Vec<u8>, words: impl IntoIterator<Item = &'a [u8]>) 
         out.extend_from_slice(word);
         out.push(b' ');
     }
-}
-
-fn push_number(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What servers say of themselves: the JSON of `INFO` and `CONNECT` on a route.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the route protocol spoken: accounts and asynchronous `INFO`; message tracing (3) is not.
@@ -118,6 +120,17 @@ impl RouteInfo {
     }
 }
 
+/// A password: serialized where it has to be sent, and never shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
 /// `CONNECT` of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -133,7 +146,7 @@ pub struct RouteConnect {
     pub user: Option<String>,
     /// Password of the route's URL.
     #[serde(rename = "pass", skip_serializing_if = "Option::is_none")]
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// Whether the dialer wants TLS.
     pub tls_required: bool,
     /// Whether the dialer understands headers.
@@ -205,5 +218,12 @@ mod tests {
         insta::assert_snapshot!(String::from_utf8(info.to_line()).expect("ASCII"));
         let connect = RouteConnect { name: "N1".into(), user: Some("u".into()), ..RouteConnect::default() };
         insta::assert_snapshot!(String::from_utf8(connect.to_line()).expect("ASCII"));
+    }
+
+    #[test]
+    fn a_password_is_sent_and_not_shown() {
+        let connect = RouteConnect { password: Some(Secret("hunter2".into())), ..RouteConnect::default() };
+        assert!(String::from_utf8(connect.to_line()).expect("ASCII").contains("\"pass\":\"hunter2\""));
+        assert!(!format!("{connect:?}").contains("hunter2"));
     }
 }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::CloseReason;
-use super::hello::{GossipMode, RouteConnect, RouteInfo};
+use super::hello::{GossipMode, RouteConnect, RouteInfo, Secret};
 
 /// Which connection between two servers this is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub struct Dialer {
     /// Which connection is wanted.
     pub slot: Slot,
     /// User and password of the route's URL.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<(String, Secret)>,
     /// Told to the acceptor: what it does with our `INFO`.
     pub gossip_mode: GossipMode,
 }
@@ -126,10 +126,12 @@ impl Session {
         Self::new(State::AwaitInfo, Some(dialer), timing, now)
     }
 
-    /// For a connection made to us. `own` is our `INFO`, sent at once.
-    pub fn acceptor(own: &RouteInfo, timing: Timing, now: Duration) -> Self {
+    /// For a connection made to us. `own` is our `INFO`, sent at once; `None` if it has been sent.
+    pub fn acceptor(own: Option<&RouteInfo>, timing: Timing, now: Duration) -> Self {
         let mut session = Self::new(State::AwaitConnect, None, timing, now);
-        session.send(own.to_line());
+        if let Some(own) = own {
+            session.send(own.to_line());
+        }
         session
     }
 
@@ -279,6 +281,13 @@ impl Session {
         }
     }
 
+    /// Tells the peer of a server, or of a change in our own `INFO`.
+    pub fn tell(&mut self, info: &RouteInfo) {
+        if self.state == State::Open {
+            self.send(info.to_line());
+        }
+    }
+
     /// Ends the session; `error` is told to the peer.
     pub fn close(&mut self, reason: CloseReason, error: Option<&str>) {
         if self.state == State::Closed {
@@ -379,7 +388,7 @@ mod tests {
     }
 
     fn open_acceptor() -> Session {
-        let mut session = Session::acceptor(&info("us"), TIMING, START);
+        let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
         session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
         session.handle_info(&json(&info("them")));
         session.admit(&info("us"), START, 0.0);
@@ -389,7 +398,7 @@ mod tests {
 
     #[test]
     fn the_acceptor_speaks_first_and_opens_when_the_peer_is_admitted() {
-        let mut session = Session::acceptor(&info("us"), TIMING, START);
+        let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
         assert!(sent(&actions(&mut session)).starts_with("INFO {\"server_id\":\"us\""));
         session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
         assert!(matches!(&actions(&mut session)[..], [Action::CheckCluster(connect)] if connect.name == "them"));
@@ -437,7 +446,7 @@ mod tests {
     fn strangers_on_the_route_port_are_told_so() {
         let mut errors = Vec::new();
         for connect in [r#"{"lang":"go","verbose":false}"#, r#"{"gateway":"g1"}"#, "{"] {
-            let mut session = Session::acceptor(&info("us"), TIMING, START);
+            let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
             actions(&mut session);
             session.handle_connect(connect.as_bytes());
             let said = actions(&mut session);
@@ -448,7 +457,7 @@ mod tests {
 
     #[test]
     fn who_does_not_introduce_itself_in_time_is_cut() {
-        let mut session = Session::acceptor(&info("us"), TIMING, START);
+        let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
         actions(&mut session);
         assert_eq!(session.poll_timeout(), Some(secs(2)));
         session.handle_timeout(secs(2));
@@ -512,7 +521,7 @@ mod tests {
 
     #[test]
     fn out_of_order_set_up_is_a_violation() {
-        let mut early_info = Session::acceptor(&info("us"), TIMING, START);
+        let mut early_info = Session::acceptor(Some(&info("us")), TIMING, START);
         early_info.handle_info(&json(&info("them")));
         assert_eq!(closed(&actions(&mut early_info)), Some(&CloseReason::ProtocolViolation));
         let mut second_connect = open_acceptor();

@@ -6,6 +6,8 @@
 use memchr::memchr;
 use thiserror::Error;
 
+use crate::lex::{is_blank, parse_size};
+
 /// Bytes a control line may have on a route: 16 times what a client may send.
 pub const MAX_CONTROL_LINE: usize = 16 * 4096;
 
@@ -13,7 +15,7 @@ pub const MAX_CONTROL_LINE: usize = 16 * 4096;
 /// different sizes; this is the highest that any of them can be configured to.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
-/// Why a peer's bytes cannot be followed any further. Routes are closed on it without a `-ERR`.
+/// Why a peer's bytes cannot be followed any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
     /// A verb that routes do not know.
@@ -31,6 +33,17 @@ pub enum WireError {
     /// A payload that is not followed by CR LF.
     #[error("payload on a route does not end in CR LF")]
     UnterminatedPayload,
+}
+
+impl WireError {
+    /// What the peer is told in a `-ERR`; of malformed arguments it is told nothing.
+    pub fn told(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownVerb | Self::UnterminatedPayload => Some("Unknown Protocol Operation"),
+            Self::LineTooLong => Some("maximum control line exceeded"),
+            Self::Malformed(_) | Self::MessageTooLarge(_) => None,
+        }
+    }
 }
 
 /// One operation of the peer.
@@ -120,18 +133,21 @@ impl Reader {
             return Err(WireError::LineTooLong);
         }
         let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
-        let (verb, args) = split_verb(line);
         let after = end + 1;
-        if verb.eq_ignore_ascii_case(b"RMSG") {
+        // Nearly all lines of a busy route.
+        if let Some(args) = line.strip_prefix(b"RMSG ") {
             return self.message("RMSG", args, false, input, after);
         }
-        if verb.eq_ignore_ascii_case(b"HMSG") {
-            return self.message("HMSG", args, true, input, after);
+        let (verb, args) = split_verb(line);
+        if verb.eq_ignore_ascii_case(b"RMSG") {
+            self.message("RMSG", args, false, input, after)
+        } else if verb.eq_ignore_ascii_case(b"HMSG") {
+            self.message("HMSG", args, true, input, after)
+        } else if verb.eq_ignore_ascii_case(b"LMSG") {
+            skip_leaf_message(args, input, after)
+        } else {
+            Ok(Read::Op(self.control(verb, args)?, after))
         }
-        if verb.eq_ignore_ascii_case(b"LMSG") {
-            return skip_leaf_message(args, input, after);
-        }
-        Ok(Read::Op(self.control(verb, args)?, after))
     }
 
     fn control<'a>(&self, verb: &'a [u8], args: &'a [u8]) -> Result<Op<'a>, WireError> {
@@ -162,7 +178,7 @@ impl Reader {
         let subject = args.next()?;
         let queue = args.next();
         let weight = match queue {
-            Some(_) => u32::try_from(number(args.next()?)?).ok().filter(|&weight| weight > 0)?,
+            Some(_) => u32::try_from(parse_size(args.next()?)?).ok().filter(|&weight| weight > 0)?,
             None => 1,
         };
         args.next().is_none().then_some(Interest { account, subject, queue, weight })
@@ -193,8 +209,8 @@ impl Reader {
         let mut args = Tokens(args);
         let account = self.account(&mut args).ok_or(malformed)?;
         let subject = args.next().ok_or(malformed)?;
-        let total = args.next_back().and_then(number).ok_or(malformed)?;
-        let header_len = if headers { args.next_back().and_then(number).ok_or(malformed)? } else { 0 };
+        let total = args.next_back().and_then(parse_size).ok_or(malformed)?;
+        let header_len = if headers { args.next_back().and_then(parse_size).ok_or(malformed)? } else { 0 };
         if header_len > total {
             return Err(malformed);
         }
@@ -235,7 +251,7 @@ fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize
 /// A message that came from a leafnode cluster behind the peer. Peers only send it to servers that announce
 /// support for it; skipping keeps the stream readable should one do so all the same.
 fn skip_leaf_message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
-    let total = Tokens(args).next_back().and_then(number).ok_or(WireError::Malformed("LMSG"))?;
+    let total = Tokens(args).next_back().and_then(parse_size).ok_or(WireError::Malformed("LMSG"))?;
     Ok(match body(input, after, total)? {
         Ok((_, end)) => Read::Op(Op::Ignored, end),
         Err(need) => Read::Need(need),
@@ -256,12 +272,19 @@ impl<'a> Tokens<'a> {
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let start = self.0.iter().position(|&byte| !is_blank(byte))?;
-        let rest = &self.0[start..];
-        let len = rest.iter().position(|&byte| is_blank(byte)).unwrap_or(rest.len());
-        self.0 = &rest[len..];
-        Some(&rest[..len])
+        let bytes = self.0;
+        let mut start = 0;
+        while start < bytes.len() && is_blank(bytes[start]) {
+            start += 1;
+        }
+        let mut end = start;
+        while end < bytes.len() && !is_blank(bytes[end]) {
+            end += 1;
+        }
+        self.0 = &bytes[end..];
+        (end > start).then(|| &bytes[start..end])
     }
 }
 
@@ -275,10 +298,6 @@ impl<'a> DoubleEndedIterator for Tokens<'a> {
     }
 }
 
-fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
-}
-
 fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| is_blank(byte)).unwrap_or(line.len());
     line.split_at(end)
@@ -286,14 +305,6 @@ fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
 
 fn unquote(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(text)
-}
-
-/// A decimal number without sign; `None` when it is none or has more than nine digits.
-fn number(token: &[u8]) -> Option<usize> {
-    if token.is_empty() || token.len() > 9 {
-        return None;
-    }
-    token.iter().try_fold(0, |value, &byte| byte.is_ascii_digit().then(|| value * 10 + usize::from(byte - b'0')))
 }
 
 #[cfg(test)]

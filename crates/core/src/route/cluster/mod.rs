@@ -46,6 +46,8 @@ pub struct Config {
     pub pool_size: Option<u16>,
     /// Accounts that get a connection of their own to peers other than natsd, which expect it of the system account.
     pub dedicated: Vec<String>,
+    /// Accounts of our clients: they share connections, so that none goes over two.
+    pub shared: Vec<String>,
     /// Whether clients hear of other servers.
     pub advertise: bool,
     /// Attempts beyond the first to reach a server heard of from peers.
@@ -81,6 +83,7 @@ pub struct Cluster {
     info: RouteInfo,
     pool_size: Option<u16>,
     dedicated: Vec<String>,
+    shared: Vec<String>,
     advertise: bool,
     peers: BTreeMap<String, Peer>,
     dialing: Dialing,
@@ -100,6 +103,7 @@ impl Cluster {
             info,
             pool_size: config.pool_size.map(|size| size.clamp(1, MAX_POOL)),
             dedicated: config.dedicated,
+            shared: config.shared,
             advertise: config.advertise,
             peers: BTreeMap::new(),
             dialing: Dialing::new(policy, Jitter(config.seed)),
@@ -280,7 +284,12 @@ impl Cluster {
         let text = match &peer.slot {
             Slot::Pool(index) if *index < pool => return Ok(()),
             Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
-            Slot::Account(_) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => return Ok(()),
+            Slot::Account(account) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => {
+                if !self.shared.contains(account) {
+                    return Ok(());
+                }
+                format!("No route for account \"{}\"", account.escape_debug())
+            }
             Slot::Account(account) => {
                 let account = account.escape_debug();
                 format!("Not possible to have a dedicated route for account \"{account}\" between those servers")

@@ -77,6 +77,7 @@ fn config(info: RouteInfo, routes: usize) -> Config {
         routes,
         pool_size: Some(3),
         dedicated: vec!["$SYS".into()],
+        shared: vec!["$G".into()],
         advertise: true,
         connect_retries: 0,
         connect_backoff: false,
@@ -396,7 +397,8 @@ fn who_is_not_admitted_is_told_why() {
         ("our name", RouteInfo { server_name: "s0".into(), ..stranger.clone() }, Slot::Pool(0)),
         ("other cluster", RouteInfo { cluster: "z\"z".into(), ..stranger.clone() }, Slot::Pool(0)),
         ("reserved cluster", RouteInfo { cluster: "_".into(), ..stranger.clone() }, Slot::Pool(0)),
-        ("beyond the pool", pooled, Slot::Pool(7)),
+        ("beyond the pool", pooled.clone(), Slot::Pool(7)),
+        ("dedicated, but shared here", pooled, Slot::Account("$G".into())),
         ("dedicated without pool", stranger, Slot::Account("$G".into())),
     ];
     for (number, (what, info, slot)) in cases.into_iter().enumerate() {

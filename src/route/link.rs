@@ -1,0 +1,253 @@
+//! A route among the other connections: what the hub does for it, and it for the hub.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use natsd_core::encode;
+use natsd_core::error;
+use natsd_core::route::CloseReason;
+use natsd_core::route::session::{Introduction, Slot};
+use natsd_core::route::wire::{Interest, Message};
+use natsd_core::subject;
+use tokio::sync::mpsc;
+
+use super::interest::Announcer;
+use super::protocol::{Broker, RouteProtocol};
+use super::registry::Command;
+use crate::hub::Hub;
+use crate::hub::account::Account;
+use crate::hub::cache::MatchCache;
+use crate::hub::publish::publish_routed;
+use crate::hub::remote::RemoteInterest;
+use crate::link::batch::Batch;
+use crate::link::{Kind, Link, task};
+
+/// Interests of one peer beyond which it is taken for broken.
+const MAX_INTERESTS: usize = 16 << 20;
+/// Interests removed at a time when a route ends.
+const UNWIND: usize = 1024;
+
+/// What the task of a route runs.
+pub(crate) struct RouteLink {
+    protocol: RouteProtocol,
+    commands: mpsc::Receiver<Command>,
+    side: HubSide,
+}
+
+impl RouteLink {
+    pub(crate) fn new(
+        protocol: RouteProtocol,
+        commands: mpsc::Receiver<Command>,
+        link: Arc<Link>,
+        hub: Arc<Hub>,
+        announcer: Arc<Announcer>,
+    ) -> Self {
+        let (hasher, accounts) = (RandomState::default(), Vec::new());
+        let side = HubSide { link, hub, announcer, dedicated: None, accounts, remote: HashTable::new(), hasher };
+        Self { protocol, commands, side }
+    }
+}
+
+impl task::Protocol for RouteLink {
+    fn start(&mut self, batch: &mut Batch) {
+        self.protocol.start(&mut self.side.with(batch));
+    }
+
+    fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
+        self.protocol.handle_input(input, &mut self.side.with(batch))
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        self.protocol.timeout()
+    }
+
+    fn handle_timeout(&mut self, _now: Instant, batch: &mut Batch) {
+        self.protocol.handle_timeout(&mut self.side.with(batch));
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        while let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            let mut broker = self.side.with(batch);
+            match command {
+                Some(command) => self.protocol.handle_command(command, &mut broker),
+                None => return broker.close(CloseReason::Stale),
+            }
+        }
+    }
+
+    fn unwind(&mut self) -> bool {
+        self.side.unwind()
+    }
+}
+
+/// The hub as seen from one route.
+struct HubSide {
+    link: Arc<Link>,
+    hub: Arc<Hub>,
+    announcer: Arc<Announcer>,
+    /// The account that the route is dedicated to.
+    dedicated: Option<Box<[u8]>>,
+    /// Accounts that messages came for, the last one first.
+    accounts: Vec<(Arc<Account>, MatchCache)>,
+    remote: HashTable<(Arc<Account>, Arc<RemoteInterest>)>,
+    hasher: RandomState,
+}
+
+impl HubSide {
+    fn with<'a>(&'a mut self, batch: &'a mut Batch) -> InBatch<'a> {
+        InBatch { side: self, batch }
+    }
+
+    fn account(&self, named: Option<&[u8]>) -> Option<Arc<Account>> {
+        self.hub.account(named.or(self.dedicated.as_deref())?)
+    }
+
+    fn hash(&self, account: &[u8], subject: &[u8], queue: Option<&[u8]>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for part in [account, subject, queue.unwrap_or_default()] {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        hasher.finish()
+    }
+
+    fn hash_of(&self, (account, interest): &(Arc<Account>, Arc<RemoteInterest>)) -> u64 {
+        self.hash(&account.name, interest.subject(), interest.queue())
+    }
+
+    fn subscribe(&mut self, account: Arc<Account>, interest: &Interest<'_>) -> Result<(), CloseReason> {
+        let hash = self.hash(&account.name, interest.subject, interest.queue);
+        if let Some((_, known)) = self.remote.find(hash, is(&account, interest)) {
+            known.set_weight(interest.weight);
+            return Ok(());
+        }
+        if self.remote.len() >= MAX_INTERESTS {
+            log::error!("{} - more than {MAX_INTERESTS} interests", self.link.describe());
+            return Err(CloseReason::ProtocolViolation);
+        }
+        let new = RemoteInterest::new(self.link.clone(), interest.subject, interest.queue, interest.weight);
+        let new = Arc::new(new);
+        account.add_remote(new.clone());
+        let mut remote = std::mem::take(&mut self.remote);
+        remote.insert_unique(hash, (account, new), |entry| self.hash_of(entry));
+        self.remote = remote;
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, account: &Arc<Account>, interest: &Interest<'_>) {
+        let hash = self.hash(&account.name, interest.subject, interest.queue);
+        if let Ok(entry) = self.remote.find_entry(hash, is(account, interest)) {
+            let ((account, gone), _) = entry.remove();
+            account.remove_remote(&gone);
+        }
+    }
+
+    fn unwind(&mut self) -> bool {
+        self.announcer.close(&self.link);
+        for (account, gone) in self.remote.extract_if(|_| true).take(UNWIND) {
+            account.remove_remote(&gone);
+        }
+        if self.remote.is_empty() {
+            self.hub.deregister(&self.link);
+        }
+        self.remote.is_empty()
+    }
+
+    fn deliver(&mut self, message: &Message<'_>, batch: &mut Batch) {
+        let Some(name) = message.account.or(self.dedicated.as_deref()) else { return };
+        let known = self.accounts.iter().position(|(account, _)| *account.name == *name);
+        match known {
+            Some(0) => {}
+            Some(at) => self.accounts.swap(0, at),
+            // Accounts that are not here have nobody who listens.
+            None => match self.hub.account(name) {
+                Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
+                None => return,
+            },
+        }
+        let (account, cache) = &mut self.accounts[0];
+        let mut scratch = std::mem::take(&mut batch.matches);
+        let matches = cache.find(account, message.subject, &mut scratch);
+        let to_clients = encode::Message {
+            subject: message.subject,
+            reply: message.reply,
+            header_len: message.header_len,
+            body: message.body,
+        };
+        publish_routed(&to_clients, message.queues, matches, &self.link, batch);
+        batch.matches = scratch;
+        batch.settle(&self.hub);
+    }
+}
+
+impl Drop for HubSide {
+    /// The runtime may drop the task at shutdown: the connection is gone all the same.
+    fn drop(&mut self) {
+        self.link.close(error::CloseReason::ServerShutdown);
+        self.link.outbound().hang_up();
+        while !self.unwind() {}
+    }
+}
+
+fn is<'a>(
+    account: &'a Arc<Account>,
+    interest: &'a Interest<'_>,
+) -> impl FnMut(&(Arc<Account>, Arc<RemoteInterest>)) -> bool + 'a {
+    move |(known_account, known)| {
+        Arc::ptr_eq(known_account, account) && known.subject() == interest.subject && known.queue() == interest.queue
+    }
+}
+
+/// The hub during a batch of the route.
+struct InBatch<'a> {
+    side: &'a mut HubSide,
+    batch: &'a mut Batch,
+}
+
+impl Broker for InBatch<'_> {
+    fn send(&mut self, bytes: &[u8]) {
+        self.side.link.send(self.batch, |out| out.extend_from_slice(bytes));
+    }
+
+    fn open(&mut self, peer: &Introduction, configured: bool) {
+        let side = &mut *self.side;
+        if let Slot::Account(account) = &peer.slot {
+            side.dedicated = Some(account.as_bytes().into());
+            side.link.outbound().dedicated = true;
+        }
+        log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);
+        side.announcer.open(&side.link, peer, configured, &side.hub.accounts());
+    }
+
+    fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
+        // Peers tell of accounts that this server does not have, too.
+        match self.side.account(interest.account) {
+            Some(account) if subject::is_valid(interest.subject) => self.side.subscribe(account, &interest),
+            _ => Ok(()),
+        }
+    }
+
+    fn unsubscribe(&mut self, interest: Interest<'_>) {
+        if let Some(account) = self.side.account(interest.account) {
+            self.side.unsubscribe(&account, &interest);
+        }
+    }
+
+    fn deliver(&mut self, message: Message<'_>) {
+        self.batch.count_received(Kind::Route, message.body.len());
+        self.side.deliver(&message, self.batch);
+    }
+
+    fn measured(&mut self, rtt: Duration) {
+        self.side.link.rtt.store(rtt.as_nanos() as u64, Relaxed);
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.side.link.close(error::CloseReason::Route(reason));
+    }
+}

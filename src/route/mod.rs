@@ -1,0 +1,278 @@
+//! Routes: connections to the other servers of the cluster.
+//!
+//! `natsd_core::route` says what is to be done; here it is done. [`registry`] shares the cluster among the tasks of all
+//! routes, [`protocol`] is one end of a route, [`link`] is that among the other connections of the server, [`interest`]
+//! tells peers what clients here subscribe to, [`dial`] finds a way to a peer, [`accept`] takes those who find us.
+
+mod accept;
+mod dial;
+mod interest;
+mod link;
+mod protocol;
+mod registry;
+mod status;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId};
+use natsd_core::route::hello::{PROTOCOL, RouteInfo};
+use natsd_core::route::session::Timing;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::config::options::{ClusterOptions, Listen};
+use crate::hub::{GLOBAL_ACCOUNT, Hub};
+use crate::link::outbound::Outbound;
+use crate::link::task::{LinkTask, Source};
+use crate::link::{Kind, Link};
+use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
+use crate::transport::{Connection, Peer, Stream};
+pub(crate) use accept::{ListenError, TunnelHook};
+use dial::Dialled;
+pub(crate) use dial::ScionDial;
+use interest::Announcer;
+use link::RouteLink;
+use protocol::RouteProtocol;
+use registry::Registry;
+pub use registry::View;
+pub(crate) use status::RouteStatus;
+
+/// Account of servers among themselves, to which nats-server dedicates a route.
+const SYSTEM_ACCOUNT: &str = "$SYS";
+/// Until a peer that dialled us must have said who it is.
+const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
+/// Until a peer that we dialled must have; longer, as it may be far away.
+const DIALLED_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Until the first ping.
+const FIRST_PING: Duration = Duration::from_secs(1);
+
+/// What routes need that is not in the configuration.
+#[derive(Default)]
+pub(crate) struct Surroundings {
+    /// Where clients reach this server: `host:port`.
+    pub client_urls: Vec<String>,
+    /// Where this server takes routes over SCION: `nats-route://[ISD-AS,host]:port`.
+    pub scion_urls: Vec<String>,
+    /// Makes connections over SCION.
+    pub scion_dial: Option<ScionDial>,
+    /// Takes TCP connections that turn out to carry SCION; their `INFO` says so.
+    pub tunnel: Option<TunnelHook>,
+}
+
+/// The routes of a server.
+pub(crate) struct Routes {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+struct Shared {
+    hub: Arc<Hub>,
+    options: ClusterOptions,
+    registry: Arc<Registry>,
+    announcer: Arc<Announcer>,
+    scion_dial: Option<ScionDial>,
+    tunnel: Option<TunnelHook>,
+}
+
+impl Routes {
+    /// Listens for routes and dials the configured ones, until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When a TCP listener cannot be bound.
+    pub(crate) async fn start(
+        hub: Arc<Hub>,
+        options: ClusterOptions,
+        around: Surroundings,
+    ) -> Result<Self, ListenError> {
+        let mut sockets = Vec::new();
+        for listen in &options.listen {
+            if let Listen::Tcp { host, port } = listen {
+                sockets.push((host.clone(), accept::bind(host, *port).await?));
+            }
+        }
+        let addresses = sockets.iter().filter_map(|(_, socket)| socket.local_addr().ok()).collect::<Vec<_>>();
+        let first = sockets.first().map(|(host, _)| host.clone()).zip(addresses.first().map(SocketAddr::port));
+        let info = own_info(&hub, &options, first, &around);
+        log::info!("Cluster name is {}", info.cluster);
+        let config = Config {
+            info,
+            routes: options.routes.len(),
+            pool_size: options.pool_size,
+            dedicated: vec![SYSTEM_ACCOUNT.into()],
+            shared: vec![String::from_utf8_lossy(GLOBAL_ACCOUNT).into_owned()],
+            advertise: !options.no_advertise,
+            connect_retries: options.connect_retries,
+            connect_backoff: options.connect_backoff,
+            seed: fastrand::u64(..),
+        };
+        let registry = Arc::new(Registry::new(|now| Cluster::new(config, now)));
+        let announcer = Arc::new(Announcer::new(options.pool_size));
+        let _ = hub.observer.set(announcer.clone());
+        let Surroundings { scion_dial, tunnel, .. } = around;
+        let shared = Arc::new(Shared { hub, options, registry, announcer, scion_dial, tunnel });
+        let mut tasks = JoinSet::new();
+        for (host, socket) in sockets {
+            if let Ok(address) = socket.local_addr() {
+                log::info!("Listening for route connections on {host}:{}", address.port());
+            }
+            tasks.spawn(accept::accept(shared.clone(), socket));
+        }
+        tasks.spawn(dial_all(shared.clone()));
+        Ok(Self { shared, addresses, tasks: Mutex::new(tasks) })
+    }
+
+    /// Where TCP routes are taken, as bound.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What clients are to be told of the cluster.
+    pub(crate) fn view(&self) -> watch::Receiver<View> {
+        self.shared.registry.view()
+    }
+
+    /// Takes a connection that was accepted elsewhere, such as over SCION.
+    pub(crate) fn serve(&self, connection: Connection) {
+        self.shared.serve(connection);
+    }
+
+    /// Tells the peers that clients are sent away.
+    pub(crate) fn enter_lame_duck(&self) {
+        self.shared.registry.drive(None, |cluster, _| cluster.enter_lame_duck());
+    }
+
+    /// The open routes, oldest first.
+    pub(crate) fn status(&self) -> Vec<RouteStatus> {
+        self.shared.announcer.status()
+    }
+
+    /// Takes and makes no more routes; those that there are end with the server's other connections.
+    pub(crate) fn stop(&self) {
+        self.tasks.lock().abort_all();
+    }
+}
+
+impl Shared {
+    fn timing(&self, handshake: Duration) -> Timing {
+        let ClusterOptions { ping_interval, ping_max, .. } = self.options;
+        let longest = ClusterOptions::default().ping_interval;
+        Timing { handshake, first_ping: FIRST_PING, ping_interval: ping_interval.min(longest), ping_max }
+    }
+
+    /// A peer came to us.
+    fn serve(self: &Arc<Self>, connection: Connection) {
+        self.serve_greeted(connection, false);
+    }
+
+    /// As [`serve`](Self::serve); `greeted` if our `INFO` has been sent.
+    fn serve_greeted(self: &Arc<Self>, connection: Connection, greeted: bool) {
+        let timing = self.timing(ACCEPTED_HANDSHAKE);
+        self.run(connection, |shared, link, observed| {
+            RouteProtocol::acceptor(shared.registry.clone(), link, timing, observed, greeted)
+        });
+    }
+
+    /// We came to a peer.
+    fn serve_dialled(self: &Arc<Self>, dial: Dial, (connection, credentials): Dialled) {
+        let timing = self.timing(DIALLED_HANDSHAKE);
+        self.run(connection, |shared, link, observed| {
+            RouteProtocol::dialer(shared.registry.clone(), link, timing, observed, dial, credentials)
+        });
+    }
+
+    fn run(
+        self: &Arc<Self>,
+        connection: Connection,
+        protocol: impl FnOnce(&Self, LinkId, Option<String>) -> RouteProtocol,
+    ) {
+        let Connection { stream, peer } = connection;
+        let observed = match peer {
+            Peer::Tcp(_) => Some(peer.host()),
+            Peer::Scion(_) => None,
+        };
+        let (source, socket) = match stream {
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (Source::Tcp(read), Some(write))
+            }
+            Stream::Other(stream) => (Source::Other(stream), None),
+        };
+        let hub = &self.hub;
+        let limits = hub.outbound_limits();
+        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(socket), limits));
+        hub.register(&link);
+        let commands = self.registry.enrol(LinkId(link.id));
+        let protocol = protocol(self, LinkId(link.id), observed);
+        let route = RouteLink::new(protocol, commands, link.clone(), hub.clone(), self.announcer.clone());
+        tokio::spawn(LinkTask::new(link, hub.clone(), route, source, limits));
+    }
+}
+
+/// Makes the connections that the cluster wants.
+async fn dial_all(shared: Arc<Shared>) {
+    let mut dials = JoinSet::new();
+    loop {
+        tokio::select! {
+            dial = shared.registry.next_dial() => {
+                dials.spawn(dial_one(shared.clone(), dial));
+            }
+            Some(_) = dials.join_next() => {}
+        }
+    }
+}
+
+async fn dial_one(shared: Arc<Shared>, dial: Dial) {
+    match dial::connect(&dial.place, &shared.options.routes, shared.scion_dial.as_ref()).await {
+        Ok(dialled) => shared.serve_dialled(dial, dialled),
+        Err(errors) => {
+            let attempt = dial.attempt + 1;
+            let reports = shared.hub.options.connect_error_reports.max(1);
+            if attempt == 1 || attempt.is_multiple_of(reports) {
+                for error in errors {
+                    log::error!("Error trying to connect to route (attempt {attempt}): {error}");
+                }
+            }
+            shared.registry.drive(None, |cluster, now| cluster.handle_dial_failed(dial.id, false, now));
+        }
+    }
+}
+
+/// What this server says of itself to peers.
+fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
+    let (host, port) = listener.unwrap_or_default();
+    let ip = options.advertise.as_ref().map(|advertised| {
+        let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
+        format!("nats-route://{address}/")
+    });
+    RouteInfo {
+        server_id: hub.identity.id.clone(),
+        server_name: hub.identity.name.clone(),
+        version: COMPATIBLE_VERSION.into(),
+        proto: PROTOCOL,
+        go: COMPILER.into(),
+        host,
+        port,
+        headers: !hub.options.no_header_support,
+        max_payload: hub.options.max_payload as i64,
+        ip: ip.unwrap_or_default(),
+        cluster: options.name.clone().unwrap_or_else(made_up_name),
+        dynamic: options.name.is_none(),
+        connect_urls: around.client_urls.clone(),
+        compression: "off".into(),
+        natsd: VERSION.into(),
+        scion_tunnel: around.tunnel.is_some(),
+        scion_urls: around.scion_urls.clone(),
+        ..RouteInfo::default()
+    }
+}
+
+/// A cluster name for a server that was given none: 22 letters and digits.
+fn made_up_name() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
+}

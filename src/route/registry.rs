@@ -1,0 +1,151 @@
+//! The cluster, shared by the tasks of all routes.
+//!
+//! [`natsd_core::route::cluster::Cluster`] decides; here its decisions find their way to the connections they are about.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use natsd_core::route::CloseReason;
+use natsd_core::route::cluster::{Cluster, Dial, Event, LinkId};
+use natsd_core::route::hello::RouteInfo;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, watch};
+
+/// Commands that may wait for one connection. One that lets this many pile up is not read from any more: it is cut.
+const COMMANDS: usize = 2048;
+
+/// What a connection is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The peer is welcome.
+    Admit,
+    /// It is not, or not any more.
+    Close(CloseReason, Option<String>),
+    /// Find out whether the peer is alive.
+    Probe,
+    /// Send this `INFO`.
+    Tell(Box<RouteInfo>),
+}
+
+/// What clients are told of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Name of the cluster, agreed on with the peers.
+    pub name: String,
+    /// Whether that name was made up rather than configured.
+    pub dynamic: bool,
+    /// Where clients reach the other servers: `host:port`, sorted.
+    pub client_urls: Vec<String>,
+}
+
+/// The cluster and the ways to its connections.
+pub(crate) struct Registry {
+    state: Mutex<State>,
+    started: Instant,
+    dials: Notify,
+    view: watch::Sender<View>,
+}
+
+struct State {
+    cluster: Cluster,
+    links: HashMap<LinkId, mpsc::Sender<Command>>,
+}
+
+impl Registry {
+    /// `make` gets the time that all other times are measured on.
+    pub(crate) fn new(make: impl FnOnce(Duration) -> Cluster) -> Self {
+        let cluster = make(Duration::ZERO);
+        let view = watch::Sender::new(view_of(&cluster));
+        let state = Mutex::new(State { cluster, links: HashMap::new() });
+        Self { state, started: Instant::now(), dials: Notify::new(), view }
+    }
+
+    /// Time since the start.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The moment that `time` stands for.
+    pub(crate) fn instant(&self, time: Duration) -> Instant {
+        self.started + time
+    }
+
+    /// Follows what clients are told.
+    pub(crate) fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
+    }
+
+    /// Our `INFO` as of now.
+    pub(crate) fn info(&self) -> RouteInfo {
+        self.state.lock().cluster.info().clone()
+    }
+
+    /// Opens the way to a new connection.
+    pub(crate) fn enrol(&self, link: LinkId) -> mpsc::Receiver<Command> {
+        let (sender, receiver) = mpsc::channel(COMMANDS);
+        self.state.lock().links.insert(link, sender);
+        receiver
+    }
+
+    /// `link` is gone, and with it whatever it stood for in the cluster.
+    pub(crate) fn leave(&self, link: LinkId) {
+        self.state.lock().links.remove(&link);
+        self.drive(Some(link), |cluster, now| cluster.handle_closed(link, now));
+    }
+
+    /// Lets the cluster know something. Returns what the connection `own` has to do about it; others are told.
+    pub(crate) fn drive(&self, own: Option<LinkId>, know: impl FnOnce(&mut Cluster, Duration)) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let mut state = self.state.lock();
+        know(&mut state.cluster, self.now());
+        while let Some(event) = state.cluster.poll_event() {
+            let (link, command) = match event {
+                Event::Admit(link) => (link, Command::Admit),
+                Event::Close(link, reason, text) => (link, Command::Close(reason, text)),
+                Event::Probe(link) => (link, Command::Probe),
+                Event::Tell(link, info) => (link, Command::Tell(info)),
+                Event::UrlsChanged | Event::Renamed => continue,
+                Event::RouteToSelf(route) => {
+                    log::info!("Route {} of the configuration leads to this server itself: ignored", route + 1);
+                    continue;
+                }
+            };
+            if own == Some(link) {
+                commands.push(command);
+            } else if state.links.get(&link).is_some_and(|sender| sender.try_send(command).is_err()) {
+                // Its task sees the end of the channel and closes the connection.
+                state.links.remove(&link);
+            }
+        }
+        let view = view_of(&state.cluster);
+        self.view.send_if_modified(|known| std::mem::replace(known, view.clone()) != view);
+        drop(state);
+        self.dials.notify_one();
+        commands
+    }
+
+    /// Waits for the next connection to make.
+    pub(crate) async fn next_dial(&self) -> Dial {
+        loop {
+            let due = {
+                let mut state = self.state.lock();
+                if let Some(dial) = state.cluster.poll_dial(self.now()) {
+                    return dial;
+                }
+                state.cluster.poll_timeout()
+            };
+            match due {
+                Some(due) => {
+                    let due = tokio::time::Instant::from_std(self.instant(due));
+                    let _ = tokio::time::timeout_at(due, self.dials.notified()).await;
+                }
+                None => self.dials.notified().await,
+            }
+        }
+    }
+}
+
+fn view_of(cluster: &Cluster) -> View {
+    let info = cluster.info();
+    View { name: info.cluster.clone(), dynamic: info.dynamic, client_urls: cluster.client_urls() }
+}

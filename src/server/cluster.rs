@@ -1,0 +1,102 @@
+//! The cluster side of a server: its routes, and what clients hear of the other servers.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::StartError;
+use crate::config::options::{ClusterOptions, Options};
+use crate::hub::Hub;
+use crate::route::{Routes, Surroundings, View};
+
+/// The routes of a server and the task that brings their news to clients.
+pub(super) struct ClusterSide {
+    pub(super) routes: Routes,
+    news: JoinHandle<()>,
+}
+
+impl ClusterSide {
+    pub(super) async fn start(
+        hub: &Arc<Hub>,
+        options: &ClusterOptions,
+        client_addrs: &[SocketAddr],
+    ) -> Result<Self, StartError> {
+        let client_urls = client_urls(&hub.options, client_addrs);
+        let around = Surroundings { client_urls: client_urls.clone(), ..Surroundings::default() };
+        let routes = Routes::start(hub.clone(), options.clone(), around).await?;
+        let own = if options.no_advertise { Vec::new() } else { client_urls };
+        let mut view = routes.view();
+        tell_clients(hub, &own, &view.borrow_and_update());
+        let hub = hub.clone();
+        let news = tokio::spawn(async move {
+            while view.changed().await.is_ok() {
+                tell_clients(&hub, &own, &view.borrow_and_update());
+            }
+        });
+        Ok(Self { routes, news })
+    }
+}
+
+impl Drop for ClusterSide {
+    fn drop(&mut self) {
+        self.news.abort();
+    }
+}
+
+fn tell_clients(hub: &Hub, own: &[String], view: &View) {
+    hub.news.send_modify(|news| {
+        news.cluster.clone_from(&view.name);
+        news.cluster_dynamic = view.dynamic;
+        news.connect_urls = own.iter().chain(&view.client_urls).cloned().collect();
+    });
+}
+
+/// Where clients reach this server: what `client_advertise` says, or the addresses listened on.
+fn client_urls(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
+    let Some(port) = addresses.first().map(SocketAddr::port) else { return Vec::new() };
+    match &options.client_advertise {
+        Some(advertised) if advertised.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => {
+            vec![format!("[{advertised}]:{port}")]
+        }
+        Some(advertised) if advertised.contains(':') => vec![advertised.clone()],
+        Some(host) => vec![format!("{host}:{port}")],
+        None => addresses.iter().map(|address| reachable(*address).to_string()).collect(),
+    }
+}
+
+/// The wildcard address says nothing to others: the one that the kernel would use towards them does.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    let towards = |bind: &str, somebody: &str| {
+        let socket = UdpSocket::bind(bind)?;
+        // Sends nothing. The addresses are reserved for documentation: only the default route leads there.
+        socket.connect(somebody)?;
+        socket.local_addr()
+    };
+    let own = towards("0.0.0.0:0", "192.0.2.1:9").or_else(|_| towards("[::]:0", "[2001:db8::1]:9"));
+    let ip = own.map_or(IpAddr::from([127, 0, 0, 1]), |own| own.ip());
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_hear_of_addresses_that_they_can_reach() {
+        let bound = ["127.0.0.1:4222".parse().expect("an address"), "[::1]:4333".parse().expect("an address")];
+        let urls = |advertised: Option<&str>| {
+            let options = Options { client_advertise: advertised.map(Into::into), ..Options::default() };
+            client_urls(&options, &bound)
+        };
+        assert_eq!(urls(None), ["127.0.0.1:4222", "[::1]:4333"]);
+        assert_eq!(urls(Some("nats.example")), ["nats.example:4222"]);
+        assert_eq!(urls(Some("nats.example:80")), ["nats.example:80"]);
+        assert_eq!(urls(Some("2001:db8::1")), ["[2001:db8::1]:4222"]);
+        let wildcard = client_urls(&Options::default(), &["0.0.0.0:4222".parse().expect("an address")]);
+        assert!(wildcard[0].ends_with(":4222") && !wildcard[0].starts_with("0.0.0.0"));
+    }
+}

@@ -1,0 +1,145 @@
+//! Servers of a cluster under test: natsd, or Go's nats-server beside it.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::client::Client;
+use super::{DEADLINE, POLL};
+
+/// Which program a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Natsd,
+    #[cfg_attr(not(feature = "interop"), allow(dead_code))]
+    Go,
+}
+
+impl Kind {
+    fn program(self) -> PathBuf {
+        match self {
+            Kind::Natsd => env!("CARGO_BIN_EXE_natsd").into(),
+            Kind::Go => go_server(),
+        }
+    }
+}
+
+/// `$NATS_SERVER`, or `nats-server` from `PATH`.
+fn go_server() -> PathBuf {
+    if let Some(program) = std::env::var_os("NATS_SERVER") {
+        return program.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join("nats-server")).find(|program| program.is_file());
+    found.expect("this test needs Go's nats-server: run .ci/test, which installs it, or set NATS_SERVER to its path")
+}
+
+/// A server in a process of its own; killed when dropped.
+pub(crate) struct Node {
+    kind: Kind,
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    pub(crate) route_port: u16,
+    config: String,
+    process: RefCell<Option<Child>>,
+    dir: tempfile::TempDir,
+}
+
+/// What differs from a plain member of the cluster `c1`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Setup<'a> {
+    /// Nodes that it has routes to.
+    pub(crate) routes: &'a [&'a Node],
+    /// `pool_size`, when not the default.
+    pub(crate) pool_size: Option<i32>,
+    /// More of `cluster {}`.
+    pub(crate) cluster: &'a str,
+}
+
+impl Node {
+    /// Starts a server and waits until clients and routes can connect.
+    pub(crate) fn start(kind: Kind, name: &str, setup: Setup<'_>) -> Self {
+        let (port, route_port) = (free_port(), free_port());
+        let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
+        let mut cluster = format!("name: c1\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
+        let routes: Vec<_> = setup.routes.iter().map(|node| node.route_url()).collect();
+        if !routes.is_empty() {
+            writeln!(cluster, "routes: [{}]", routes.join(", ")).expect("a String takes all");
+        }
+        if let Some(size) = setup.pool_size {
+            writeln!(cluster, "pool_size: {size}").expect("a String takes all");
+        }
+        writeln!(config, "cluster {{\n{cluster}}}").expect("a String takes all");
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let node = Self { kind, name: name.into(), port, route_port, config, process: RefCell::new(None), dir };
+        node.spawn();
+        node
+    }
+
+    fn route_url(&self) -> String {
+        format!("\"nats-route://127.0.0.1:{}\"", self.route_port)
+    }
+
+    fn spawn(&self) {
+        let file = self.dir.path().join("server.conf");
+        std::fs::write(&file, &self.config).expect("the configuration can be written");
+        let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log file");
+        let child = Command::new(self.kind.program())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the server can be started");
+        *self.process.borrow_mut() = Some(child);
+        let start = Instant::now();
+        while [self.port, self.route_port].iter().any(|&port| TcpStream::connect(("127.0.0.1", port)).is_err()) {
+            assert!(start.elapsed() < DEADLINE, "{} does not listen; its log:\n{}", self.name, self.log());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// What the server has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Ends the server without giving it a chance to say so.
+    pub(crate) fn kill(&self) {
+        if let Some(mut child) = self.process.borrow_mut().take() {
+            child.kill().expect("the server is ours to kill");
+            child.wait().expect("the server has ended");
+        }
+    }
+
+    /// Starts a killed server again, on the same ports.
+    pub(crate) fn restart(&self) {
+        self.spawn();
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.port)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("---- log of {} ({:?})\n{}", self.name, self.kind, self.log());
+        }
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
