@@ -1,0 +1,261 @@
+//! The SCION side of a server: its host, what it listens on, how routes dial, and what became of the paths.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use natsd_api as api;
+use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, Preference, ScionAddr};
+use natsd_scion::{Endpoint, Host, HostConfig, PathEvent};
+use parking_lot::Mutex;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinSet;
+
+use super::StartError;
+use super::listener::Listener;
+use crate::config::options::{Listen, ScionOptions};
+use crate::hub::Hub;
+use crate::link::Kind;
+use crate::monitor::inspect::PathSource;
+use crate::monitor::paths::{path_event, peer_info};
+use crate::route::{Routes, ScionDial, TunnelHook};
+use crate::transport::{Connection, Peer, scion};
+
+/// Events kept for `/pathz`.
+const EVENTS: usize = 256;
+/// Handshakes that may be under way at a listener.
+const HANDSHAKES: usize = 256;
+
+/// See the [module](self). Dropping it stops listening.
+pub(super) struct ScionSide {
+    host: Host,
+    paths: Arc<Paths>,
+    endpoints: Vec<Endpoint>,
+    tasks: JoinSet<()>,
+}
+
+impl ScionSide {
+    /// Starts the SCION host. The daemon may be missing; it is looked for until it comes.
+    ///
+    /// # Errors
+    ///
+    /// When the daemon's address cannot be one.
+    pub(super) fn start(hub: &Arc<Hub>, options: &ScionOptions) -> Result<Self, StartError> {
+        let ScionOptions { daemon, local, path_preference } = options.clone();
+        let config = HostConfig { daemon, local, preference: path_preference.clone() }.or_env();
+        let host = Host::start(config).map_err(StartError::Scion)?;
+        let paths = Arc::new(Paths {
+            host: host.clone(),
+            hub: Arc::clone(hub),
+            preference: path_preference,
+            history: Mutex::default(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_history(Arc::clone(&paths)));
+        Ok(Self { host, paths, endpoints: Vec::new(), tasks })
+    }
+
+    /// Takes clients at `address`.
+    pub(super) async fn listen_for_clients(&mut self, hub: &Arc<Hub>, address: ScionAddr) -> Result<(), StartError> {
+        let listener = Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port });
+        let hub = Arc::clone(hub);
+        self.listen(address, "client", move |connection| listener.serve(&hub, connection)).await
+    }
+
+    /// Takes routes at the SCION addresses among `listen`.
+    pub(super) async fn listen_for_routes(
+        &mut self,
+        listen: &[Listen],
+        routes: &Arc<Routes>,
+    ) -> Result<(), StartError> {
+        for address in scion_addresses(listen) {
+            let routes = Arc::clone(routes);
+            self.listen(address, "route", move |connection| routes.serve(connection)).await?;
+        }
+        Ok(())
+    }
+
+    async fn listen(
+        &mut self,
+        address: ScionAddr,
+        what: &'static str,
+        serve: impl Fn(Connection) + Send + Sync + 'static,
+    ) -> Result<(), StartError> {
+        let endpoint = self.host.listen(address).await?;
+        log::info!("Listening for {what} connections on {address} (SCION)");
+        self.endpoints.push(endpoint.clone());
+        self.tasks.spawn(accept(endpoint, serve));
+        Ok(())
+    }
+
+    /// How routes dial over SCION.
+    pub(super) fn dial(&self) -> ScionDial {
+        let host = self.host.clone();
+        let endpoint = Arc::new(OnceCell::new());
+        Arc::new(move |address, tcp| {
+            let (host, endpoint) = (host.clone(), Arc::clone(&endpoint));
+            Box::pin(async move {
+                // Bound at the first use, when the daemon has probably told which ports it may be.
+                let endpoint: &Endpoint =
+                    endpoint.get_or_try_init(|| async { host.dialer() }).await.map_err(std::io::Error::other)?;
+                let tcp = tcp.map(|(host, port)| format!("{host}:{port}"));
+                endpoint.dial(address, tcp.as_deref()).await.map(scion::connection).map_err(scion::dial_error)
+            })
+        })
+    }
+
+    /// What takes TCP connections that carry SCION.
+    pub(super) fn tunnel(&self) -> TunnelHook {
+        let host = self.host.clone();
+        Arc::new(move |stream| host.accept_tunnel(stream, Bytes::new()))
+    }
+
+    /// What monitoring asks.
+    pub(super) fn path_source(&self) -> Arc<dyn PathSource> {
+        Arc::clone(&self.paths) as _
+    }
+
+    /// Takes no more connections; those that there are go on.
+    pub(super) fn stop_accepting(&mut self) {
+        self.tasks.abort_all();
+    }
+
+    /// Ends what is left of the QUIC connections.
+    pub(super) fn close(&self) {
+        self.endpoints.iter().for_each(Endpoint::close);
+    }
+}
+
+/// The SCION addresses of a list.
+pub(super) fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
+    listen.iter().filter_map(|listen| match listen {
+        Listen::Scion(address) => Some(*address),
+        Listen::Tcp { .. } => None,
+    })
+}
+
+/// Accepts until the endpoint closes. Handshakes run beside each other, so that a slow peer delays nobody.
+fn accept(
+    endpoint: Endpoint,
+    serve: impl Fn(Connection) + Send + Sync + 'static,
+) -> impl Future<Output = ()> + Send + 'static {
+    let serve = Arc::new(serve);
+    let permits = Arc::new(Semaphore::new(HANDSHAKES));
+    async move {
+        while let (Ok(permit), Some(incoming)) = (Arc::clone(&permits).acquire_owned().await, endpoint.accept().await) {
+            let serve = Arc::clone(&serve);
+            tokio::spawn(async move {
+                let _permit = permit;
+                match incoming.await {
+                    Ok(stream) => serve(scion::connection(stream)),
+                    Err(error) => log::debug!("SCION connection gone before it was served: {error}"),
+                }
+            });
+        }
+    }
+}
+
+/// The paths of this server and what happened to them.
+struct Paths {
+    host: Host,
+    hub: Arc<Hub>,
+    preference: Preference,
+    history: Mutex<History>,
+}
+
+#[derive(Default)]
+struct History {
+    events: VecDeque<api::PathEvent>,
+    /// Paths that events name, those that are gone too.
+    names: HashMap<(IsdAs, PathId), Fingerprint>,
+}
+
+impl History {
+    fn record(&mut self, event: &PathEvent) {
+        if let EventKind::Added { path, fingerprint } = event.kind {
+            self.names.insert((event.remote, path), fingerprint);
+        }
+        let name = |path| self.names.get(&(event.remote, path)).copied();
+        let seen = path_event(event.when, event.remote, &event.kind, name);
+        if let EventKind::Removed { path } = event.kind {
+            self.names.remove(&(event.remote, path));
+        }
+        if self.events.len() == EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(seen);
+    }
+}
+
+impl PathSource for Paths {
+    fn pathz(&self, server_id: &str) -> api::Pathz {
+        let now = SystemTime::now();
+        let status = self.host.status();
+        let (state, since, error) = match status.state {
+            Ok(since) => (api::DaemonState::Up, since, None),
+            Err((since, error)) => (api::DaemonState::Down, since, Some(error.to_string())),
+        };
+        let mut links = self.links();
+        let peers = self
+            .host
+            .paths()
+            .into_iter()
+            .map(|peer| peer_info(peer.remote, links.remove(&peer.remote).unwrap_or_default(), &peer.paths, now))
+            .collect();
+        api::Pathz {
+            server_id: server_id.to_owned(),
+            now: now.into(),
+            local_as: status.local_as.map(|local| local.to_string()),
+            daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
+            path_preference: self.preference.metrics().iter().map(ToString::to_string).collect(),
+            peers,
+            events: self.history.lock().events.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Paths {
+    /// The links over SCION by the AS that they lead to.
+    fn links(&self) -> HashMap<IsdAs, Vec<api::Link>> {
+        let mut links = HashMap::<_, Vec<_>>::new();
+        for link in self.hub.links() {
+            if let Peer::Scion(address) = link.peer {
+                let kind = match link.kind {
+                    Kind::Client => api::LinkKind::Client,
+                    Kind::Route => api::LinkKind::Route,
+                };
+                let since = link.started_at.into();
+                links.entry(address.isd_as).or_default().push(api::Link { addr: address.to_string(), kind, since });
+            }
+        }
+        links
+    }
+}
+
+/// Logs and keeps what happens to paths.
+async fn keep_history(paths: Arc<Paths>) {
+    let mut events = paths.host.events();
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                log_event(&event);
+                paths.history.lock().record(&event);
+            }
+            Err(RecvError::Lagged(missed)) => log::warn!("{missed} path events came too fast to be kept"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn log_event(event: &PathEvent) {
+    let level = match event.kind {
+        EventKind::Switch { .. } => log::Level::Info,
+        EventKind::NoPath { .. } | EventKind::Down { .. } => log::Level::Warn,
+        // A path with losses is suspected and cleared all the time.
+        _ => log::Level::Debug,
+    };
+    log::log!(level, "Path to {}: {}", event.remote, event.text);
+}
