@@ -3,6 +3,8 @@
 pub(crate) mod client;
 pub(crate) mod node;
 pub(crate) mod peer;
+pub(crate) mod raw;
+pub(crate) mod server;
 
 use std::time::Duration;
 
