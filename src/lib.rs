@@ -6,6 +6,7 @@ pub mod config;
 mod hub;
 mod link;
 pub mod logging;
+pub mod monitor;
 mod server;
 pub mod signals;
 pub mod transport;

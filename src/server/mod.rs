@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use crate::config::options::{Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
+use crate::monitor::Monitor;
+use crate::monitor::server::ServerView;
 use crate::transport::tcp;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
@@ -30,6 +32,7 @@ pub struct Server {
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
+    monitor: Option<Monitor>,
 }
 
 impl Server {
@@ -49,9 +52,12 @@ impl Server {
             log::info!("Using configuration file: {} ({digest})", file.display());
         }
         let news = tokio::spawn(listener::tell_news(hub.clone()));
-        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news };
+        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news, monitor: None };
         for listen in &options.listen {
             server.listen(listen).await?;
+        }
+        if let Some((host, port)) = &options.http {
+            server.monitor = Some(server.start_monitor(host, *port).await?);
         }
         if let Some(path) = &options.pid_file {
             write_pid(path)?;
@@ -78,6 +84,21 @@ impl Server {
     /// Where clients can connect over TCP, in the order of the options.
     pub fn client_addrs(&self) -> &[SocketAddr] {
         &self.client_addrs
+    }
+
+    async fn start_monitor(&self, host: &str, port: u16) -> Result<Monitor, StartError> {
+        let hosts = self.hub.options.listen.iter().filter_map(|listen| match listen {
+            Listen::Tcp { host, .. } => Some(host.clone()),
+            Listen::Scion(_) => None,
+        });
+        let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
+        let view = ServerView { hub: self.hub.clone(), client_address, routes: None, paths: None };
+        Ok(Monitor::start(Arc::new(view), host, port, &self.hub.options.http_base_path).await?)
+    }
+
+    /// Where monitoring answers, if it is on.
+    pub fn monitor_addr(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(Monitor::address)
     }
 
     /// Public key of this server.
