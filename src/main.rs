@@ -18,6 +18,8 @@ fn main() -> ExitCode {
             println!("{}", args::version());
             ExitCode::SUCCESS
         }
+        #[cfg(feature = "tui")]
+        Command::Top(flags) => natsd::cli::top::run(&flags),
         #[allow(unreachable_patterns, reason = "commands of features that are off do not exist")]
         _ => {
             eprintln!("natsd: this command is not part of this build");

@@ -6,3 +6,5 @@ pub mod flags;
 pub mod serve;
 pub mod signal;
 mod single_dash;
+#[cfg(feature = "tui")]
+pub mod top;
