@@ -6,6 +6,7 @@ pub mod config;
 mod hub;
 mod link;
 pub mod logging;
+pub mod monitor;
 mod route;
 mod server;
 pub mod signals;

@@ -18,6 +18,10 @@ fn main() -> ExitCode {
             println!("{}", args::version());
             ExitCode::SUCCESS
         }
+        #[cfg(feature = "tui")]
+        Command::Top(flags) => natsd::cli::top::run(&flags),
+        #[cfg(feature = "lab")]
+        Command::Lab(flags) => natsd::cli::lab::run(flags),
         #[allow(unreachable_patterns, reason = "commands of features that are off do not exist")]
         _ => {
             eprintln!("natsd: this command is not part of this build");

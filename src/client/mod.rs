@@ -31,6 +31,8 @@ pub(crate) struct Client {
     limits: Limits,
     pings: Pings,
     flags: Flags,
+    /// Subscriptions that ended with the connection.
+    unwound: u32,
 }
 
 /// What is set by `CONNECT`, and what has happened.
@@ -77,6 +79,7 @@ impl Client {
                 surplus,
                 ended: false,
             },
+            unwound: 0,
             link,
             hub,
         }
@@ -198,13 +201,14 @@ impl Protocol for Client {
         self.cache = MatchCache::default();
         let subscriptions = self.link.subscriptions.lock().take(AT_A_TIME);
         if !subscriptions.is_empty() {
+            self.unwound += subscriptions.len() as u32;
             self.account.unsubscribe(&subscriptions);
             return false;
         }
         if let Some(reason) = self.link.outbound().closing() {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
         }
-        self.hub.deregister(&self.link);
+        self.hub.deregister(&self.link, self.unwound as usize);
         true
     }
 }
@@ -214,8 +218,8 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.link.close(CloseReason::ServerShutdown);
         self.link.outbound().hang_up();
-        drop(self.link.subscriptions.lock().take(usize::MAX));
-        self.hub.deregister(&self.link);
+        let subscriptions = self.link.subscriptions.lock().take(usize::MAX);
+        self.hub.deregister(&self.link, self.unwound as usize + subscriptions.len());
     }
 }
 

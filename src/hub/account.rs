@@ -17,9 +17,20 @@ pub(crate) struct Account {
     pub name: Box<[u8]>,
     local: RwLock<Sublist<Subscription>>,
     remote: RwLock<Sublist<RemoteInterest>>,
+    /// Since the start.
+    pub counts: Counts,
     /// Raised by each change of either: what was matched before may not be so any more.
     generation: AtomicU64,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+}
+
+/// What monitoring tells of subscriptions.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub inserts: AtomicU64,
+    pub removes: AtomicU64,
+    /// Subjects looked up; those that a connection remembers are not.
+    pub matches: AtomicU64,
 }
 
 impl Account {
@@ -28,6 +39,7 @@ impl Account {
             name: name.into(),
             local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
+            counts: Counts::default(),
             generation: AtomicU64::new(0),
             observer,
         }
@@ -40,6 +52,7 @@ impl Account {
 
     /// Finds who gets what is published to `subject`.
     pub(crate) fn matches(&self, subject: &[u8], found: &mut Matches) {
+        self.counts.matches.fetch_add(1, Ordering::Relaxed);
         found.clear();
         self.local.read().matches(subject, &mut found.local());
         self.remote.read().matches(subject, &mut found.remote());
@@ -50,6 +63,7 @@ impl Account {
         let mut local = self.local.write();
         let names = subscription.clone();
         let members = local.insert(names.subject(), names.queue(), subscription);
+        self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
         self.report(&names, members, true);
     }
@@ -59,6 +73,7 @@ impl Account {
         let mut local = self.local.write();
         for gone in subscriptions {
             if let Some(left) = local.remove(gone.subject(), gone.queue(), gone) {
+                self.counts.removes.fetch_add(1, Ordering::Relaxed);
                 self.report(gone, left, false);
             }
         }
@@ -92,17 +107,29 @@ impl Account {
     pub(crate) fn add_remote(&self, interest: Arc<RemoteInterest>) {
         let names = interest.clone();
         self.remote.write().insert(names.subject(), names.queue(), interest);
+        self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
     }
 
     /// Removes interest of another server.
     pub(crate) fn remove_remote(&self, interest: &Arc<RemoteInterest>) {
-        self.remote.write().remove(interest.subject(), interest.queue(), interest);
+        if self.remote.write().remove(interest.subject(), interest.queue(), interest).is_some() {
+            self.counts.removes.fetch_add(1, Ordering::Relaxed);
+        }
         self.changed();
     }
 
+    /// All interest behind one route. Looks at that of all of them, so not for the hot path.
+    pub(crate) fn interest_behind(&self, route: u64) -> Vec<Arc<RemoteInterest>> {
+        let mut found = Vec::new();
+        self.remote.read().for_each(|_, _, members| {
+            found.extend(members.iter().filter(|interest| interest.link.id == route).cloned());
+        });
+        found
+    }
+
     /// Number of subscriptions here, and of interests at other servers.
-    pub(crate) fn counts(&self) -> (usize, usize) {
+    pub(crate) fn subscriptions(&self) -> (usize, usize) {
         (self.local.read().len(), self.remote.read().len())
     }
 

@@ -11,7 +11,7 @@ pub(crate) mod subscription;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::SystemTime;
 
 use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
@@ -41,7 +41,7 @@ pub(crate) struct Hub {
     pub options: Options,
     pub identity: Identity,
     pub stats: Stats,
-    pub started: Instant,
+    pub started: SystemTime,
     /// What the task of the route manager, if there is one, wants to hear.
     pub observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
     /// What clients are told when it changes.
@@ -65,7 +65,7 @@ impl Hub {
             options,
             identity,
             stats: Stats::default(),
-            started: Instant::now(),
+            started: SystemTime::now(),
             observer,
             news: watch::Sender::new(News::default()),
             left: Notify::new(),
@@ -110,16 +110,16 @@ impl Hub {
     /// A new connection. `false` if there are as many clients as there may be; it is registered all the same.
     pub(crate) fn register(&self, link: &Arc<Link>) -> bool {
         self.links.lock().insert(link.id, link.clone());
-        self.stats.connections.fetch_add(1, Relaxed);
         if link.kind != Kind::Client {
             return true;
         }
+        self.stats.clients.fetch_add(1, Relaxed);
         let clients = self.clients.fetch_add(1, Relaxed) + 1;
         self.options.max_connections.is_none_or(|max| clients <= max as u64)
     }
 
-    /// A connection is gone.
-    pub(crate) fn deregister(&self, link: &Link) {
+    /// A connection is gone, with so many subscriptions.
+    pub(crate) fn deregister(&self, link: &Link, subscriptions: usize) {
         if self.links.lock().remove(&link.id).is_none() {
             return;
         }
@@ -127,9 +127,9 @@ impl Hub {
             self.clients.fetch_sub(1, Relaxed);
         }
         let reason = link.outbound().closing().cloned().unwrap_or(CloseReason::ClientClosed);
-        self.stats.count_close(&reason);
+        self.stats.count_close(link.kind, &reason);
         if link.kind == Kind::Client {
-            self.closed.lock().push(Closed::new(link, reason));
+            self.closed.lock().push(Closed::new(link, reason, subscriptions));
         }
         self.left.notify_waiters();
     }

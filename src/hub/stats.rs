@@ -8,19 +8,19 @@ use std::time::{Duration, SystemTime};
 use natsd_core::connect::Settings;
 use natsd_core::error::CloseReason;
 
-use crate::link::Link;
 use crate::link::batch::Tally;
+use crate::link::{Kind, Link};
 use crate::transport::Peer;
 
 /// Sums over the life of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    /// Connections ever made.
-    pub connections: AtomicU64,
+    /// Clients that ever connected.
+    pub clients: AtomicU64,
     pub received: Totals,
     pub sent: Totals,
-    pub slow_consumers: AtomicU64,
-    pub stale_connections: AtomicU64,
+    pub slow_consumers: ByKind,
+    pub stale_connections: ByKind,
     pub stalled: AtomicU64,
 }
 
@@ -45,14 +45,42 @@ impl Totals {
 }
 
 impl Stats {
-    /// A connection ended.
-    pub(crate) fn count_close(&self, reason: &CloseReason) {
+    /// A connection of this kind ended.
+    pub(crate) fn count_close(&self, kind: Kind, reason: &CloseReason) {
         let counter = match reason {
             CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline => &self.slow_consumers,
             CloseReason::Stale => &self.stale_connections,
             _ => return,
         };
-        counter.fetch_add(1, Relaxed);
+        counter.add(kind);
+    }
+}
+
+/// A count for each kind of connection.
+#[derive(Debug, Default)]
+pub(crate) struct ByKind {
+    clients: AtomicU64,
+    routes: AtomicU64,
+}
+
+impl ByKind {
+    pub(crate) fn of(&self, kind: Kind) -> u64 {
+        self.counter(kind).load(Relaxed)
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.of(Kind::Client) + self.of(Kind::Route)
+    }
+
+    fn add(&self, kind: Kind) {
+        self.counter(kind).fetch_add(1, Relaxed);
+    }
+
+    fn counter(&self, kind: Kind) -> &AtomicU64 {
+        match kind {
+            Kind::Client => &self.clients,
+            Kind::Route => &self.routes,
+        }
     }
 }
 
@@ -70,10 +98,12 @@ pub(crate) struct Closed {
     pub received: (u64, u64),
     pub sent: (u64, u64),
     pub stalls: u64,
+    /// How many there were at the end.
+    pub subscriptions: usize,
 }
 
 impl Closed {
-    pub(crate) fn new(link: &Link, reason: CloseReason) -> Self {
+    pub(crate) fn new(link: &Link, reason: CloseReason, subscriptions: usize) -> Self {
         let (sent, last) = {
             let out = link.outbound();
             ((out.msgs, out.bytes), out.active.map(|at| at.saturating_duration_since(link.started)))
@@ -90,6 +120,7 @@ impl Closed {
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
             sent,
             stalls: link.stalls.load(Relaxed),
+            subscriptions,
         }
     }
 }

@@ -153,7 +153,7 @@ impl HubSide {
             account.remove_remote(&gone);
         }
         if self.remote.is_empty() {
-            self.hub.deregister(&self.link);
+            self.hub.deregister(&self.link, 0);
         }
         self.remote.is_empty()
     }

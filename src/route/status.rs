@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Routes;
+use crate::hub::account::Account;
+use crate::hub::remote::RemoteInterest;
 use crate::link::Link;
+use crate::monitor::{RouteFacts, RouteSource, Subscription};
 
 /// An open route.
 #[derive(Clone)]
@@ -19,4 +23,38 @@ pub(crate) struct RouteStatus {
     pub is_configured: bool,
     /// The only account that it carries, if it is dedicated to one.
     pub account: Option<String>,
+}
+
+impl Routes {
+    fn interest_behind(&self, rid: u64) -> Vec<(Arc<Account>, Arc<RemoteInterest>)> {
+        let accounts = self.shared.hub.accounts().into_iter();
+        accounts
+            .flat_map(|account| account.interest_behind(rid).into_iter().map(move |i| (account.clone(), i)))
+            .collect()
+    }
+}
+
+impl RouteSource for Routes {
+    fn facts(&self, rid: u64) -> Option<RouteFacts> {
+        let route = self.status().into_iter().find(|route| route.link.id == rid)?;
+        Some(RouteFacts {
+            subscriptions: self.interest_behind(rid).len() as u64,
+            remote_id: route.remote_id,
+            remote_name: route.remote_name,
+            did_solicit: route.did_solicit,
+            is_configured: route.is_configured,
+            account: route.account.unwrap_or_default(),
+        })
+    }
+
+    fn subscriptions_of(&self, rid: u64) -> Vec<Subscription> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let row = |(account, interest): (Arc<Account>, Arc<RemoteInterest>)| {
+            let (account, subject) = (text(&account.name), text(interest.subject()));
+            let queue = text(interest.queue().unwrap_or_default());
+            let sid = format!("R {account} {subject} {queue}").trim_end().to_owned();
+            Subscription { account, subject, queue, sid, msgs: 0, max: 0, cid: rid }
+        };
+        self.interest_behind(rid).into_iter().map(row).collect()
+    }
 }

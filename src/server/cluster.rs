@@ -12,7 +12,7 @@ use crate::route::{Routes, Surroundings, View};
 
 /// The routes of a server and the task that brings their news to clients.
 pub(super) struct ClusterSide {
-    pub(super) routes: Routes,
+    pub(super) routes: Arc<Routes>,
     news: JoinHandle<()>,
 }
 
@@ -21,10 +21,11 @@ impl ClusterSide {
         hub: &Arc<Hub>,
         options: &ClusterOptions,
         client_addrs: &[SocketAddr],
+        around: Surroundings,
     ) -> Result<Self, StartError> {
         let client_urls = client_urls(&hub.options, client_addrs);
-        let around = Surroundings { client_urls: client_urls.clone(), ..Surroundings::default() };
-        let routes = Routes::start(hub.clone(), options.clone(), around).await?;
+        let around = Surroundings { client_urls: client_urls.clone(), ..around };
+        let routes = Arc::new(Routes::start(hub.clone(), options.clone(), around).await?);
         let own = if options.no_advertise { Vec::new() } else { client_urls };
         let mut view = routes.view();
         tell_clients(hub, &own, &view.borrow_and_update());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use natsd_path::ScionAddr;
 use thiserror::Error;
 
+use crate::monitor::MonitorError;
 use crate::route::ListenError;
 
 /// Why a server does not start.
@@ -17,12 +18,25 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// A SCION address is to be listened on by a natsd that has no SCION in it.
-    #[error("cannot listen for clients on {0}: this natsd was built without SCION; remove the address from listen")]
+    /// A SCION address is to be listened on, and SCION is off.
+    #[error(
+        "cannot listen on {0}: SCION is off; add scion {{}} to the configuration, and use a natsd that was built with it"
+    )]
     NoScion(ScionAddr),
+    /// The SCION host does not start.
+    #[cfg(feature = "scion")]
+    #[error("scion.daemon: {0}")]
+    Scion(#[source] natsd_scion::DaemonError),
+    /// A SCION address cannot be listened on.
+    #[cfg(feature = "scion")]
+    #[error(transparent)]
+    ScionListen(#[from] natsd_scion::ListenError),
     /// Routes cannot be taken.
     #[error(transparent)]
     Routes(#[from] ListenError),
+    /// Monitoring cannot be listened on.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
     /// The process id cannot be written.
     #[error("cannot write the pid file {path}: {source}; choose another with pid_file or -P")]
     PidFile {

@@ -5,6 +5,8 @@ mod error;
 pub mod identity;
 mod lame_duck;
 pub(crate) mod listener;
+#[cfg(feature = "scion")]
+mod scion;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,16 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_core::error::CloseReason;
+use natsd_path::ScionAddr;
 use tokio::task::JoinHandle;
 
-use crate::config::options::{Listen, Options};
+use crate::config::options::{ClusterOptions, Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
+use crate::monitor::Monitor;
+use crate::monitor::server::ServerView;
+use crate::route::Surroundings;
 use crate::transport::tcp;
 use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
+#[cfg(feature = "scion")]
+use scion::ScionSide;
 
 /// How long a server that ends waits for what it still has to say to its connections.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -32,7 +40,10 @@ pub struct Server {
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
+    #[cfg(feature = "scion")]
+    scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
+    monitor: Option<Monitor>,
 }
 
 impl Server {
@@ -51,13 +62,24 @@ impl Server {
             let digest = options.config_digest.as_deref().unwrap_or_default();
             log::info!("Using configuration file: {} ({digest})", file.display());
         }
-        let news = tokio::spawn(listener::tell_news(hub.clone()));
-        let mut server = Self { hub, client_addrs: Vec::new(), accepting: Vec::new(), news, cluster: None };
+        let mut server = Self {
+            client_addrs: Vec::new(),
+            accepting: Vec::new(),
+            news: tokio::spawn(listener::tell_news(hub.clone())),
+            #[cfg(feature = "scion")]
+            scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
+            cluster: None,
+            monitor: None,
+            hub,
+        };
         for listen in &options.listen {
             server.listen(listen).await?;
         }
         if let Some(cluster) = &options.cluster {
-            server.cluster = Some(ClusterSide::start(&server.hub, cluster, &server.client_addrs).await?);
+            server.start_cluster(cluster).await?;
+        }
+        if let Some((host, port)) = &options.http {
+            server.monitor = Some(server.start_monitor(host, *port).await?);
         }
         if let Some(path) = &options.pid_file {
             write_pid(path)?;
@@ -69,7 +91,7 @@ impl Server {
     async fn listen(&mut self, listen: &Listen) -> Result<(), StartError> {
         let (host, port) = match listen {
             Listen::Tcp { host, port } => (host, *port),
-            Listen::Scion(address) => return Err(StartError::NoScion(*address)),
+            Listen::Scion(address) => return self.listen_scion(*address).await,
         };
         let bind = |source| StartError::Listen { address: format!("{host}:{port}"), source };
         let socket = tcp::listen(host, port).await.map_err(bind)?;
@@ -81,14 +103,65 @@ impl Server {
         Ok(())
     }
 
+    #[cfg(feature = "scion")]
+    async fn listen_scion(&mut self, address: ScionAddr) -> Result<(), StartError> {
+        let scion = self.scion.as_mut().ok_or(StartError::NoScion(address))?;
+        scion.listen_for_clients(&self.hub, address).await
+    }
+
+    #[cfg(not(feature = "scion"))]
+    async fn listen_scion(&mut self, address: ScionAddr) -> Result<(), StartError> {
+        Err(StartError::NoScion(address))
+    }
+
+    async fn start_cluster(&mut self, options: &ClusterOptions) -> Result<(), StartError> {
+        let mut around = Surroundings::default();
+        #[cfg(feature = "scion")]
+        if let Some(scion) = &self.scion {
+            scion.surround(options, &mut around);
+        }
+        let cluster = ClusterSide::start(&self.hub, options, &self.client_addrs, around).await?;
+        #[cfg(feature = "scion")]
+        if let Some(scion) = &mut self.scion {
+            scion.listen_for_routes(&options.listen, &cluster.routes).await?;
+        }
+        self.cluster = Some(cluster);
+        Ok(())
+    }
+
     /// Where clients can connect over TCP, in the order of the options.
     pub fn client_addrs(&self) -> &[SocketAddr] {
         &self.client_addrs
     }
 
+    /// Number of open routes.
+    pub fn route_count(&self) -> usize {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.routes.status().len())
+    }
+
     /// Where other servers of the cluster can connect over TCP, in the order of the options.
     pub fn route_addrs(&self) -> &[SocketAddr] {
         self.cluster.as_ref().map_or(&[], |cluster| cluster.routes.addresses())
+    }
+
+    async fn start_monitor(&self, host: &str, port: u16) -> Result<Monitor, StartError> {
+        let hosts = self.hub.options.listen.iter().filter_map(|listen| match listen {
+            Listen::Tcp { host, .. } => Some(host.clone()),
+            Listen::Scion(_) => None,
+        });
+        let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
+        let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
+        #[cfg(feature = "scion")]
+        let paths = self.scion.as_ref().map(ScionSide::path_source);
+        #[cfg(not(feature = "scion"))]
+        let paths = None;
+        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
+        Ok(Monitor::start(Arc::new(view), host, port, &self.hub.options.http_base_path).await?)
+    }
+
+    /// Where monitoring answers, if it is on.
+    pub fn monitor_addr(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(Monitor::address)
     }
 
     /// Public key of this server.
@@ -105,6 +178,10 @@ impl Server {
             link.close(CloseReason::ServerShutdown);
         }
         let _ = tokio::time::timeout(FAREWELL, self.wait_for_end_of(|_| true)).await;
+        #[cfg(feature = "scion")]
+        if let Some(scion) = &self.scion {
+            scion.close();
+        }
         log::info!("Server Exiting..");
     }
 
@@ -121,6 +198,10 @@ impl Server {
     fn stop_accepting(&mut self) {
         for task in self.accepting.drain(..) {
             task.abort();
+        }
+        #[cfg(feature = "scion")]
+        if let Some(scion) = &mut self.scion {
+            scion.stop_accepting();
         }
     }
 

@@ -16,12 +16,11 @@ use tokio::task::JoinSet;
 
 use super::StartError;
 use super::listener::Listener;
-use crate::config::options::{Listen, ScionOptions};
+use crate::config::options::{ClusterOptions, Listen, ScionOptions};
 use crate::hub::Hub;
 use crate::link::Kind;
-use crate::monitor::inspect::PathSource;
-use crate::monitor::paths::{path_event, peer_info};
-use crate::route::{Routes, ScionDial, TunnelHook};
+use crate::monitor::{PathSource, path_event, peer_info};
+use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
 use crate::transport::{Connection, Peer, scion};
 
 /// Events kept for `/pathz`.
@@ -60,7 +59,8 @@ impl ScionSide {
 
     /// Takes clients at `address`.
     pub(super) async fn listen_for_clients(&mut self, hub: &Arc<Hub>, address: ScionAddr) -> Result<(), StartError> {
-        let listener = Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port });
+        let listener =
+            Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port });
         let hub = Arc::clone(hub);
         self.listen(address, "client", move |connection| listener.serve(&hub, connection)).await
     }
@@ -91,8 +91,15 @@ impl ScionSide {
         Ok(())
     }
 
+    /// Gives routes what they need to speak SCION.
+    pub(super) fn surround(&self, cluster: &ClusterOptions, around: &mut Surroundings) {
+        around.scion_urls = scion_addresses(&cluster.listen).map(|address| format!("nats-route://{address}")).collect();
+        around.scion_dial = Some(self.dial());
+        around.tunnel = Some(self.tunnel());
+    }
+
     /// How routes dial over SCION.
-    pub(super) fn dial(&self) -> ScionDial {
+    fn dial(&self) -> ScionDial {
         let host = self.host.clone();
         let endpoint = Arc::new(OnceCell::new());
         Arc::new(move |address, tcp| {
@@ -108,7 +115,7 @@ impl ScionSide {
     }
 
     /// What takes TCP connections that carry SCION.
-    pub(super) fn tunnel(&self) -> TunnelHook {
+    fn tunnel(&self) -> TunnelHook {
         let host = self.host.clone();
         Arc::new(move |stream| host.accept_tunnel(stream, Bytes::new()))
     }
@@ -130,7 +137,7 @@ impl ScionSide {
 }
 
 /// The SCION addresses of a list.
-pub(super) fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
+fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
     listen.iter().filter_map(|listen| match listen {
         Listen::Scion(address) => Some(*address),
         Listen::Tcp { .. } => None,

@@ -7,6 +7,8 @@ use natsd_path::ScionAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "scion")]
+pub(crate) mod scion;
 pub mod tcp;
 
 /// Who is at the other end of a connection.

@@ -1,1 +1,34 @@
 //! The JSON types of natsd's monitoring API.
+//!
+//! `/varz`, `/connz`, `/routez`, `/subsz` and `/healthz` have the keys, their order and the omissions of nats-server
+//! 2.15, as far as natsd has the feature, so that programs made for it (nats-top, the Prometheus exporter, surveyor)
+//! run unchanged. `/pathz` and the keys documented as natsd's own are additions at the end of an object.
+//!
+//! Everything here can be read back, tolerantly: a key that is missing or null takes its default, an unknown key is
+//! ignored. So a reader of one version understands a server of another, or of another make.
+//!
+//! [`to_json`] writes documents byte for byte as Go's encoder does.
+
+mod connz;
+mod duration;
+mod healthz;
+mod json;
+mod omit;
+mod pathz;
+mod routez;
+mod subsz;
+mod time;
+mod varz;
+
+pub use connz::{ConnInfo, Connz};
+pub use duration::{go_duration, rtt, uptime};
+pub use healthz::Healthz;
+pub use json::{to_compact_json, to_json};
+pub use pathz::{
+    Announced, Daemon, DaemonState, Link, LinkKind, Measured, PathEvent, PathEventKind, PathInfo, PathState, Pathz,
+    PeerInfo, Probes, Transport,
+};
+pub use routez::{RouteInfo, Routez};
+pub use subsz::{SubDetail, Subsz};
+pub use time::Time;
+pub use varz::{ClusterVarz, Disabled, LinkCounts, Varz};

@@ -29,6 +29,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Why the lab ended early.
 #[derive(Debug, Error)]
 enum RunLabError {
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
     #[error(transparent)]
     Description(#[from] DescriptionError),
     #[error(transparent)]
@@ -44,10 +46,11 @@ enum RunLabError {
 }
 
 /// Runs the lab until the user quits or `--for` is over. Status 1 also if a message was lost or came twice.
-pub async fn run(flags: LabFlags) -> ExitCode {
-    match lab(flags).await {
-        Ok(clean) if clean => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+pub fn run(flags: LabFlags) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map_err(RunLabError::Runtime).and_then(|runtime| runtime.block_on(lab(flags))) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("natsd lab: {error}");
             ExitCode::FAILURE
@@ -88,7 +91,10 @@ async fn start_engine(kind: LabEngine, network: &Network, net: u8) -> Result<Arc
     let options = LabOptions { net, seed: fastrand::u64(..), ..LabOptions::default() };
     Ok(match kind {
         LabEngine::Emulator => Arc::new(Emulator::start(network.clone(), &options).await?),
-        LabEngine::Reference => Arc::new(Reference::start(network.clone(), &options).await?),
+        LabEngine::Reference => {
+            let directory = std::env::temp_dir().join(format!("natsd-lab-{}", std::process::id()));
+            Arc::new(Reference::start(network.clone(), &options, &directory).await?)
+        }
     })
 }
 

@@ -1,0 +1,206 @@
+//! What monitoring asks of a server.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use natsd_api::{Pathz, Varz};
+use natsd_path::IsdAs;
+
+/// A server that can be looked into. All methods answer at once and from memory; none may wait for the network.
+pub trait Inspect: Send + Sync + 'static {
+    /// The server's id, a public nkey.
+    fn server_id(&self) -> String;
+
+    /// The server's name.
+    fn server_name(&self) -> String;
+
+    /// What `/varz` says, but for the time, the process, and the counts of HTTP requests, which monitoring adds.
+    fn varz(&self) -> Varz;
+
+    /// Clients that are connected, in any order.
+    fn open_clients(&self) -> Vec<Client>;
+
+    /// Clients that were connected lately, at most `max_closed_clients`.
+    fn closed_clients(&self) -> Vec<Client>;
+
+    /// Subscriptions of a client or route by its id; the last ones, if it is closed. Empty when there is no such.
+    fn subscriptions_of(&self, cid: u64) -> Vec<Subscription>;
+
+    /// Connections to other servers, in any order.
+    fn routes(&self) -> Vec<Route>;
+
+    /// Subscriptions of all clients, in any order.
+    fn subscriptions(&self) -> Vec<Subscription>;
+
+    /// Counters of the subscriptions.
+    fn subscription_counts(&self) -> SubscriptionCounts;
+
+    /// Whether the server serves.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    fn health(&self) -> Result<(), String>;
+
+    /// The SCION paths; `None` without SCION.
+    fn paths(&self) -> Option<Pathz>;
+}
+
+/// A connection's far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Address of the host.
+    pub ip: IpAddr,
+    /// Port: TCP, or UDP for SCION.
+    pub port: u16,
+    /// Its AS, if it came over SCION.
+    pub isd_as: Option<IsdAs>,
+}
+
+/// What passed over a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages received.
+    pub in_msgs: u64,
+    /// Bytes of payload received.
+    pub in_bytes: u64,
+    /// Messages sent.
+    pub out_msgs: u64,
+    /// Bytes of payload sent.
+    pub out_bytes: u64,
+    /// Bytes that wait to be sent.
+    pub pending: u64,
+}
+
+/// How and when a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// When.
+    pub at: SystemTime,
+    /// Why, in nats-server's words.
+    pub reason: String,
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Unique in the life of the server.
+    pub cid: u64,
+    /// The other end.
+    pub peer: Peer,
+    /// When it connected.
+    pub start: SystemTime,
+    /// When it last did something.
+    pub last_activity: SystemTime,
+    /// Set when it is not connected any more.
+    pub closed: Option<Closed>,
+    /// Round-trip time, once measured.
+    pub rtt: Option<Duration>,
+    /// What passed.
+    pub traffic: Traffic,
+    /// How often it was slowed down.
+    pub stalls: u64,
+    /// Number of its subscriptions.
+    pub subscriptions: u64,
+    /// Name that it gave, or empty.
+    pub name: String,
+    /// Language of its library, or empty.
+    pub lang: String,
+    /// Version of its library, or empty.
+    pub version: String,
+    /// Its account.
+    pub account: String,
+    /// Its user, or empty.
+    pub user: String,
+}
+
+/// A connection to another server.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Unique in the life of the server, among clients too.
+    pub rid: u64,
+    /// What the routes know of it.
+    pub facts: RouteFacts,
+    /// The other end.
+    pub peer: Peer,
+    /// When it was made.
+    pub start: SystemTime,
+    /// When it last carried something.
+    pub last_activity: SystemTime,
+    /// Round-trip time, once measured.
+    pub rtt: Option<Duration>,
+    /// What passed.
+    pub traffic: Traffic,
+}
+
+/// What only the routes know of one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteFacts {
+    /// Id of the other server.
+    pub remote_id: String,
+    /// Name of the other server.
+    pub remote_name: String,
+    /// This server dialled.
+    pub did_solicit: bool,
+    /// It stands in the configuration.
+    pub is_configured: bool,
+    /// Number of subjects that the other server wants.
+    pub subscriptions: u64,
+    /// Account, when it serves only one; or empty.
+    pub account: String,
+}
+
+/// Knows the routes of a server.
+pub trait RouteSource: Send + Sync + 'static {
+    /// What is known of the route with this connection id; `None` before the other server has said who it is.
+    fn facts(&self, rid: u64) -> Option<RouteFacts>;
+
+    /// What the other server wants over the route with this connection id. The sid of a subscription is nats-server's
+    /// name for it, `R $G foo.bar`, and with a queue `R $G foo.bar workers`.
+    fn subscriptions_of(&self, rid: u64) -> Vec<Subscription>;
+}
+
+/// Knows the SCION paths of a server.
+pub trait PathSource: Send + Sync + 'static {
+    /// The document for the server of this id.
+    fn pathz(&self, server_id: &str) -> Pathz;
+}
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its account.
+    pub account: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its queue group, or empty.
+    pub queue: String,
+    /// The id that the client gave.
+    pub sid: String,
+    /// Messages delivered.
+    pub msgs: u64,
+    /// Messages after which it ends; 0 when never.
+    pub max: u64,
+    /// Its connection.
+    pub cid: u64,
+}
+
+/// Counters of the subscriptions.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SubscriptionCounts {
+    /// Subscriptions now, those of other servers included.
+    pub now: u64,
+    /// Subjects in caches.
+    pub cached: u64,
+    /// Made since the start.
+    pub inserts: u64,
+    /// Ended since the start.
+    pub removes: u64,
+    /// Subjects looked up since the start.
+    pub matches: u64,
+    /// Lookups that a cache answered.
+    pub cache_hits: u64,
+    /// Largest number of receivers among the cached subjects.
+    pub max_fanout: u64,
+    /// Mean number of receivers of the cached subjects.
+    pub avg_fanout: f64,
+}

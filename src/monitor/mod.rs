@@ -1,0 +1,223 @@
+//! Monitoring over HTTP: nats-server's endpoints as far as natsd has the feature, and `/pathz`.
+//!
+//! An endpoint is one file with one function from a [`Context`] and parameters to an [`Answer`]; [`ENDPOINTS`] lists
+//! them. They see the server through [`Inspect`].
+
+mod connz;
+mod healthz;
+mod http;
+mod inspect;
+mod params;
+mod paths;
+mod pathz;
+mod process;
+mod root;
+mod routez;
+pub(crate) mod server;
+mod subsz;
+#[cfg(test)]
+mod tests;
+mod varz;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RouteSource};
+pub use inspect::{Subscription, SubscriptionCounts, Traffic};
+use params::{ParamError, Params};
+pub use paths::{path_event, peer_info};
+use process::ProcessorUse;
+
+/// An endpoint.
+struct Endpoint {
+    /// Its path below the base path, and its name in `http_req_stats`.
+    path: &'static str,
+    /// Its line on the root page; none when empty.
+    title: &'static str,
+    answer: fn(&Context, &Params) -> Answer,
+}
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint { path: "/", title: "", answer: root::root },
+    Endpoint { path: "/varz", title: "General", answer: varz::varz },
+    Endpoint { path: "/connz", title: "Connections", answer: connz::connz },
+    Endpoint { path: "/routez", title: "Routes", answer: routez::routez },
+    Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
+    Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
+    Endpoint { path: "/healthz", title: "Health", answer: healthz::healthz },
+];
+
+/// What endpoints know.
+struct Context {
+    inspect: Arc<dyn Inspect>,
+    /// Where monitoring listens.
+    host: String,
+    port: u16,
+    /// In front of every path, without a slash at the end.
+    base_path: String,
+    /// Requests by endpoint.
+    requests: Mutex<BTreeMap<&'static str, u64>>,
+    processor_use: Mutex<ProcessorUse>,
+}
+
+/// Why monitoring did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// The address cannot be bound.
+    #[error("monitoring cannot listen on {host}:{port}: {error}; change http, http_port or monitor_port")]
+    Listen {
+        /// The address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why.
+        error: io::Error,
+    },
+    /// The base path has characters with a meaning of their own.
+    #[error("http_base_path {0:?} must start with '/' and must not contain '{{', '}}', '?', '#', '*' or blanks")]
+    BasePath(String),
+}
+
+/// Monitoring that runs. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Monitor {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Monitor {
+    /// Listens on `host:port` (port 0 takes a free one), and answers below `base_path`.
+    ///
+    /// # Errors
+    /// See [`MonitorError`].
+    pub async fn start(
+        inspect: Arc<dyn Inspect>,
+        host: &str,
+        port: u16,
+        base_path: &str,
+    ) -> Result<Self, MonitorError> {
+        let base_path = valid_base_path(base_path)?;
+        let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
+        let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let router = router(Context {
+            inspect,
+            host: host.to_owned(),
+            port: address.port(),
+            base_path,
+            requests: Mutex::default(),
+            processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
+        });
+        log::info!("Starting http monitor on {address}");
+        Ok(Self { address, task: tokio::spawn(http::serve(listener, router)) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// `base_path` without a slash at the end.
+fn valid_base_path(base_path: &str) -> Result<String, MonitorError> {
+    let base_path = base_path.trim_end_matches('/').to_owned();
+    if base_path.contains(['{', '}', '?', '#', '*', ' ']) || !(base_path.is_empty() || base_path.starts_with('/')) {
+        return Err(MonitorError::BasePath(base_path));
+    }
+    Ok(base_path)
+}
+
+fn router(context: Context) -> Router {
+    let base_path = context.base_path.clone();
+    let mut router = Router::new().fallback(|| async { Answer::not_found() });
+    for endpoint in ENDPOINTS {
+        let handler =
+            |State(context): State<Arc<Context>>, query: Result<Pairs, QueryRejection>| serve(endpoint, context, query);
+        match (endpoint.path, base_path.as_str()) {
+            ("/", "") => router = router.route("/", any(handler)),
+            ("/", base) => router = router.route(base, any(handler)),
+            (path, base) => router = router.route(&format!("{base}{path}"), any(handler)),
+        }
+    }
+    router.with_state(Arc::new(context))
+}
+
+/// Counts the request and answers it, away from the threads that carry messages: a document may be large.
+async fn serve(endpoint: &'static Endpoint, context: Arc<Context>, query: Result<Pairs, QueryRejection>) -> Answer {
+    *context.requests.lock().entry(endpoint.path).or_default() += 1;
+    let params = Params(query.map(|Query(pairs)| pairs).unwrap_or_default());
+    let answer = tokio::task::spawn_blocking(move || (endpoint.answer)(&context, &params)).await;
+    answer.unwrap_or_else(|_| Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n".into()))
+}
+
+/// Parameters as they come.
+type Pairs = Query<Vec<(String, String)>>;
+
+/// What is sent back.
+struct Answer {
+    status: StatusCode,
+    headers: &'static [(HeaderName, &'static str)],
+    body: String,
+}
+
+const TEXT: (HeaderName, &str) = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+
+impl Answer {
+    fn json(body: String) -> Self {
+        const HEADERS: &[(HeaderName, &str)] =
+            &[(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"), (header::CONTENT_TYPE, "application/json")];
+        Self { status: StatusCode::OK, headers: HEADERS, body }
+    }
+
+    fn html(body: String) -> Self {
+        const HEADERS: &[(HeaderName, &str)] = &[(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+        Self { status: StatusCode::OK, headers: HEADERS, body }
+    }
+
+    fn text(status: StatusCode, body: String) -> Self {
+        Self { status, headers: &[TEXT], body }
+    }
+
+    fn not_found() -> Self {
+        const HEADERS: &[(HeaderName, &str)] = &[TEXT, (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+        Self { status: StatusCode::NOT_FOUND, headers: HEADERS, body: "404 page not found\n".into() }
+    }
+
+    fn refusal(error: ParamError) -> Self {
+        Self::text(StatusCode::BAD_REQUEST, error.to_string())
+    }
+
+    fn json_or_refusal(body: Result<String, ParamError>) -> Self {
+        body.map_or_else(Self::refusal, Self::json)
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.body.into());
+        *response.status_mut() = self.status;
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}

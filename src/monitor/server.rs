@@ -1,0 +1,287 @@
+//! The running server, as monitoring sees it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use natsd_api::{ClusterVarz, LinkCounts, Pathz, Varz};
+use natsd_core::connect::Settings;
+
+use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
+use super::inspect::{Subscription, SubscriptionCounts, Traffic};
+use crate::config::options::{ClusterOptions, Listen, Options, PeerAddr};
+use crate::hub::{self, Hub};
+use crate::link::{Kind, Link};
+use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
+use crate::transport;
+
+/// A server, with what knows its routes and its paths where it has them.
+pub(crate) struct ServerView {
+    pub hub: Arc<Hub>,
+    /// Where the first listener takes clients.
+    pub client_address: (String, u16),
+    pub routes: Option<Arc<dyn RouteSource>>,
+    pub paths: Option<Arc<dyn PathSource>>,
+}
+
+impl Inspect for ServerView {
+    fn server_id(&self) -> String {
+        self.hub.identity.id.clone()
+    }
+
+    fn server_name(&self) -> String {
+        self.hub.identity.name.clone()
+    }
+
+    fn varz(&self) -> Varz {
+        let hub = &self.hub;
+        let news = hub.news.borrow().clone();
+        let routes = self.routes();
+        let mut remotes: Vec<_> = routes.iter().map(|route| &route.facts.remote_id).collect();
+        remotes.sort_unstable();
+        remotes.dedup();
+        let (client_host, client_port) = self.client_address.clone();
+        let (slow, stale) = (&hub.stats.slow_consumers, &hub.stats.stale_connections);
+        let (received, sent) = (&hub.stats.received, &hub.stats.sent);
+        Varz {
+            server_id: self.server_id(),
+            server_name: self.server_name(),
+            version: COMPATIBLE_VERSION.into(),
+            proto: 1,
+            go: COMPILER.into(),
+            host: client_host,
+            port: client_port,
+            connect_urls: news.connect_urls,
+            cluster: hub.options.cluster.as_ref().map(|options| cluster(options, news.cluster)).unwrap_or_default(),
+            start: hub.started.into(),
+            config_load_time: hub.started.into(),
+            connections: hub.client_count() as u64,
+            total_connections: hub.stats.clients.load(Relaxed),
+            routes: routes.len() as u64,
+            remotes: remotes.len() as u64,
+            in_msgs: received.msgs.load(Relaxed),
+            in_bytes: received.bytes.load(Relaxed),
+            in_client_msgs: received.client_msgs.load(Relaxed),
+            in_client_bytes: received.client_bytes.load(Relaxed),
+            out_msgs: sent.msgs.load(Relaxed),
+            out_bytes: sent.bytes.load(Relaxed),
+            out_client_msgs: sent.client_msgs.load(Relaxed),
+            out_client_bytes: sent.client_bytes.load(Relaxed),
+            slow_consumers: slow.total(),
+            slow_consumer_stats: link_counts(slow),
+            stale_connections: stale.total(),
+            stale_connection_stats: link_counts(stale),
+            stalled_clients: hub.stats.stalled.load(Relaxed),
+            subscriptions: self.subscription_counts().now,
+            natsd: VERSION.into(),
+            ..limits(&hub.options)
+        }
+    }
+
+    fn open_clients(&self) -> Vec<Client> {
+        self.links(Kind::Client).iter().map(|link| client(link)).collect()
+    }
+
+    fn closed_clients(&self) -> Vec<Client> {
+        self.hub.closed().iter().map(|closed| closed_client(closed)).collect()
+    }
+
+    fn subscriptions_of(&self, cid: u64) -> Vec<Subscription> {
+        match self.hub.link(cid) {
+            Some(link) if link.kind == Kind::Client => subscriptions(&link),
+            Some(_) => self.routes.as_ref().map(|routes| routes.subscriptions_of(cid)).unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let Some(source) = &self.routes else { return Vec::new() };
+        let links = self.links(Kind::Route);
+        links
+            .iter()
+            .filter_map(|link| {
+                let facts = source.facts(link.id)?;
+                Some(Route {
+                    rid: link.id,
+                    facts,
+                    peer: peer(&link.peer),
+                    start: link.started_at,
+                    last_activity: last_activity(link),
+                    rtt: known(&link.rtt),
+                    traffic: traffic(link),
+                })
+            })
+            .collect()
+    }
+
+    fn subscriptions(&self) -> Vec<Subscription> {
+        self.links(Kind::Client).iter().flat_map(|link| subscriptions(link)).collect()
+    }
+
+    fn subscription_counts(&self) -> SubscriptionCounts {
+        let mut counts = SubscriptionCounts::default();
+        for account in self.hub.accounts() {
+            let (local, remote) = account.subscriptions();
+            counts.now += (local + remote) as u64;
+            counts.inserts += account.counts.inserts.load(Relaxed);
+            counts.removes += account.counts.removes.load(Relaxed);
+            counts.matches += account.counts.matches.load(Relaxed);
+        }
+        counts
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.hub.news.borrow().lame_duck { Err("lame duck mode: no new clients".into()) } else { Ok(()) }
+    }
+
+    fn paths(&self) -> Option<Pathz> {
+        self.paths.as_ref().map(|paths| paths.pathz(&self.hub.identity.id))
+    }
+}
+
+impl ServerView {
+    fn links(&self, kind: Kind) -> Vec<Arc<Link>> {
+        self.hub.links().into_iter().filter(|link| link.kind == kind).collect()
+    }
+}
+
+/// What the options alone say.
+fn limits(options: &Options) -> Varz {
+    let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+    Varz {
+        max_connections: options.max_connections.unwrap_or(0) as u64,
+        max_subscriptions: options.max_subscriptions.unwrap_or(0) as u64,
+        ping_interval: nanos(options.ping_interval),
+        ping_max: options.ping_max,
+        max_control_line: options.max_control_line as u64,
+        max_payload: options.max_payload as u64,
+        max_pending: options.max_pending as u64,
+        write_deadline: nanos(options.write_deadline),
+        config_digest: options.config_digest.clone().unwrap_or_default(),
+        ..Varz::default()
+    }
+}
+
+fn cluster(options: &ClusterOptions, name: String) -> ClusterVarz {
+    let (addr, cluster_port) = match options.listen.first() {
+        Some(Listen::Tcp { host, port }) => (host.clone(), *port),
+        Some(Listen::Scion(address)) => (format!("{},{}", address.isd_as, address.host), address.port),
+        None => Default::default(),
+    };
+    let urls = options.routes.iter().flat_map(|remote| &remote.urls);
+    let urls = urls.map(|url| match &url.address {
+        PeerAddr::Tcp { host, port } => format!("{host}:{port}"),
+        PeerAddr::Scion(address) => address.to_string(),
+    });
+    ClusterVarz { name, addr, cluster_port, urls: urls.collect(), pool_size: options.pool_size.unwrap_or(0) }
+}
+
+fn link_counts(counts: &hub::stats::ByKind) -> LinkCounts {
+    LinkCounts { clients: counts.of(Kind::Client), routes: counts.of(Kind::Route), ..LinkCounts::default() }
+}
+
+fn client(link: &Link) -> Client {
+    let settings = link.settings.lock().clone().map(|settings| *settings);
+    Client {
+        cid: link.id,
+        peer: peer(&link.peer),
+        start: link.started_at,
+        last_activity: last_activity(link),
+        closed: None,
+        rtt: known(&link.rtt),
+        traffic: traffic(link),
+        stalls: link.stalls.load(Relaxed),
+        subscriptions: link.subscriptions.lock().len() as u64,
+        ..introduced(settings)
+    }
+}
+
+fn closed_client(closed: &hub::stats::Closed) -> Client {
+    let settings = closed.settings.as_deref().cloned();
+    Client {
+        cid: closed.id,
+        peer: peer(&closed.peer),
+        start: closed.started_at,
+        last_activity: closed.started_at + closed.active,
+        closed: Some(Closed { at: closed.ended_at, reason: closed.reason.to_string() }),
+        rtt: (!closed.rtt.is_zero()).then_some(closed.rtt),
+        traffic: Traffic {
+            in_msgs: closed.received.0,
+            in_bytes: closed.received.1,
+            out_msgs: closed.sent.0,
+            out_bytes: closed.sent.1,
+            pending: 0,
+        },
+        stalls: closed.stalls,
+        subscriptions: closed.subscriptions as u64,
+        ..introduced(settings)
+    }
+}
+
+/// A client of which only what it said of itself is known.
+fn introduced(settings: Option<Settings>) -> Client {
+    let settings = settings.unwrap_or_default();
+    Client {
+        cid: 0,
+        peer: Peer { ip: IpAddr::from([0; 4]), port: 0, isd_as: None },
+        start: SystemTime::UNIX_EPOCH,
+        last_activity: SystemTime::UNIX_EPOCH,
+        closed: None,
+        rtt: None,
+        traffic: Traffic::default(),
+        stalls: 0,
+        subscriptions: 0,
+        name: settings.name,
+        lang: settings.lang,
+        version: settings.version,
+        account: String::from_utf8_lossy(hub::GLOBAL_ACCOUNT).into(),
+        user: String::new(),
+    }
+}
+
+fn peer(peer: &transport::Peer) -> Peer {
+    match peer {
+        transport::Peer::Tcp(address) => Peer { ip: address.ip().to_canonical(), port: address.port(), isd_as: None },
+        transport::Peer::Scion(address) => Peer { ip: address.host, port: address.port, isd_as: Some(address.isd_as) },
+    }
+}
+
+fn traffic(link: &Link) -> Traffic {
+    let (in_msgs, in_bytes) = (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed));
+    let out = link.outbound();
+    Traffic { in_msgs, in_bytes, out_msgs: out.msgs, out_bytes: out.bytes, pending: out.pending() as u64 }
+}
+
+fn last_activity(link: &Link) -> SystemTime {
+    let sent = link.outbound().active.map(|at| at.saturating_duration_since(link.started));
+    let received = Duration::from_nanos(link.active.load(Relaxed));
+    link.started_at + received.max(sent.unwrap_or_default())
+}
+
+/// Nanoseconds, 0 for unknown.
+fn known(nanos: &AtomicU64) -> Option<Duration> {
+    Some(Duration::from_nanos(nanos.load(Relaxed))).filter(|d| !d.is_zero())
+}
+
+fn subscriptions(link: &Link) -> Vec<Subscription> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let list = link.subscriptions.lock();
+    let mut rows: Vec<_> = list
+        .iter()
+        .map(|subscription| {
+            let (msgs, max) = subscription.progress();
+            Subscription {
+                account: text(&subscription.account.name),
+                subject: text(subscription.subject()),
+                queue: text(subscription.queue().unwrap_or_default()),
+                sid: text(subscription.sid()),
+                msgs,
+                max,
+                cid: link.id,
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| (a.sid.len(), &a.sid).cmp(&(b.sid.len(), &b.sid)));
+    rows
+}

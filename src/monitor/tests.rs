@@ -1,0 +1,338 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use natsd_api::{Connz, Healthz, Pathz, Routez, Subsz, Varz};
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+
+/// A server with three clients, one of them closed, and a route over SCION.
+struct Sample {
+    created: SystemTime,
+    sick: bool,
+    scion: bool,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self { created: SystemTime::now(), sick: false, scion: false }
+    }
+}
+
+fn client(start: SystemTime, cid: u64, subscriptions: u64, rtt_us: u64) -> Client {
+    let start = start + Duration::from_secs(cid);
+    Client {
+        cid,
+        peer: Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 40_000, isd_as: None },
+        start,
+        last_activity: start + Duration::from_secs(10),
+        closed: None,
+        rtt: (rtt_us > 0).then(|| Duration::from_micros(rtt_us)),
+        traffic: Traffic { in_msgs: cid * 10, ..Traffic::default() },
+        stalls: 0,
+        subscriptions,
+        name: "thermostat".into(),
+        lang: "rust".into(),
+        version: "1.0".into(),
+        account: "$G".into(),
+        user: String::new(),
+    }
+}
+
+fn subscription(cid: u64, subject: &str, queue: &str) -> Subscription {
+    Subscription {
+        account: "$G".into(),
+        subject: subject.into(),
+        queue: queue.into(),
+        sid: "1".into(),
+        msgs: 3,
+        max: 0,
+        cid,
+    }
+}
+
+impl Sample {
+    fn started(&self) -> SystemTime {
+        self.created - Duration::from_secs(100)
+    }
+}
+
+impl Inspect for Sample {
+    fn server_id(&self) -> String {
+        "NSAMPLE".into()
+    }
+
+    fn server_name(&self) -> String {
+        "sample".into()
+    }
+
+    fn varz(&self) -> Varz {
+        let start = self.started();
+        Varz { server_id: self.server_id(), start: start.into(), ..Varz::default() }
+    }
+
+    fn open_clients(&self) -> Vec<Client> {
+        vec![client(self.started(), 9, 1, 200), client(self.started(), 5, 3, 900)]
+    }
+
+    fn closed_clients(&self) -> Vec<Client> {
+        let at = self.started() + Duration::from_secs(50);
+        vec![Client { closed: Some(Closed { at, reason: "Client Closed".into() }), ..client(self.started(), 7, 2, 0) }]
+    }
+
+    fn subscriptions_of(&self, cid: u64) -> Vec<Subscription> {
+        self.subscriptions().into_iter().filter(|sub| sub.cid == cid).collect()
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let start = self.started();
+        vec![Route {
+            rid: 12,
+            facts: RouteFacts {
+                remote_id: "NOTHER".into(),
+                did_solicit: true,
+                subscriptions: 1,
+                ..RouteFacts::default()
+            },
+            peer: Peer {
+                ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 4248,
+                isd_as: Some("1-ff00:0:112".parse().unwrap()),
+            },
+            start,
+            last_activity: start,
+            rtt: None,
+            traffic: Traffic::default(),
+        }]
+    }
+
+    fn subscriptions(&self) -> Vec<Subscription> {
+        vec![subscription(5, "orders.>", ""), subscription(9, "orders.*", "workers"), subscription(12, "bar", "")]
+    }
+
+    fn subscription_counts(&self) -> SubscriptionCounts {
+        SubscriptionCounts { now: 3, inserts: 4, removes: 1, matches: 8, cache_hits: 2, ..Default::default() }
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if self.sick { Err("lame duck mode".into()) } else { Ok(()) }
+    }
+
+    fn paths(&self) -> Option<Pathz> {
+        self.scion.then(Pathz::default)
+    }
+}
+
+struct Reply {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+async fn monitor(sample: Sample, base: &str) -> Monitor {
+    Monitor::start(Arc::new(sample), "127.0.0.1", 0, base).await.expect("started")
+}
+
+async fn request(monitor: &Monitor, method: &str, path: &str) -> Reply {
+    let mut stream = TcpStream::connect(monitor.address()).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines.map(|line| line.split_once(": ").unwrap());
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
+    Reply { status, headers, body: body.to_owned() }
+}
+
+async fn get(monitor: &Monitor, path: &str) -> Reply {
+    request(monitor, "GET", path).await
+}
+
+async fn read<T: DeserializeOwned>(monitor: &Monitor, path: &str) -> T {
+    let reply = get(monitor, path).await;
+    assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+    assert_eq!(reply.headers["content-type"], "application/json");
+    assert_eq!(reply.headers["access-control-allow-origin"], "*");
+    assert!(!reply.body.ends_with('\n'));
+    serde_json::from_str(&reply.body).expect(path)
+}
+
+async fn cids(monitor: &Monitor, query: &str) -> Vec<u64> {
+    read::<Connz>(monitor, &format!("/connz?{query}")).await.connections.iter().map(|conn| conn.cid).collect()
+}
+
+#[tokio::test]
+async fn clients_are_selected_sorted_and_paged() {
+    let monitor = monitor(Sample::default(), "").await;
+    for (query, want) in [
+        ("", &[5, 9][..]),
+        ("sort=subs", &[5, 9]),
+        ("sort=msgs_from", &[9, 5]),
+        ("sort=rtt", &[5, 9]),
+        ("sort=last", &[9, 5]),
+        ("sort=idle", &[5, 9]),
+        ("sort=uptime", &[9, 5]),
+        ("state=closed&sort=stop", &[7]),
+        ("state=ANY", &[5, 7, 9]),
+        ("cid=7&state=all", &[7]),
+        ("cid=7", &[]),
+        ("limit=1", &[5]),
+        ("offset=1", &[9]),
+        ("acc=%24G", &[5, 9]),
+        ("acc=OTHER", &[]),
+        ("user=me", &[]),
+        ("mqtt_client=me", &[]),
+        ("unknown=1", &[5, 9]),
+    ] {
+        assert_eq!(cids(&monitor, query).await, want, "{query}");
+    }
+    let connz: Connz = read(&monitor, "/connz?limit=1&offset=1").await;
+    assert_eq!((connz.num_connections, connz.total, connz.offset, connz.limit), (1, 2, 1, 1));
+}
+
+#[tokio::test]
+async fn a_client_is_told_with_its_subscriptions_if_wanted() {
+    let monitor = monitor(Sample::default(), "").await;
+    let first = async |query: &str| read::<Connz>(&monitor, query).await.connections.remove(0);
+    let plain = first("/connz").await;
+    assert_eq!(plain.rtt, "900µs");
+    assert!(plain.uptime.starts_with("1m3") && plain.idle.starts_with("1m2"), "{plain:?}");
+    assert!(plain.subscriptions_list.is_empty() && plain.name_tag.is_empty());
+    assert_eq!(first("/connz?subs=1").await.subscriptions_list, ["orders.>"]);
+    let detailed = first("/connz?subs=detail&auth=1").await;
+    assert_eq!(detailed.subscriptions_list_detail[0].subject, "orders.>");
+    assert_eq!(detailed.name_tag, "$G");
+
+    let closed = first("/connz?state=closed").await;
+    assert_eq!((closed.reason.as_str(), closed.uptime.as_str()), ("Client Closed", "43s"));
+    assert_eq!(closed.idle, "33s");
+}
+
+#[tokio::test]
+async fn wildcards_are_written_as_go_does() {
+    let monitor = monitor(Sample::default(), "").await;
+    assert!(get(&monitor, "/connz?subs=1").await.body.contains("\n        \"orders.\\u003e\"\n"));
+}
+
+#[tokio::test]
+async fn routes_over_scion_name_their_as() {
+    let monitor = monitor(Sample::default(), "").await;
+    let routez: Routez = read(&monitor, "/routez?subs=1").await;
+    assert_eq!((routez.num_routes, routez.routes[0].isd_as.as_str()), (1, "1-ff00:0:112"));
+    assert_eq!(routez.routes[0].subscriptions_list, ["bar"]);
+}
+
+#[tokio::test]
+async fn subscriptions_are_found_by_a_subject() {
+    let monitor = monitor(Sample::default(), "").await;
+    let subsz: Subsz = read(&monitor, "/subsz").await;
+    assert_eq!((subsz.num_subscriptions, subsz.total, subsz.cache_hit_rate), (3, 0, 0.25));
+    let subsz: Subsz = read(&monitor, "/subsz?subs=1&test=orders.new&limit=1&offset=1").await;
+    assert_eq!((subsz.total, subsz.offset, subsz.limit), (2, 1, 1));
+    assert_eq!(subsz.subscriptions_list[0].qgroup, "workers");
+    assert_eq!(subsz.subscriptions_list[0].account_tag, "$G");
+}
+
+#[tokio::test]
+async fn refusals_are_nats_servers() {
+    let monitor = monitor(Sample::default(), "").await;
+    let mut refusals = String::new();
+    for path in [
+        "/connz?sort=xx",
+        "/connz?sort=stop",
+        "/connz?sort=reason&state=any",
+        "/connz?state=zz",
+        "/connz?subs=2",
+        "/connz?auth=maybe",
+        "/connz?limit=x",
+        "/connz?offset=%22a%00",
+        "/connz?cid=-1",
+        "/routez?subs=2",
+        "/subsz?subs=2",
+        "/subsz?limit=99999999999999999999",
+        "/subsz?test=foo..x",
+        "/subsz?test=foo.*",
+        "/healthz?js-enabled-only=zz",
+    ] {
+        let reply = get(&monitor, path).await;
+        assert_eq!(
+            (reply.status, reply.headers["content-type"].as_str()),
+            (400, "text/plain; charset=utf-8"),
+            "{path}"
+        );
+        refusals += &format!("{path}\n    {}\n", reply.body);
+    }
+    insta::assert_snapshot!(refusals);
+}
+
+#[tokio::test]
+async fn a_sick_server_says_why() {
+    let monitor = monitor(Sample { sick: true, ..Sample::default() }, "").await;
+    let reply = get(&monitor, "/healthz").await;
+    assert_eq!((reply.status, reply.body.as_str()), (503, r#"{"status":"unavailable","error":"lame duck mode"}"#));
+}
+
+#[tokio::test]
+async fn paths_are_there_with_scion_only() {
+    assert_eq!(get(&monitor(Sample::default(), "").await, "/pathz").await.status, 404);
+    read::<Pathz>(&monitor(Sample { scion: true, ..Sample::default() }, "").await, "/pathz").await;
+}
+
+#[tokio::test]
+async fn the_process_and_the_requests_are_counted() {
+    let monitor = monitor(Sample::default(), "").await;
+    read::<Healthz>(&monitor, "/healthz").await;
+    request(&monitor, "POST", "/varz").await;
+    get(&monitor, "/").await;
+    let varz: Varz = read(&monitor, "/varz").await;
+    let counted: Vec<_> = varz.http_req_stats.iter().map(|(path, count)| (path.as_str(), *count)).collect();
+    assert_eq!(counted, [("/", 1), ("/healthz", 1), ("/varz", 2)]);
+    assert!(varz.uptime.starts_with("1m4"), "{}", varz.uptime);
+    assert!(varz.cores > 0 && varz.gomaxprocs > 0);
+}
+
+#[tokio::test]
+async fn all_paths_are_below_the_base_path() {
+    let monitor = monitor(Sample::default(), "/edge/7/").await;
+    assert_eq!(read::<Varz>(&monitor, "/edge/7/varz").await.http_base_path, "/edge/7");
+    assert!(get(&monitor, "/edge/7").await.body.contains("<a href=\"./7/varz\">"));
+    assert_eq!(get(&monitor, "/varz").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_not_found() {
+    let reply = get(&monitor(Sample::default(), "").await, "/varz/").await;
+    assert_eq!((reply.status, reply.body.as_str()), (404, "404 page not found\n"));
+    assert_eq!(reply.headers["content-type"], "text/plain; charset=utf-8");
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_what_to_change() {
+    let first = monitor(Sample::default(), "").await;
+    let again = Monitor::start(Arc::new(Sample::default()), "127.0.0.1", first.address().port(), "").await;
+    let text = again.expect_err("in use").to_string();
+    assert!(text.starts_with(&format!("monitoring cannot listen on {}: ", first.address())), "{text}");
+    assert!(text.ends_with("; change http, http_port or monitor_port"), "{text}");
+    for base in ["edge", "/a{b}", "/a b"] {
+        let error = Monitor::start(Arc::new(Sample::default()), "127.0.0.1", 0, base).await.expect_err(base);
+        assert!(matches!(error, MonitorError::BasePath(_)));
+    }
+}
+
+#[tokio::test]
+async fn connections_end_with_the_monitor() {
+    let monitor = monitor(Sample::default(), "").await;
+    let mut stream = TcpStream::connect(monitor.address()).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(stream.read_u8().await.is_ok());
+    drop(monitor);
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.expect("closed").unwrap();
+}

@@ -1,0 +1,123 @@
+//! The paths to every peer, best first.
+
+use natsd_api::{DaemonState, PathInfo, Pathz, Transport};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::Theme;
+use super::list::{self, Cell, Column, Columns};
+use crate::format::{UNKNOWN, bandwidth, millis, percent, span, sparkline};
+use crate::rows::{self, PathRow};
+use crate::state::State;
+use crate::world::Server;
+
+const COLUMNS: &[Column] = &[
+    Column { title: "RANK", width: 4, right: true, keep: 9 },
+    Column { title: "STATE", width: 9, right: false, keep: 10 },
+    Column { title: "PATH", width: 11, right: false, keep: 11 },
+    Column { title: "HOPS", width: 4, right: true, keep: 5 },
+    Column { title: "RTT", width: 7, right: true, keep: 8 },
+    Column { title: "ONE-WAY", width: 7, right: true, keep: 4 },
+    Column { title: "LOSS", width: 5, right: true, keep: 6 },
+    Column { title: "BANDW", width: 5, right: true, keep: 3 },
+    Column { title: "MTU", width: 5, right: true, keep: 1 },
+    Column { title: "ENDS", width: 4, right: true, keep: 2 },
+    Column { title: "HISTORY", width: 8, right: false, keep: 7 },
+];
+const HISTORY: usize = 10;
+
+pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
+    let rows = rows::paths(state);
+    let columns = Columns::fit(COLUMNS, area.width, None);
+    let selected = rows::selected(state, &rows);
+    let (mut lines, mut selected_line) = (Vec::new(), 0);
+    let mut index = 0;
+    for server in &state.world().servers {
+        lines.extend(server_notice(server, theme));
+        let mut peer = None;
+        for row in rows.iter().filter(|row| std::ptr::eq(row.server, server)) {
+            if peer.replace(&row.peer.remote_as) != Some(&row.peer.remote_as) {
+                lines.push(peer_heading(row, theme));
+            }
+            if index == selected {
+                selected_line = lines.len();
+            }
+            lines.push(columns.row(&cells(row, columns.width(HISTORY), theme)));
+            index += 1;
+        }
+    }
+    // With nothing to select, nothing is reversed.
+    let selected_line = if rows.is_empty() { usize::MAX } else { selected_line };
+    list::draw(frame, area, columns.titles(theme), lines, selected_line, theme);
+}
+
+/// What there is to say of a server besides its paths.
+fn server_notice(server: &Server, theme: Theme) -> Option<Line<'static>> {
+    let label = server.label();
+    match &server.latest.as_ref()?.pathz {
+        None => Some(Line::raw(format!("{label} runs without SCION: it has no /pathz"))),
+        Some(Pathz { daemon, .. }) if daemon.state == DaemonState::Down => {
+            let error = daemon.error.as_deref().unwrap_or("no answer");
+            let text = format!("SCION daemon of {label} at {}: {error}; known paths stay in use", daemon.address);
+            Some(Line::styled(text, theme.bad()))
+        }
+        Some(Pathz { local_as: None, .. }) => Some(Line::raw(format!("{label} waits for its SCION daemon"))),
+        Some(Pathz { peers, .. }) if peers.is_empty() => {
+            Some(Line::raw(format!("{label} has no link over SCION yet, so it looks up no paths")))
+        }
+        Some(_) => None,
+    }
+}
+
+fn peer_heading(row: &PathRow<'_>, theme: Theme) -> Line<'static> {
+    let pathz = row.server.latest.as_ref().and_then(|snapshot| snapshot.pathz.as_ref());
+    let local_as = pathz.and_then(|pathz| pathz.local_as.as_deref()).unwrap_or("?");
+    let preference = pathz.map(|pathz| pathz.path_preference.join(",")).unwrap_or_default();
+    let peer = row.peer;
+    let over = match peer.transport {
+        _ if peer.active.is_none() => Span::styled("no path", theme.bad()),
+        Transport::Tcp => Span::styled("over TCP/IP", theme.notable()),
+        Transport::Scion | Transport::Unknown => Span::raw("over SCION"),
+    };
+    Line::from(vec![
+        Span::styled(format!("{} {local_as} > {} ", row.server.label(), peer.remote_as), theme.heading()),
+        over,
+        Span::raw(format!(", links {}, paths {}, preferred {preference}", peer.links.len(), peer.paths.len())),
+    ])
+}
+
+fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 11] {
+    let PathRow { server, peer, path } = row;
+    let plain = |text: String| (text, Style::new());
+    let name = match path.transport {
+        Transport::Tcp => format!("#{} TCP/IP", path.id),
+        _ => format!("#{} {}", path.id, path.fingerprint.chars().take(8).collect::<String>()),
+    };
+    let loss = path.measured.loss;
+    let loss_style = if loss.is_some_and(|loss| loss >= 0.05) { theme.notable() } else { Style::new() };
+    [
+        plain(path.rank.to_string()),
+        (path.state.as_str().into(), theme.path(path.state)),
+        plain(name),
+        plain(path.hops.to_string()),
+        plain(millis(path.measured.rtt_ms)),
+        plain(millis(path.announced.latency_ms)),
+        (percent(loss), loss_style),
+        plain(bandwidth(path.announced.bandwidth_kbps)),
+        plain(mtu(path)),
+        plain(time_left(path, server)),
+        plain(sparkline(server.samples(&peer.remote_as, &path.fingerprint), history)),
+    ]
+}
+
+pub(super) fn mtu(path: &PathInfo) -> String {
+    path.mtu.map_or(UNKNOWN.into(), |mtu| mtu.to_string())
+}
+
+/// Until the path ends, by the server's clock.
+pub(super) fn time_left(path: &PathInfo, server: &Server) -> String {
+    let now = server.latest.as_ref().and_then(|s| s.pathz.as_ref()).map(|pathz| pathz.now).unwrap_or_default();
+    path.expiry.map_or("-".into(), |expiry| span(expiry.since(now)))
+}

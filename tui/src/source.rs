@@ -1,0 +1,310 @@
+//! Asks one server.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use natsd_api::{Connz, Pathz, Routez, Time, Varz};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+
+/// All answers of one reading together must arrive within this time.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Largest answer that is read.
+const MAX_ANSWER: usize = 16 << 20;
+/// Most connections asked for; the first ones in the order of the view.
+const MAX_CONNECTIONS: u32 = 256;
+
+/// `http://host:port/base`: a monitoring port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorUrl {
+    /// `host:port`, brackets around an IPv6 address.
+    authority: String,
+    /// `http_base_path`, without a slash at the end.
+    base: String,
+}
+
+/// Why a URL was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not the URL of a monitoring port: {what}; it looks like http://127.0.0.1:8222")]
+pub struct UrlError {
+    text: String,
+    what: &'static str,
+}
+
+impl FromStr for MonitorUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = |what| UrlError { text: text.to_owned(), what };
+        let rest = match text.split_once("://") {
+            Some(("http", rest)) => rest,
+            Some(("https", _)) => return Err(bad("https is not supported")),
+            Some(_) => return Err(bad("the scheme is not http")),
+            None => text,
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, "8222"),
+        };
+        let port: u16 = port.parse().map_err(|_| bad("the port is not a number from 0 to 65535"))?;
+        let authority = format!("{host}:{port}");
+        if host.is_empty() || host.contains('@') || authority.parse::<hyper::http::uri::Authority>().is_err() {
+            return Err(bad("the host is not a name or an address"));
+        }
+        if path.parse::<hyper::Uri>().is_err() && !path.is_empty() {
+            return Err(bad("the path has characters that a URL cannot have"));
+        }
+        Ok(Self { authority, base: path.trim_end_matches('/').to_owned() })
+    }
+}
+
+impl fmt::Display for MonitorUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.base)
+    }
+}
+
+/// What one server said in one reading.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Snapshot {
+    /// When the answers had arrived, by the reader's clock.
+    pub time: Time,
+    /// `/varz`.
+    pub varz: Varz,
+    /// `/connz`, the first 256.
+    pub connz: Connz,
+    /// `/routez`.
+    pub routez: Routez,
+    /// `/pathz`; `None` when the server has no SCION.
+    pub pathz: Option<Pathz>,
+}
+
+/// Why a server could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No connection.
+    #[error("cannot connect to {url}: {error}; does the server run, with this monitoring port?")]
+    Connect {
+        /// The server.
+        url: MonitorUrl,
+        /// The reason.
+        error: std::io::Error,
+    },
+    /// The answers took too long.
+    #[error("{url} did not answer within 5 s")]
+    Timeout {
+        /// The server.
+        url: MonitorUrl,
+    },
+    /// The connection broke, the answer is not HTTP, or is larger than 16 MiB.
+    #[error("{url}{path}: {error}")]
+    Http {
+        /// The server.
+        url: MonitorUrl,
+        /// The endpoint.
+        path: String,
+        /// The reason.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server refused.
+    #[error("{url}{path} answers {status}; is this the monitoring port of a NATS server?")]
+    Status {
+        /// The server.
+        url: MonitorUrl,
+        /// The endpoint.
+        path: String,
+        /// What it said.
+        status: StatusCode,
+    },
+    /// The answer is not what such a server says.
+    #[error("{url}{path} answers what is no monitoring document: {error}")]
+    Document {
+        /// The server.
+        url: MonitorUrl,
+        /// The endpoint.
+        path: String,
+        /// The reason.
+        error: serde_json::Error,
+    },
+}
+
+/// A server and the connection to it, which is kept from one reading to the next.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) url: MonitorUrl,
+    connection: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl Source {
+    pub(crate) fn new(url: MonitorUrl) -> Self {
+        Self { url, connection: None }
+    }
+
+    /// Reads all endpoints. `connz_sort` is the order that the first connections are wanted in.
+    pub(crate) async fn read(&mut self, connz_sort: &str) -> Result<Snapshot, FetchError> {
+        let result = tokio::time::timeout(DEADLINE, self.read_all(connz_sort)).await;
+        let result = result.unwrap_or_else(|_| Err(FetchError::Timeout { url: self.url.clone() }));
+        if result.is_err() {
+            self.connection = None;
+        }
+        result
+    }
+
+    async fn read_all(&mut self, connz_sort: &str) -> Result<Snapshot, FetchError> {
+        let connz = format!("/connz?limit={MAX_CONNECTIONS}&sort={connz_sort}");
+        Ok(Snapshot {
+            varz: self.get("/varz").await?,
+            connz: self.get(&connz).await?,
+            routez: self.get("/routez").await?,
+            pathz: match self.get("/pathz").await {
+                Err(FetchError::Status { status: StatusCode::NOT_FOUND, .. }) => None,
+                other => Some(other?),
+            },
+            time: SystemTime::now().into(),
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, FetchError> {
+        let url = self.url.clone();
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| FetchError::Http {
+            url: url.clone(),
+            path: path.to_owned(),
+            error,
+        };
+        let request = Request::get(format!("{}{path}", self.url.base))
+            .header(header::HOST, &self.url.authority)
+            .body(Empty::new())
+            .map_err(|error| failed(error.into()))?;
+        let mut connection = self.connection().await?;
+        let response = connection.send_request(request).await.map_err(|error| failed(error.into()))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(failed)?.to_bytes();
+        self.connection = Some(connection);
+        if status != StatusCode::OK {
+            return Err(FetchError::Status { url: self.url.clone(), path: path.to_owned(), status });
+        }
+        serde_json::from_slice(&body).map_err(|error| FetchError::Document {
+            url: self.url.clone(),
+            path: path.to_owned(),
+            error,
+        })
+    }
+
+    /// The connection kept from the last request, unless the server has closed it since, or a new one.
+    async fn connection(&mut self) -> Result<SendRequest<Empty<Bytes>>, FetchError> {
+        if let Some(mut open) = self.connection.take()
+            && open.ready().await.is_ok()
+        {
+            return Ok(open);
+        }
+        self.connect().await
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Empty<Bytes>>, FetchError> {
+        let stream = TcpStream::connect(&self.url.authority)
+            .await
+            .map_err(|error| FetchError::Connect { url: self.url.clone(), error })?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| FetchError::Http { url: self.url.clone(), path: String::new(), error: error.into() })?;
+        // It ends when `sender` is dropped; what broke is reported to the request.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Answer, FakeServer};
+
+    #[test]
+    fn urls() {
+        for (text, means) in [
+            ("http://127.0.0.1:8222", "http://127.0.0.1:8222"),
+            ("http://127.0.0.1:8222/", "http://127.0.0.1:8222"),
+            ("localhost", "http://localhost:8222"),
+            ("http://[::1]", "http://[::1]:8222"),
+            ("http://[::1]:80/nats/mon/", "http://[::1]:80/nats/mon"),
+        ] {
+            assert_eq!(text.parse::<MonitorUrl>().expect(text).to_string(), means);
+        }
+    }
+
+    #[test]
+    fn the_error_says_what_is_wrong() {
+        let text = |url: &str| url.parse::<MonitorUrl>().expect_err(url).to_string();
+        let bad = ["https://x:1", "nats://x:1", "http://x:99999", "http://", "http://a b:1", "http://u:p@x:1"];
+        insta::assert_snapshot!(bad.map(text).join("\n"));
+    }
+
+    #[tokio::test]
+    async fn a_natsd_is_read_whole_over_one_connection() {
+        let server = FakeServer::start(|path| match path {
+            "/base/varz" => testing::varz().into(),
+            "/base/connz?limit=256&sort=cid" => testing::connz().into(),
+            "/base/routez" => testing::routez().into(),
+            "/base/pathz" => testing::pathz().into(),
+            _ => Answer::not_found(),
+        })
+        .await;
+        let mut source = Source::new(format!("{}/base", server.url).parse().unwrap());
+        for _ in 0..2 {
+            let snapshot = source.read("cid").await.expect("readable");
+            assert_eq!(snapshot.pathz, Some(testing::pathz()));
+            assert_eq!(snapshot.varz, testing::varz());
+        }
+        assert_eq!(server.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_without_pathz_has_no_paths() {
+        let server = FakeServer::start(|path| match path.split('?').next() {
+            Some("/varz") => testing::varz().into(),
+            Some("/connz") => testing::connz().into(),
+            Some("/routez") => testing::routez().into(),
+            _ => Answer::not_found(),
+        })
+        .await;
+        let snapshot = Source::new(server.url.parse().unwrap()).read("cid").await.expect("readable");
+        assert_eq!(snapshot.pathz, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_server_is_named() {
+        let html = FakeServer::start(|_| Answer::text(200, "<html>")).await;
+        let mut source = Source::new(html.url.parse().unwrap());
+        let error = source.read("cid").await.expect_err("not JSON").to_string();
+        assert!(error.starts_with(&format!("{}/varz answers what is no monitoring document", html.url)), "{error}");
+
+        let forbidden = FakeServer::start(|_| Answer::text(403, "no")).await;
+        let mut source = Source::new(forbidden.url.parse().unwrap());
+        let error = source.read("cid").await.expect_err("refused").to_string();
+        assert!(error.starts_with(&format!("{}/varz answers 403 Forbidden", forbidden.url)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_went_away_is_connected_to_again() {
+        let server = FakeServer::start(|path| match path.split('?').next() {
+            Some("/varz") => testing::varz().into(),
+            Some("/connz") => testing::connz().into(),
+            Some("/routez") => testing::routez().into(),
+            _ => Answer::not_found(),
+        })
+        .await;
+        let url: MonitorUrl = server.url.parse().unwrap();
+        let mut source = Source::new(url.clone());
+        source.read("cid").await.expect("readable");
+        drop(server);
+        let error = source.read("cid").await.expect_err("gone").to_string();
+        assert!(error.contains(&url.to_string()), "{error}");
+    }
+}
