@@ -1,0 +1,217 @@
+//! Why an operation of the SCION host failed. One type an operation.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use natsd_path::{IsdAs, ScionAddr};
+
+/// A call to the SCION daemon failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// `scion { daemon }` is not an address.
+    #[error("the SCION daemon's address {address:?} is not host:port: {reason}")]
+    Address {
+        /// As configured.
+        address: String,
+        /// What the URI parser says.
+        reason: String,
+    },
+    /// The daemon cannot be reached or answered with an error.
+    #[error("the SCION daemon at {address} did not answer {method}: {reason}")]
+    Call {
+        /// Where it was looked for.
+        address: String,
+        /// The RPC.
+        method: &'static str,
+        /// The transport's or the daemon's words.
+        reason: String,
+    },
+}
+
+/// The host does not know its own AS.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum HostError {
+    /// The host was dropped while waiting.
+    #[error("the SCION host has stopped")]
+    Stopped,
+}
+
+/// A listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The address belongs to another AS.
+    #[error("cannot listen on {address}: this host is in AS {local}, not in {}", address.isd_as)]
+    ForeignAs {
+        /// As configured.
+        address: ScionAddr,
+        /// What the daemon says.
+        local: IsdAs,
+    },
+    /// The socket could not be bound.
+    #[error("cannot bind {address} for SCION: {source}")]
+    Bind {
+        /// The underlay address.
+        address: SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// No certificate could be made.
+    #[error("cannot make the QUIC identity: {0}")]
+    Identity(String),
+}
+
+/// A connection could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// QUIC refused to start.
+    #[error("cannot dial {peer}: {reason}")]
+    Start {
+        /// The peer.
+        peer: ScionAddr,
+        /// QUIC's words.
+        reason: String,
+    },
+    /// There is no path and no usable TCP address.
+    #[error("cannot reach {peer}: {reason}")]
+    Unreachable {
+        /// The peer.
+        peer: ScionAddr,
+        /// What was tried.
+        reason: String,
+    },
+    /// The handshake failed.
+    #[error("the QUIC handshake with {peer} failed: {source}")]
+    Handshake {
+        /// The peer.
+        peer: ScionAddr,
+        /// QUIC's words.
+        source: quinn::ConnectionError,
+    },
+    /// Nobody answered.
+    #[error("{peer} did not answer within {} s ({hint})", after.as_secs())]
+    Timeout {
+        /// The peer.
+        peer: ScionAddr,
+        /// How long it was tried.
+        after: Duration,
+        /// What is known about paths.
+        hint: String,
+    },
+}
+
+/// An incoming connection was not established.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The handshake failed.
+    #[error("the QUIC handshake of {peer} failed: {source}")]
+    Handshake {
+        /// The peer.
+        peer: ScionAddr,
+        /// QUIC's words.
+        source: quinn::ConnectionError,
+    },
+}
+
+/// Paths could not be looked up.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The daemon has not told the local AS yet.
+    #[error("no paths to {0}: the SCION daemon has not told the local AS yet")]
+    NoLocalAs(IsdAs),
+    /// The daemon failed.
+    #[error("no paths to {destination}: {source}")]
+    Daemon {
+        /// Where to.
+        destination: IsdAs,
+        /// What failed.
+        source: DaemonError,
+    },
+}
+
+/// A path did not answer an SCMP echo request.
+#[derive(Debug, thiserror::Error)]
+pub enum PingError {
+    /// The daemon has not told the local AS yet.
+    #[error("cannot ping {0}: the SCION daemon has not told the local AS yet")]
+    NoLocalAs(ScionAddr),
+    /// The path has no router to send to.
+    #[error("cannot ping {0}: the path names no next hop")]
+    NoNextHop(ScionAddr),
+    /// The local socket failed.
+    #[error("cannot ping {peer}: {source}")]
+    Io {
+        /// Where to.
+        peer: ScionAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A router reported an error instead.
+    #[error("ping of {peer}: a router says: {evidence}")]
+    Scmp {
+        /// Where to.
+        peer: ScionAddr,
+        /// What it says.
+        evidence: natsd_path::Scmp,
+    },
+    /// No answer.
+    #[error("no answer from {peer} within {} ms", after.as_millis())]
+    Timeout {
+        /// Where to.
+        peer: ScionAddr,
+        /// How long it was waited.
+        after: Duration,
+    },
+}
+
+/// A TCP connection cannot carry QUIC datagrams.
+#[derive(Debug, thiserror::Error)]
+pub enum TunnelError {
+    /// No TCP connection.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// The TCP address.
+        address: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The TCP connection broke.
+    #[error("the connection with {address} broke: {source}")]
+    Io {
+        /// The TCP address.
+        address: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The listener is not natsd, or has SCION switched off.
+    #[error("{address} does not offer \"scion_tunnel\" in its INFO; it can be used as a plain NATS address only")]
+    NotOffered {
+        /// The TCP address.
+        address: String,
+    },
+    /// The first line is not what was expected.
+    #[error("{address} sent {got:?} where {want} was expected")]
+    Protocol {
+        /// The TCP address.
+        address: String,
+        /// The line, shortened.
+        got: String,
+        /// What should have come.
+        want: &'static str,
+    },
+    /// No listener has the address that the client asks for.
+    #[error("{from} asks for {to}, which no listener here has")]
+    NoListener {
+        /// The client, by its own words.
+        from: ScionAddr,
+        /// The address it wants.
+        to: ScionAddr,
+    },
+    /// Nothing came in time.
+    #[error("{address} sent nothing within {} s", after.as_secs())]
+    Timeout {
+        /// The TCP address.
+        address: String,
+        /// How long it was waited.
+        after: Duration,
+    },
+}
