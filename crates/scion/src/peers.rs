@@ -1,0 +1,355 @@
+//! Who is talked to from one endpoint, and the addresses that QUIC knows them by.
+//!
+//! QUIC wants a `SocketAddr` for each peer. Each SCION peer gets an IPv6 address `fd73:6369:6f6e::N` that never leaves
+//! the process; N is never used again. Peers without a connection are strangers: there are at most [`MAX_STRANGERS`] of
+//! them, and the one that was silent longest goes first, so that garbage from invented sources can neither fill the
+//! memory nor push out a connection.
+
+use std::collections::VecDeque;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use foldhash::{HashMap, HashMapExt};
+use natsd_path::{PathId, ScionAddr};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use crate::destination::Destination;
+use crate::socket::Socket;
+use crate::template::Template;
+use crate::tunnel::Tunnel;
+
+/// Peers without a connection that an endpoint remembers.
+const MAX_STRANGERS: usize = 16_384;
+
+/// Peers with a connection, or in the course of making one.
+const MAX_PEERS: usize = 65_536;
+
+/// "scion" in ASCII behind the prefix of unique local addresses.
+const PREFIX: [u16; 3] = [0xfd73, 0x6369, 0x6f6e];
+
+/// The port is of no meaning, but must not be zero.
+const PORT: u16 = 1;
+
+/// How datagrams to a peer travel at the moment.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// Over a SCION path.
+    Scion(Template),
+    /// Inside its TCP connection.
+    Tcp(Option<PathId>),
+}
+
+impl Route {
+    pub(crate) fn path(&self) -> Option<PathId> {
+        match self {
+            Route::Scion(template) => template.path,
+            Route::Tcp(path) => *path,
+        }
+    }
+}
+
+/// A remote SCION address as seen from one endpoint.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) addr: ScionAddr,
+    /// QUIC's name for it.
+    pub(crate) synthetic: SocketAddr,
+    pub(crate) socket: Weak<Socket>,
+    pub(crate) tunnel: Tunnel,
+    route: ArcSwapOption<Route>,
+    /// Told whenever the route changes.
+    pub(crate) routed: Notify,
+    destination: ArcSwapOption<Destination>,
+    /// Connections, also those being made.
+    connections: AtomicUsize,
+    /// The application wrote something that no datagram has carried yet.
+    pub(crate) wrote: AtomicBool,
+    /// The last datagram that the peer has to acknowledge, for replay.
+    last_data: Mutex<Vec<u8>>,
+    arrivals: Mutex<Arrivals>,
+    /// Milliseconds of the table's clock.
+    heard: AtomicU64,
+    touched: AtomicBool,
+}
+
+/// By which path the peer's packets come.
+#[derive(Debug, Default)]
+struct Arrivals {
+    path: Option<PathId>,
+    in_a_row: u32,
+    /// As reversed, when the path manager does not rule.
+    bootstrap: Option<Vec<u16>>,
+}
+
+impl Peer {
+    pub(crate) fn route(&self) -> arc_swap::Guard<Option<Arc<Route>>> {
+        self.route.load()
+    }
+
+    pub(crate) fn set_route(&self, route: Route) {
+        self.route.store(Some(Arc::new(route)));
+        self.routed.notify_waiters();
+    }
+
+    pub(crate) fn destination(&self) -> arc_swap::Guard<Option<Arc<Destination>>> {
+        self.destination.load()
+    }
+
+    pub(crate) fn set_destination(&self, destination: Option<Arc<Destination>>) {
+        self.destination.store(destination);
+    }
+
+    /// Whether a connection exists or is being made.
+    pub(crate) fn is_live(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub(crate) fn live(self: &Arc<Self>) -> Live {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Live(Arc::clone(self))
+    }
+
+    pub(crate) fn note_heard(&self, now: u64) {
+        self.heard.store(now, Ordering::Relaxed);
+        self.touched.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a datagram for replay.
+    pub(crate) fn keep(&self, datagram: &[u8]) {
+        let mut last = self.last_data.lock();
+        last.clear();
+        last.extend_from_slice(datagram);
+    }
+
+    /// The datagram to replay; empty when nothing was sent yet.
+    pub(crate) fn last_data(&self) -> Vec<u8> {
+        self.last_data.lock().clone()
+    }
+
+    /// Notes by which path a packet came; true when the peer has moved to it: the second in a row, once.
+    pub(crate) fn moved_to(&self, path: PathId) -> bool {
+        let mut arrivals = self.arrivals.lock();
+        if arrivals.path != Some(path) {
+            arrivals.path = Some(path);
+            arrivals.in_a_row = 1;
+            return false;
+        }
+        arrivals.in_a_row = arrivals.in_a_row.saturating_add(1);
+        arrivals.in_a_row == 2
+    }
+
+    /// Whether the reversed path differs from that of the last call (as long as no path of our own is known).
+    pub(crate) fn new_bootstrap(&self, interfaces: &[u16]) -> bool {
+        let mut arrivals = self.arrivals.lock();
+        let new = arrivals.bootstrap.as_deref() != Some(interfaces);
+        if new {
+            arrivals.bootstrap = Some(interfaces.to_vec());
+        }
+        new
+    }
+}
+
+/// Keeps a peer from being forgotten; dropped with the connection.
+#[derive(Debug)]
+pub(crate) struct Live(pub(crate) Arc<Peer>);
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The peers of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    started: Instant,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    by_addr: HashMap<ScionAddr, Arc<Peer>>,
+    by_id: HashMap<u64, Arc<Peer>>,
+    next_id: u64,
+    /// In the order of their last known life; may hold peers that have a connection by now.
+    strangers: VecDeque<u64>,
+}
+
+impl Peers {
+    pub(crate) fn new() -> Self {
+        let inner = Inner { by_addr: HashMap::new(), by_id: HashMap::new(), next_id: 1, strangers: VecDeque::new() };
+        Self { started: Instant::now(), inner: RwLock::new(inner) }
+    }
+
+    /// Milliseconds since the endpoint was made.
+    pub(crate) fn clock(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    pub(crate) fn get(&self, addr: &ScionAddr) -> Option<Arc<Peer>> {
+        self.inner.read().by_addr.get(addr).cloned()
+    }
+
+    /// The peer that QUIC means.
+    pub(crate) fn by_synthetic(&self, addr: SocketAddr) -> Option<Arc<Peer>> {
+        let SocketAddr::V6(addr) = addr else { return None };
+        let segments = addr.ip().segments();
+        let id = u64::from_be_bytes(addr.ip().octets()[8..].try_into().ok()?);
+        self.inner.read().by_id.get(&id).filter(|_| segments[..3] == PREFIX).cloned()
+    }
+
+    /// Peers with a connection.
+    pub(crate) fn live(&self) -> Vec<Arc<Peer>> {
+        self.inner.read().by_addr.values().filter(|p| p.is_live()).cloned().collect()
+    }
+
+    /// The peer with this address, new if need be. `None`: there are too many connections.
+    pub(crate) fn enter(&self, socket: &Weak<Socket>, addr: ScionAddr) -> Option<Arc<Peer>> {
+        let mut inner = self.inner.write();
+        if let Some(peer) = inner.by_addr.get(&addr) {
+            return Some(Arc::clone(peer));
+        }
+        inner.make_room();
+        if inner.by_id.len() >= MAX_PEERS {
+            return None;
+        }
+        let id = inner.next_id;
+        inner.next_id += 1;
+        let peer = Arc::new(Peer {
+            addr,
+            synthetic: synthetic(id),
+            socket: socket.clone(),
+            tunnel: Tunnel::default(),
+            route: ArcSwapOption::empty(),
+            routed: Notify::new(),
+            destination: ArcSwapOption::empty(),
+            connections: AtomicUsize::new(0),
+            wrote: AtomicBool::new(false),
+            last_data: Mutex::default(),
+            arrivals: Mutex::default(),
+            heard: AtomicU64::new(0),
+            touched: AtomicBool::new(false),
+        });
+        inner.by_addr.insert(addr, Arc::clone(&peer));
+        inner.by_id.insert(id, Arc::clone(&peer));
+        inner.strangers.push_back(id);
+        Some(peer)
+    }
+}
+
+impl Inner {
+    /// Forgets the stranger that was silent longest, if there are too many. Who has a connection stays in the queue:
+    /// when it ends, it is a stranger again.
+    fn make_room(&mut self) {
+        // Bounded: each round takes away a peer or a mark, and marks come from packets.
+        let mut spared = 0;
+        while self.strangers.len() >= MAX_STRANGERS && spared < MAX_STRANGERS {
+            let Some(id) = self.strangers.pop_front() else { return };
+            let Some(peer) = self.by_id.get(&id) else { continue };
+            let recently = peer.touched.swap(false, Ordering::Relaxed);
+            if peer.is_live() || (recently && spared < 64) {
+                spared += 1;
+                self.strangers.push_back(id);
+                continue;
+            }
+            let addr = peer.addr;
+            peer.set_destination(None);
+            self.by_id.remove(&id);
+            self.by_addr.remove(&addr);
+            return;
+        }
+    }
+}
+
+fn synthetic(id: u64) -> SocketAddr {
+    let mut octets = [0; 16];
+    for (i, segment) in PREFIX.iter().enumerate() {
+        octets[2 * i..2 * i + 2].copy_from_slice(&segment.to_be_bytes());
+    }
+    octets[8..].copy_from_slice(&id.to_be_bytes());
+    SocketAddrV6::new(Ipv6Addr::from(octets), PORT, 0, 0).into()
+}
+
+/// So many events a second, no more: for what strangers may cause.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    per_second: u32,
+    window: Mutex<(Option<Instant>, u32)>,
+}
+
+impl Allowance {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self { per_second, window: Mutex::default() }
+    }
+
+    pub(crate) fn take(&self, now: Instant) -> bool {
+        let mut window = self.window.lock();
+        if window.0.is_none_or(|start| now.saturating_duration_since(start) >= Duration::from_secs(1)) {
+            *window = (Some(now), 0);
+        }
+        window.1 = window.1.saturating_add(1);
+        window.1 <= self.per_second
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use natsd_path::IsdAs;
+
+    fn addr(n: u64) -> ScionAddr {
+        ScionAddr { isd_as: IsdAs(n), host: [127, 0, 0, 1].into(), port: 1 }
+    }
+
+    #[test]
+    fn a_peer_keeps_its_synthetic_address() {
+        let peers = Peers::new();
+        let first = peers.enter(&Weak::new(), addr(1)).expect("room");
+        let second = peers.enter(&Weak::new(), addr(2)).expect("room");
+        assert_eq!(first.synthetic.to_string(), "[fd73:6369:6f6e::1]:1");
+        assert_eq!(peers.enter(&Weak::new(), addr(1)).expect("room").synthetic, first.synthetic);
+        assert_eq!(peers.by_synthetic(second.synthetic).expect("known").addr, addr(2));
+        assert!(peers.by_synthetic("[::1]:1".parse().expect("address")).is_none());
+    }
+
+    #[test]
+    fn strangers_come_and_go_and_connections_stay() {
+        let peers = Peers::new();
+        let connected = peers.enter(&Weak::new(), addr(0)).expect("room");
+        let guard = connected.live();
+        for n in 1..3 * MAX_STRANGERS as u64 {
+            peers.enter(&Weak::new(), addr(n)).expect("strangers make room for each other");
+        }
+        assert!(peers.get(&addr(0)).is_some(), "has a connection");
+        assert!(peers.get(&addr(1)).is_none(), "went first");
+        assert!(peers.inner.read().by_id.len() <= MAX_STRANGERS);
+        assert_eq!(peers.live().len(), 1);
+        drop(guard);
+        assert!(!connected.is_live());
+    }
+
+    #[test]
+    fn a_peer_has_moved_with_its_second_packet_in_a_row() {
+        let peers = Peers::new();
+        let peer = peers.enter(&Weak::new(), addr(1)).expect("room");
+        let told: Vec<_> = [1, 2, 2, 2, 1, 2, 1, 1].map(|n| peer.moved_to(PathId(n))).into();
+        assert_eq!(told, [false, false, true, false, false, false, false, true]);
+    }
+
+    #[test]
+    fn an_allowance_is_renewed_each_second() {
+        let allowance = Allowance::new(2);
+        let now = Instant::now();
+        assert_eq!([now; 3].map(|now| allowance.take(now)), [true, true, false]);
+        assert!(allowance.take(now + Duration::from_secs(1)));
+    }
+}
