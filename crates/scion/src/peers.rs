@@ -108,6 +108,17 @@ impl Peer {
         self.connections.load(Ordering::Relaxed) > 0
     }
 
+    /// The peer has opened a TCP connection to us: it is the way back if there is no other yet, and a candidate.
+    pub(crate) fn entered_by_tcp(&self) {
+        if let Some(destination) = &*self.destination() {
+            destination.set_paths(None);
+        }
+        let path = self.destination().as_ref().and_then(|d| d.tcp());
+        if self.route().is_none() {
+            self.set_route(Route::Tcp(path));
+        }
+    }
+
     /// Counts a connection until the guard is dropped.
     pub(crate) fn live(self: &Arc<Self>) -> Live {
         self.connections.fetch_add(1, Ordering::Relaxed);

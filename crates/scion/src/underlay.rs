@@ -55,8 +55,7 @@ impl Underlay {
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.io.poll_recv_ready(cx))?;
-            let received =
-                self.io.try_io(Interest::READABLE, || self.state.recv((&self.io).into(), buffers, meta));
+            let received = self.io.try_io(Interest::READABLE, || self.state.recv((&self.io).into(), buffers, meta));
             match received {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 // An ICMP error about something sent earlier; silence tells the same.

@@ -1,0 +1,385 @@
+//! The paths to one destination AS: drives the path manager, for all peers in that AS together.
+//!
+//! Whoever has news (the endpoint's send and receive paths, lookups, the timer) tells them by [`Destination::drive`],
+//! which at once carries out what the manager wants: new templates for every peer, the replay of its last datagram,
+//! probes, log and event stream.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use foldhash::{HashMap, HashMapExt};
+use natsd_path::{
+    Candidate, Config, EventKind, Fingerprint, IsdAs, Kind, Manager, PathId, PathReport, Preference, Scmp,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+
+use crate::metadata::PathInfo;
+use crate::peers::{Peer, Route};
+use crate::probe::Probe;
+
+/// Events kept for a user interface.
+const RECENT: usize = 64;
+
+/// An SCMP error counts for packets sent over the path this recently.
+const SCMP_WINDOW: Duration = Duration::from_secs(10);
+
+/// Something that happened to the paths to one AS.
+#[derive(Clone, Debug)]
+pub struct PathEvent {
+    /// When.
+    pub when: SystemTime,
+    /// The destination AS.
+    pub remote: IsdAs,
+    /// For the log.
+    pub text: String,
+    /// For programs.
+    pub kind: EventKind,
+}
+
+/// The paths to one AS, as a user interface shows them.
+#[derive(Clone, Debug)]
+pub struct PeerPaths {
+    /// The AS of this host; `None` as long as the daemon has not told it.
+    pub local: Option<IsdAs>,
+    /// The destination AS.
+    pub remote: IsdAs,
+    /// The path that carries the traffic.
+    pub active: Option<PathId>,
+    /// All paths, best first.
+    pub paths: Vec<PathReport>,
+    /// The latest events, oldest first, at most 64.
+    pub recent: Vec<PathEvent>,
+    /// Peers with a connection, and what carries it.
+    pub peers: Vec<(natsd_path::ScionAddr, Kind)>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) isd_as: IsdAs,
+    state: Mutex<State>,
+    /// Counts changes of the set of paths, for those who remember a path by its interfaces.
+    generation: AtomicU64,
+    /// The timer is to be set anew.
+    pub(crate) rearm: Notify,
+    /// Paths are to be looked up again.
+    pub(crate) refresh: Notify,
+    events: broadcast::Sender<PathEvent>,
+}
+
+struct State {
+    manager: Manager,
+    current: Vec<PathInfo>,
+    /// Also removed ones, as long as the manager uses them.
+    paths: HashMap<PathId, Arc<PathInfo>>,
+    by_interfaces: HashMap<Box<[u16]>, PathId>,
+    last_sent: HashMap<PathId, Instant>,
+    tcp: Option<PathId>,
+    peers: Vec<Weak<Peer>>,
+    armed: Option<Instant>,
+    recent: VecDeque<PathEvent>,
+    idle_since: Option<Instant>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("active", &self.manager.active()).finish_non_exhaustive()
+    }
+}
+
+impl Destination {
+    pub(crate) fn new(isd_as: IsdAs, preference: Preference, events: broadcast::Sender<PathEvent>) -> Self {
+        let state = State {
+            manager: Manager::new(Config { preference, ..Config::default() }, fastrand::u64(..)),
+            current: Vec::new(),
+            paths: HashMap::new(),
+            by_interfaces: HashMap::new(),
+            last_sent: HashMap::new(),
+            tcp: None,
+            peers: Vec::new(),
+            armed: None,
+            recent: VecDeque::new(),
+            idle_since: None,
+        };
+        Self {
+            isd_as,
+            state: Mutex::new(state),
+            generation: AtomicU64::new(0),
+            rearm: Notify::new(),
+            refresh: Notify::new(),
+            events,
+        }
+    }
+
+    /// Tells the manager something and does what it then wants.
+    pub(crate) fn drive(&self, news: impl FnOnce(&mut Manager, Instant)) {
+        let mut state = self.state.lock();
+        news(&mut state.manager, Instant::now());
+        self.settle(&mut state);
+    }
+
+    /// Data went out over `path`.
+    pub(crate) fn sent(&self, path: PathId, len: usize, awaits_reply: bool) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        state.last_sent.insert(path, now);
+        state.manager.handle_sent(now, path, len, awaits_reply);
+        self.settle(&mut state);
+    }
+
+    /// A router complains about a packet of ours that crossed these interfaces.
+    pub(crate) fn scmp(&self, interfaces: &[u16], evidence: Scmp) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let Some(&path) = state.by_interfaces.get(interfaces) else { return };
+        if state.last_sent.get(&path).is_some_and(|&at| now.saturating_duration_since(at) < SCMP_WINDOW) {
+            state.manager.handle_scmp(now, path, evidence);
+            self.settle(&mut state);
+        }
+    }
+
+    /// Adds a peer whose connections these paths carry.
+    pub(crate) fn attach(self: &Arc<Self>, peer: &Arc<Peer>) {
+        peer.set_destination(Some(Arc::clone(self)));
+        let mut state = self.state.lock();
+        state.idle_since = None;
+        state.peers.retain(|p| p.strong_count() > 0 && !p.ptr_eq(&Arc::downgrade(peer)));
+        state.peers.push(Arc::downgrade(peer));
+        if let Some(active) = state.manager.active() {
+            state.route(peer, active);
+        }
+    }
+
+    /// Takes the result of a lookup, or `None` to keep the paths; adds the TCP candidate when a peer lists one.
+    pub(crate) fn set_paths(&self, looked_up: Option<Vec<PathInfo>>) {
+        let (now, date) = (Instant::now(), SystemTime::now());
+        let mut state = self.state.lock();
+        if let Some(paths) = looked_up {
+            state.current = paths;
+        }
+        let mut candidates: Vec<Candidate> = state.current.iter().map(|p| p.candidate(now, date)).collect();
+        if state.live_peers().iter().any(|p| p.tunnel.is_possible()) {
+            candidates.push(Candidate::tcp());
+        }
+        state.manager.handle_paths(now, &candidates);
+        state.learn_ids();
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.settle(&mut state);
+        // The same path may have new hop fields.
+        if let Some(active) = state.manager.active() {
+            state.route_all(active);
+        }
+    }
+
+    /// When the earliest path expires.
+    pub(crate) fn expiry(&self) -> Option<SystemTime> {
+        self.state.lock().current.iter().filter_map(|p| p.expiry).min()
+    }
+
+    /// How long nobody has had a connection.
+    pub(crate) fn idle(&self) -> Duration {
+        let mut state = self.state.lock();
+        if !state.live_peers().is_empty() {
+            state.idle_since = None;
+            return Duration::ZERO;
+        }
+        state.idle_since.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    /// The path that crosses these interfaces, and the generation that this is true of.
+    pub(crate) fn path_over(&self, interfaces: &[u16]) -> (u64, Option<PathId>) {
+        let state = self.state.lock();
+        (self.generation(), state.by_interfaces.get(interfaces).copied())
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The path that carries the traffic.
+    pub(crate) fn active(&self) -> Option<PathId> {
+        self.state.lock().manager.active()
+    }
+
+    /// The name of the TCP candidate, if it is one.
+    pub(crate) fn tcp(&self) -> Option<PathId> {
+        self.state.lock().tcp
+    }
+
+    /// The largest QUIC datagram that every path carries behind a header to `peer`.
+    pub(crate) fn max_payload(&self, peer: &Peer) -> Option<u16> {
+        let state = self.state.lock();
+        let room = |p: &PathInfo| {
+            let header = crate::template::header_len(peer.addr.host, peer.addr.host, p.raw.len());
+            p.mtu.saturating_sub(u16::try_from(header).unwrap_or(u16::MAX))
+        };
+        state.current.iter().filter(|p| p.mtu > 0).map(room).min()
+    }
+
+    pub(crate) fn set_preference(&self, preference: Preference) {
+        self.drive(|manager, now| manager.set_preference(now, preference));
+    }
+
+    pub(crate) fn fingerprint(&self, path: PathId) -> Option<Fingerprint> {
+        let state = self.state.lock();
+        if state.tcp == Some(path) {
+            return Some(Fingerprint::TCP);
+        }
+        state.paths.get(&path).map(|p| Fingerprint::of(&p.interfaces))
+    }
+
+    pub(crate) fn snapshot(&self, local: Option<IsdAs>) -> PeerPaths {
+        let mut state = self.state.lock();
+        let transport = |p: &Arc<Peer>| match p.route().as_deref() {
+            Some(Route::Tcp(_)) => Kind::Tcp,
+            _ => Kind::Scion,
+        };
+        PeerPaths {
+            local,
+            remote: self.isd_as,
+            active: state.manager.active(),
+            paths: state.manager.report(Instant::now()),
+            recent: state.recent.iter().cloned().collect(),
+            peers: state.live_peers().iter().map(|p| (p.addr, transport(p))).collect(),
+        }
+    }
+
+    /// The instant of the manager's next timer.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let mut state = self.state.lock();
+        state.armed = state.manager.poll_timeout();
+        state.armed
+    }
+
+    fn settle(&self, state: &mut State) {
+        // Bounded: a failed send is news for the manager, which may want another probe.
+        for _ in 0..64 {
+            let mut failed = None;
+            while let Some(event) = state.manager.poll_event() {
+                self.tell(state, event.kind);
+                match event.kind {
+                    EventKind::Switch { to, .. } => {
+                        state.route_all(to);
+                        state.replay();
+                        self.refresh.notify_one();
+                    }
+                    EventKind::Up { path } if state.manager.active() == Some(path) => state.replay(),
+                    EventKind::NoPath { .. } => self.refresh.notify_one(),
+                    EventKind::Removed { path } => state.forget(path),
+                    _ => {}
+                }
+            }
+            while let Some(probe) = state.manager.poll_probe() {
+                if !state.probe(probe) {
+                    failed = Some(probe.path);
+                }
+            }
+            let Some(path) = failed else { break };
+            state.manager.handle_send_error(Instant::now(), path);
+        }
+        let next = state.manager.poll_timeout();
+        if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
+            state.armed = next;
+            self.rearm.notify_one();
+        }
+    }
+
+    fn tell(&self, state: &mut State, kind: EventKind) {
+        let text = kind.to_string();
+        match kind {
+            EventKind::Switch { to, .. } => log::info!("paths to {}: {text} ({})", self.isd_as, state.describe(to)),
+            EventKind::NoPath { .. } | EventKind::Down { .. } => log::warn!("paths to {}: {text}", self.isd_as),
+            _ => log::debug!("paths to {}: {text}", self.isd_as),
+        }
+        let event = PathEvent { when: SystemTime::now(), remote: self.isd_as, text, kind };
+        if state.recent.len() == RECENT {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(event.clone());
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+}
+
+impl State {
+    fn live_peers(&mut self) -> Vec<Arc<Peer>> {
+        self.peers.retain(|p| p.strong_count() > 0);
+        self.peers.iter().filter_map(Weak::upgrade).filter(|p| p.is_live()).collect()
+    }
+
+    /// Learns the manager's names after it was given a new set.
+    fn learn_ids(&mut self) {
+        for info in &self.current {
+            if let Some(id) = self.manager.id_of(Fingerprint::of(&info.interfaces)) {
+                self.paths.insert(id, Arc::new(info.clone()));
+                self.by_interfaces.insert(info.ids().into(), id);
+            }
+        }
+        self.tcp = self.manager.id_of(Fingerprint::TCP);
+    }
+
+    fn forget(&mut self, path: PathId) {
+        self.paths.remove(&path);
+        self.last_sent.remove(&path);
+        self.by_interfaces.retain(|_, id| *id != path);
+    }
+
+    fn describe(&self, path: PathId) -> String {
+        match self.paths.get(&path) {
+            Some(info) if info.interfaces.is_empty() => "within the AS".to_owned(),
+            Some(info) => info.interfaces.iter().map(|i| i.to_string()).collect::<Vec<_>>().join(" "),
+            None => "TCP/IP".to_owned(),
+        }
+    }
+
+    /// The route of `peer` over `path`; `None` when it has none there.
+    fn route_of(&self, peer: &Peer, path: PathId) -> Option<Route> {
+        if Some(path) == self.tcp {
+            return peer.tunnel.is_possible().then_some(Route::Tcp(Some(path)));
+        }
+        let template = peer.socket.upgrade()?.template(peer, self.paths.get(&path)?, path)?;
+        Some(Route::Scion(template))
+    }
+
+    fn route(&self, peer: &Arc<Peer>, path: PathId) {
+        if let Some(route) = self.route_of(peer, path) {
+            peer.set_route(route);
+        }
+    }
+
+    fn route_all(&mut self, path: PathId) {
+        for peer in self.peers.iter().filter_map(Weak::upgrade) {
+            self.route(&peer, path);
+        }
+    }
+
+    /// Sends each peer's last datagram again: its acknowledgement tells QUIC at once what was lost.
+    fn replay(&mut self) {
+        for peer in self.live_peers() {
+            let (last, Some(socket)) = (peer.last_data(), peer.socket.upgrade()) else { continue };
+            if !last.is_empty() {
+                socket.send_now(&peer, &last);
+            }
+        }
+    }
+
+    /// Asks the peer that was heard last. True also when nobody is there to be asked: that is no fault of the path.
+    fn probe(&mut self, probe: natsd_path::Probe) -> bool {
+        let tcp = Some(probe.path) == self.tcp;
+        let peers = self.live_peers();
+        let candidates = peers.iter().filter(|p| !tcp || p.tunnel.is_possible());
+        let Some(peer) = candidates.max_by_key(|p| p.heard()) else { return true };
+        let (Some(socket), Some(route)) = (peer.socket.upgrade(), self.route_of(peer, probe.path)) else { return true };
+        let room = match &route {
+            Route::Scion(template) => {
+                self.paths.get(&probe.path).map_or(1200, |p| usize::from(p.mtu).saturating_sub(template.len()))
+            }
+            Route::Tcp(_) => 1200,
+        };
+        self.last_sent.insert(probe.path, Instant::now());
+        socket.send_over(peer, &route, &Probe::Request(probe.token).encode(usize::from(probe.size).min(room)))
+    }
+}

@@ -1,0 +1,152 @@
+//! A SCION address that accepts and makes connections.
+
+use std::future::{Future, IntoFuture};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_path::ScionAddr;
+use quinn::VarInt;
+
+use crate::error::{AcceptError, DialError};
+use crate::host::Host;
+use crate::peers::{Live, Peer};
+use crate::quic::{self, Identity};
+use crate::socket::Socket;
+use crate::stream::Stream;
+use crate::template::{NO_AS, header_len};
+
+/// From the first datagram to the peer's first byte.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// See the module. Clones share the socket; it closes with the last one and its connections.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    quic: quinn::Endpoint,
+    socket: Arc<Socket>,
+    identity: Identity,
+    host: Host,
+}
+
+/// A connection that a peer wants. Await it to complete the handshake.
+#[derive(Debug)]
+pub struct Incoming {
+    quic: quinn::Incoming,
+    live: Live,
+    endpoint: Endpoint,
+}
+
+impl Endpoint {
+    pub(crate) fn new(host: Host, socket: Arc<Socket>, identity: Identity, listens: bool) -> std::io::Result<Self> {
+        let server = listens.then(|| identity.server_config(None));
+        let config = quinn::EndpointConfig::default();
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let quic = quinn::Endpoint::new_with_abstract_socket(config, server, Arc::clone(&socket) as _, runtime)?;
+        Ok(Self { quic, socket, identity, host })
+    }
+
+    /// The AS is 0-0 as long as the daemon has not told it; the host is unspecified when bound so.
+    pub fn local_addr(&self) -> ScionAddr {
+        let local = self.socket.underlay.local();
+        ScionAddr { isd_as: self.socket.isd_as().unwrap_or(NO_AS), host: local.ip(), port: local.port() }
+    }
+
+    /// The next connection that a peer wants; `None` after [`close`](Self::close).
+    pub async fn accept(&self) -> Option<Incoming> {
+        loop {
+            let quic = self.quic.accept().await?;
+            // Gone already: the oldest of too many strangers.
+            if let Some(peer) = self.socket.peers.by_synthetic(quic.remote_address()) {
+                return Some(Incoming { quic, live: peer.live(), endpoint: self.clone() });
+            }
+        }
+    }
+
+    /// Connects. `tcp_fallback` is `host:port` of a NATS listener of the same server, for when no SCION path works.
+    ///
+    /// Completes with the peer's first byte: NATS servers speak first, so the acceptor opens the stream.
+    pub async fn dial(&self, to: ScionAddr, tcp_fallback: Option<&str>) -> Result<Stream, DialError> {
+        let too_many = || DialError::Unreachable { peer: to, reason: "too many peers".to_owned() };
+        let peer = self.socket.peer(to).ok_or_else(too_many)?;
+        if let Some(address) = tcp_fallback {
+            peer.tunnel.set_address(address.to_owned());
+        }
+        let live = peer.live();
+        self.host.attach(&peer);
+        match tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, live)).await {
+            Ok(result) => result,
+            Err(_) => Err(DialError::Timeout { peer: to, after: DIAL_TIMEOUT, hint: self.host.hint(to.isd_as) }),
+        }
+    }
+
+    async fn connect(&self, peer: &Arc<Peer>, live: Live) -> Result<Stream, DialError> {
+        loop {
+            let routed = peer.routed.notified();
+            if peer.route().is_some() {
+                break;
+            }
+            routed.await;
+        }
+        let config = self.identity.client_config(self.mtu(peer));
+        let failed = |source| DialError::Handshake { peer: peer.addr, source };
+        let connecting = self
+            .quic
+            .connect_with(config, peer.synthetic, quic::SERVER_NAME)
+            .map_err(|e| DialError::Start { peer: peer.addr, reason: e.to_string() })?;
+        let connection = connecting.await.map_err(failed)?;
+        let stream = connection.accept_bi().await.map_err(failed)?;
+        Ok(Stream::new(connection, stream, live))
+    }
+
+    /// The largest datagram for this peer's paths, if they are known.
+    fn mtu(&self, peer: &Peer) -> Option<u16> {
+        let local = self.host.local_as();
+        if local.as_ref().is_some_and(|l| l.isd_as == peer.addr.isd_as) {
+            let header = header_len(peer.addr.host, peer.addr.host, 0) as u16;
+            return local.map(|l| l.mtu.saturating_sub(header));
+        }
+        self.host.known(peer.addr.isd_as)?.max_payload(peer)
+    }
+
+    /// Ends all connections and takes no more.
+    pub fn close(&self) {
+        self.quic.close(VarInt::from_u32(0), b"closed");
+    }
+
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
+    /// Whether anybody outside of this machine can reach it.
+    pub(crate) fn is_public(host: IpAddr) -> bool {
+        !host.is_loopback()
+    }
+}
+
+impl Incoming {
+    /// Who it claims to be; proven to hold this address once the handshake is complete.
+    pub fn peer(&self) -> ScionAddr {
+        self.live.0.addr
+    }
+
+    async fn complete(self) -> Result<Stream, AcceptError> {
+        let Self { quic, live, endpoint } = self;
+        let peer = live.0.addr;
+        let failed = |source| AcceptError::Handshake { peer, source };
+        let config = endpoint.identity.server_config(endpoint.mtu(&live.0));
+        let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
+        endpoint.host.attach(&live.0);
+        let stream = connection.open_bi().await.map_err(failed)?;
+        Ok(Stream::new(connection, stream, live))
+    }
+}
+
+impl IntoFuture for Incoming {
+    type Output = Result<Stream, AcceptError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.complete())
+    }
+}

@@ -1,0 +1,301 @@
+//! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use foldhash::{HashMap, HashMapExt};
+use natsd_path::{IsdAs, Preference, ScionAddr};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::{broadcast, watch};
+
+use crate::daemon::{self, Daemon, LocalAs, PathSource};
+use crate::destination::{Destination, PathEvent, PeerPaths};
+use crate::endpoint::Endpoint;
+use crate::error::{DaemonError, HostError, ListenError, LookupError};
+use crate::lookup;
+use crate::metadata::PathInfo;
+use crate::peers::Peer;
+use crate::quic::Identity;
+use crate::socket::Socket;
+use crate::tunnel;
+
+/// Events that a slow listener may be behind.
+const EVENTS: usize = 256;
+
+/// Between attempts to reach the daemon, and between checks that it is still there.
+const RETRY: Duration = Duration::from_millis(500);
+const CHECK: Duration = Duration::from_secs(30);
+
+/// How [`Host::start`] finds the daemon and itself.
+#[derive(Clone, Debug, Default)]
+pub struct HostConfig {
+    /// `host:port` of the SCION daemon.
+    pub daemon: Option<String>,
+    /// This host's address in its AS; else the system's choice towards the border router.
+    pub local: Option<IpAddr>,
+    /// What the operator wants of paths.
+    pub preference: Preference,
+}
+
+impl HostConfig {
+    /// Fills what is not configured from `$SCION_DAEMON`, `$SCION_DAEMON_ADDRESS` and `$SCION_LOCAL_ADDR`.
+    pub fn or_env(mut self) -> Self {
+        let env = |name: &str| std::env::var(name).ok();
+        self.daemon = Some(daemon::address(self.daemon, env));
+        self.local = self.local.or_else(|| env("SCION_LOCAL_ADDR")?.parse().ok());
+        self
+    }
+}
+
+/// What is known about the daemon.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Where it is looked for.
+    pub daemon: String,
+    /// Since when it answers, or since when it does not and why.
+    pub state: Result<SystemTime, (SystemTime, DaemonError)>,
+    /// This host's AS, once known.
+    pub local_as: Option<IsdAs>,
+}
+
+/// See the module. Clones are the same host.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) source: Arc<dyn PathSource>,
+    local: Option<IpAddr>,
+    preference: Mutex<Preference>,
+    pub(crate) local_as: watch::Sender<Option<LocalAs>>,
+    status: Mutex<Result<SystemTime, (SystemTime, DaemonError)>>,
+    pub(crate) destinations: Mutex<HashMap<IsdAs, Arc<Destination>>>,
+    sockets: Mutex<Vec<Weak<Socket>>>,
+    events: broadcast::Sender<PathEvent>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("daemon", &self.0.source.name()).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Starts within a tokio runtime. Never blocks: a daemon that is missing is looked for until it comes. An address
+    /// that cannot be one is an error.
+    pub fn start(config: HostConfig) -> Result<Self, DaemonError> {
+        let daemon = Daemon::new(&daemon::address(config.daemon.clone(), |_| None))?;
+        Ok(Self::with_source(Arc::new(daemon), config))
+    }
+
+    pub(crate) fn with_source(source: Arc<dyn PathSource>, config: HostConfig) -> Self {
+        let waiting = DaemonError::Call {
+            address: source.name().to_owned(),
+            method: "AS",
+            reason: "it has not been asked yet".to_owned(),
+        };
+        let host = Self(Arc::new(Inner {
+            source,
+            local: config.local,
+            preference: Mutex::new(config.preference),
+            local_as: watch::Sender::new(None),
+            status: Mutex::new(Err((SystemTime::now(), waiting))),
+            destinations: Mutex::new(HashMap::new()),
+            sockets: Mutex::default(),
+            events: broadcast::Sender::new(EVENTS),
+        }));
+        tokio::spawn(watch_daemon(Arc::downgrade(&host.0)));
+        host
+    }
+
+    /// Waits until the local AS is known.
+    pub async fn ready(&self) -> Result<IsdAs, HostError> {
+        let mut local = self.0.local_as.subscribe();
+        let known = local.wait_for(Option::is_some).await.map_err(|_| HostError::Stopped)?;
+        known.as_ref().map(|l| l.isd_as).ok_or(HostError::Stopped)
+    }
+
+    /// Binds an address that accepts connections. Works without the daemon; then the AS is checked when it is known.
+    pub async fn listen(&self, addr: ScionAddr) -> Result<Endpoint, ListenError> {
+        if let Some(local) = self.local_as()
+            && local.isd_as != addr.isd_as
+        {
+            return Err(ListenError::ForeignAs { address: addr, local: local.isd_as });
+        }
+        if Endpoint::is_public(addr.host) {
+            log::warn!("{addr} is not on loopback and QUIC certificates are not verified yet: anyone may connect");
+        }
+        let endpoint = self.endpoint(SocketAddr::new(addr.host, addr.port), true)?;
+        let host = self.clone();
+        tokio::spawn(async move {
+            if let Ok(local) = host.ready().await
+                && local != addr.isd_as
+            {
+                log::error!("{}", ListenError::ForeignAs { address: addr, local });
+            }
+        });
+        Ok(endpoint)
+    }
+
+    /// Binds a port of the system's choice (of the daemon's range, when it has told one) to dial from.
+    pub fn dialer(&self) -> Result<Endpoint, ListenError> {
+        let host = self.0.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        if let Some((low, high)) = self.local_as().and_then(|l| l.ports).filter(|(low, high)| low <= high) {
+            // Any port of the range may be taken; the system's choice is the last resort.
+            for _ in 0..64 {
+                if let Ok(endpoint) = self.endpoint(SocketAddr::new(host, fastrand::u16(low..=high)), false) {
+                    return Ok(endpoint);
+                }
+            }
+        }
+        self.endpoint(SocketAddr::new(host, 0), false)
+    }
+
+    fn endpoint(&self, address: SocketAddr, listens: bool) -> Result<Endpoint, ListenError> {
+        let identity = Identity::new().map_err(ListenError::Identity)?;
+        let bind = |source| ListenError::Bind { address, source };
+        let socket = Socket::bind(address, listens, self.0.local_as.subscribe()).map_err(bind)?;
+        let endpoint = Endpoint::new(self.clone(), socket, identity, listens).map_err(bind)?;
+        let mut sockets = self.0.sockets.lock();
+        sockets.retain(|s| s.strong_count() > 0);
+        sockets.push(Arc::downgrade(endpoint.socket()));
+        Ok(endpoint)
+    }
+
+    /// All destinations with their paths, for a user interface.
+    pub fn paths(&self) -> Vec<PeerPaths> {
+        let local = self.local_as().map(|l| l.isd_as);
+        let mut destinations: Vec<_> = self.0.destinations.lock().values().cloned().collect();
+        destinations.sort_by_key(|d| d.isd_as);
+        destinations.iter().map(|d| d.snapshot(local)).collect()
+    }
+
+    /// What happens to paths from now on. A listener that is more than 256 events behind misses some.
+    pub fn events(&self) -> broadcast::Receiver<PathEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// The daemon's state.
+    pub fn status(&self) -> Status {
+        Status {
+            daemon: self.0.source.name().to_owned(),
+            state: self.0.status.lock().clone(),
+            local_as: self.local_as().map(|l| l.isd_as),
+        }
+    }
+
+    /// Asks the daemon for paths; `refresh` bypasses its cache.
+    pub async fn lookup(&self, to: IsdAs, refresh: bool) -> Result<Vec<PathInfo>, LookupError> {
+        lookup::once(&*self.0.source, self.local_as(), to, refresh).await
+    }
+
+    /// Replaces what the operator wants of paths.
+    pub fn set_preference(&self, preference: Preference) {
+        *self.0.preference.lock() = preference.clone();
+        for destination in self.0.destinations.lock().values() {
+            destination.set_preference(preference.clone());
+        }
+    }
+
+    /// Takes a TCP connection whose client sent a `TUNNEL` line; `already_read` begins with that line.
+    pub fn accept_tunnel(&self, stream: TcpStream, already_read: Bytes) {
+        let host = self.clone();
+        tokio::spawn(async move {
+            if let Err(e) = tunnel::serve(stream, already_read, |to| host.socket_at(to)).await {
+                log::warn!("a TCP connection for QUIC ended: {e}");
+            }
+        });
+    }
+
+    /// The listening socket that a client means: the same port, and the same host where it is bound to one.
+    fn socket_at(&self, to: ScionAddr) -> Option<Arc<Socket>> {
+        let sockets: Vec<_> = self.0.sockets.lock().iter().filter_map(Weak::upgrade).collect();
+        sockets.into_iter().find(|socket| {
+            let local = socket.underlay.local();
+            local.port() == to.port && (local.ip().is_unspecified() || local.ip() == to.host)
+        })
+    }
+
+    pub(crate) fn local_as(&self) -> Option<LocalAs> {
+        self.0.local_as.borrow().clone()
+    }
+
+    pub(crate) fn local_host(&self) -> Option<IpAddr> {
+        self.0.local
+    }
+
+    pub(crate) fn known(&self, isd_as: IsdAs) -> Option<Arc<Destination>> {
+        self.0.destinations.lock().get(&isd_as).cloned()
+    }
+
+    /// What is known that could explain why a peer does not answer.
+    pub(crate) fn hint(&self, to: IsdAs) -> String {
+        match (&*self.0.status.lock(), self.known(to).and_then(|d| d.active())) {
+            (Err((_, e)), _) => e.to_string(),
+            (Ok(_), None) => format!("no path to {to} is known"),
+            (Ok(_), Some(_)) => format!("there are paths to {to}"),
+        }
+    }
+
+    /// Puts a peer under the rule of the paths to its AS.
+    pub(crate) fn attach(&self, peer: &Arc<Peer>) {
+        let isd_as = peer.addr.isd_as;
+        let mut new = false;
+        let destination = Arc::clone(self.0.destinations.lock().entry(isd_as).or_insert_with(|| {
+            new = true;
+            Arc::new(Destination::new(isd_as, self.0.preference.lock().clone(), self.0.events.clone()))
+        }));
+        destination.attach(peer);
+        if new {
+            lookup::spawn(Arc::downgrade(&self.0), &destination);
+        } else if peer.tunnel.is_possible() && destination.tcp().is_none() && destination.active().is_some() {
+            destination.set_paths(None);
+        } else {
+            destination.refresh.notify_one();
+        }
+    }
+}
+
+/// Asks the daemon for the local AS until it answers, then looks from time to time whether it still does.
+async fn watch_daemon(host: Weak<Inner>) {
+    loop {
+        let Some(source) = host.upgrade().map(|h| Arc::clone(&h.source)) else { return };
+        let answer = source.local_as().await;
+        let Some(host) = host.upgrade() else { return };
+        let wait = if answer.is_ok() { CHECK } else { RETRY };
+        host.note(answer);
+        drop(host);
+        tokio::time::sleep(wait).await;
+    }
+}
+
+impl Inner {
+    fn note(&self, answer: Result<LocalAs, DaemonError>) {
+        let mut status = self.status.lock();
+        match (answer, &*status) {
+            (Ok(local), before) => {
+                if before.is_err() {
+                    log::info!("the SCION daemon at {} answers: this is AS {}", self.source.name(), local.isd_as);
+                    *status = Ok(SystemTime::now());
+                }
+                self.local_as.send_if_modified(|known| {
+                    let changed = known.as_ref() != Some(&local);
+                    *known = Some(local);
+                    changed
+                });
+            }
+            (Err(e), before) => {
+                let since = match before {
+                    Err((since, before)) if before.to_string() == e.to_string() => *since,
+                    _ => {
+                        log::warn!("{e}; trying again");
+                        SystemTime::now()
+                    }
+                };
+                *status = Err((since, e));
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A byte stream to a peer: one QUIC connection and its one stream.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use natsd_path::{Fingerprint, ScionAddr};
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::peers::Live;
+
+/// How long a dropped stream goes on delivering what was written.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// A connected byte stream. Dropping both halves closes the connection after what was written has been delivered.
+#[derive(Debug)]
+pub struct Stream {
+    reader: ReadHalf,
+    writer: WriteHalf,
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct ReadHalf {
+    stream: RecvStream,
+    link: Arc<Link>,
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub struct WriteHalf {
+    /// `None` once dropped.
+    stream: Option<SendStream>,
+    link: Arc<Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    connection: Connection,
+    live: Live,
+}
+
+/// A view of a connection that does not keep its stream open. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StreamStats(Arc<Link>);
+
+impl Stream {
+    pub(crate) fn new(connection: Connection, stream: (SendStream, RecvStream), live: Live) -> Self {
+        let link = Arc::new(Link { connection, live });
+        let (writer, reader) = stream;
+        Self {
+            reader: ReadHalf { stream: reader, link: Arc::clone(&link) },
+            writer: WriteHalf { stream: Some(writer), link },
+        }
+    }
+
+    /// The peer's SCION address.
+    pub fn peer(&self) -> ScionAddr {
+        self.reader.link.live.0.addr
+    }
+
+    /// What is measured of the connection.
+    pub fn stats(&self) -> StreamStats {
+        StreamStats(Arc::clone(&self.reader.link))
+    }
+
+    /// Halves for two tasks.
+    pub fn into_split(self) -> (ReadHalf, WriteHalf) {
+        (self.reader, self.writer)
+    }
+}
+
+impl StreamStats {
+    /// QUIC's smoothed round-trip time.
+    pub fn rtt(&self) -> Duration {
+        self.0.connection.rtt()
+    }
+
+    /// Packets that QUIC had to count as lost.
+    pub fn lost_packets(&self) -> u64 {
+        self.0.connection.stats().path.lost_packets
+    }
+
+    /// The path in use; `None` when it is the peer's own, reversed, as no lookup has succeeded yet.
+    pub fn path(&self) -> Option<Fingerprint> {
+        let peer = &self.0.live.0;
+        let path = peer.route().as_ref()?.path()?;
+        peer.destination().as_ref()?.fingerprint(path)
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        AsyncRead::poll_read(Pin::new(&mut self.stream), cx, buf)
+    }
+}
+
+impl WriteHalf {
+    fn stream(&mut self) -> Pin<&mut SendStream> {
+        Pin::new(self.stream.as_mut().expect("only Drop takes the stream"))
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = AsyncWrite::poll_write(self.stream(), cx, buf);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.link.live.0.wrote.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // QUIC sends what it has as soon as it may.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_shutdown(self.stream(), cx)
+    }
+}
+
+impl Drop for WriteHalf {
+    fn drop(&mut self) {
+        let Some(mut stream) = self.stream.take() else { return };
+        // Already finished by a shutdown: nothing changes.
+        let _ = stream.finish();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let link = Arc::clone(&self.link);
+            runtime.spawn(async move {
+                // Delivered, refused or too late: in each case the connection may go.
+                let _ = tokio::time::timeout(LINGER, stream.stopped()).await;
+                drop(link);
+            });
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
