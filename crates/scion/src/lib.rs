@@ -11,6 +11,7 @@ mod host;
 mod lookup;
 mod metadata;
 mod peers;
+mod ping;
 mod probe;
 mod quic;
 mod scmp;
@@ -19,6 +20,9 @@ mod stream;
 mod template;
 mod tunnel;
 mod underlay;
+
+#[cfg(test)]
+mod tests;
 
 pub use destination::{PathEvent, PeerPaths};
 pub use endpoint::{Endpoint, Incoming};
