@@ -511,10 +511,13 @@ impl AsyncUdpSocket for Socket {
     }
 }
 
+/// A wait for room in the socket's buffer, begun and not yet over.
+type Waiting = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
 /// Waits for room in the socket's buffer.
 struct Writable {
     socket: Arc<Socket>,
-    waiting: Mutex<Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>>,
+    waiting: Mutex<Option<Waiting>>,
 }
 
 impl std::fmt::Debug for Writable {
