@@ -133,3 +133,36 @@ async fn an_address_of_another_as_is_refused_by_both_names() {
     let text = error.to_string();
     assert!(text.contains("1-ff00:0:111") && text.contains("1-ff00:0:112"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_does_not_disturb_a_connection() {
+    let host = host(true);
+    within_deadline(async {
+        host.ready().await.expect("runs");
+        let endpoint = listen(&host).await;
+        let to = endpoint.local_addr();
+        tokio::spawn(echo(endpoint));
+        let dialer = host.dialer().expect("binds");
+        let stream = dialer.dial(to, None).await.expect("connects");
+        let flood = tokio::spawn(async move {
+            let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+            for n in 0..20_000u64 {
+                // A would-be handshake from an invented AS, then noise.
+                let from = ScionAddr { isd_as: IsdAs(1 << 50 | n), ..to };
+                let at = (to.host, to.port).into();
+                let template = crate::template::Template::new(from, to, &[], at, None).expect("fits");
+                let mut packet = Vec::new();
+                template.append(&[0xc0 | n as u8 & 0x3f; 1200], &mut packet);
+                if n % 2 == 0 {
+                    packet.iter_mut().skip(n as usize % 40).for_each(|byte| *byte ^= n as u8);
+                }
+                // A full buffer is part of the game.
+                let _ = socket.send_to(&packet, at).await;
+            }
+        });
+        exchange(stream).await;
+        flood.await.expect("no panic");
+        exchange(dialer.dial(to, None).await.expect("connects again")).await;
+    })
+    .await;
+}
