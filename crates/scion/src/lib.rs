@@ -21,6 +21,7 @@ mod destination;
 mod endpoint;
 mod error;
 mod header;
+mod heard;
 mod host;
 mod lookup;
 mod metadata;
@@ -34,6 +35,7 @@ mod stream;
 mod template;
 mod tunnel;
 mod underlay;
+mod writable;
 
 #[cfg(test)]
 mod tests;
