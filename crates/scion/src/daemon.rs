@@ -86,7 +86,7 @@ impl PathSource for Daemon {
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {
         Box::pin(async move {
-            let answer = self.bounded("AS", self.client.r#as(ASRequest { isd_as: 0, ..Default::default() })).await?;
+            let answer = self.bounded("AS", self.client.r#as(ASRequest::default())).await?;
             let about = answer.into_owned();
             // Daemons before v0.12 do not have this RPC.
             let ports =

@@ -40,7 +40,9 @@ pub struct Incoming {
 impl Endpoint {
     pub(crate) fn new(host: Host, socket: Arc<Socket>, identity: Identity, listens: bool) -> std::io::Result<Self> {
         let server = listens.then(|| identity.server_config(None));
-        let config = quinn::EndpointConfig::default();
+        let mut config = quinn::EndpointConfig::default();
+        // The fixed bit tells QUIC from probes: peers must not send random ones.
+        config.grease_quic_bit(false);
         let runtime = Arc::new(quinn::TokioRuntime);
         let quic = quinn::Endpoint::new_with_abstract_socket(config, server, Arc::clone(&socket) as _, runtime)?;
         Ok(Self { quic, socket, identity, host })

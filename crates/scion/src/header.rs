@@ -98,7 +98,7 @@ pub(crate) fn write(
     let nibble = |host: IpAddr| if host.is_ipv4() { 0b0000 } else { 0b0011 };
     let octets = |host: IpAddr| if host.is_ipv4() { 4 } else { 16 };
     let len = COMMON + 16 + octets(to.1) + octets(from.1) + path.len();
-    let words = u8::try_from(len / 4).ok().filter(|_| len % 4 == 0)?;
+    let words = u8::try_from(len / 4).ok().filter(|_| len.is_multiple_of(4))?;
     bytes.extend_from_slice(&[0, 0, 0, 1, next, words, 0, 0]);
     bytes.extend_from_slice(&[u8::from(!path.is_empty()), nibble(to.1) << 4 | nibble(from.1), 0, 0]);
     let addresses = bytes.len();

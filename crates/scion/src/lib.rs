@@ -1,4 +1,18 @@
 //! SCION end host for natsd: addresses, daemon client, UDP underlay, SCMP, QUIC.
+//!
+//! A [`Host`] learns its AS from the SCION daemon and makes [`Endpoint`]s; an endpoint listens or dials and gives
+//! [`Stream`]s. Each stream is one QUIC connection with one bidirectional stream, which the acceptor opens, as NATS
+//! servers speak first: an acceptor that never writes leaves its dialer waiting.
+//!
+//! **Way of a datagram out**: QUIC names its peer by a synthetic address (`peers`); `socket` takes the peer's route, a
+//! header template (`template`) or its TCP connection (`tunnel`), and hands whole batches to the kernel (`underlay`).
+//! **Way in**: headers known byte for byte (`cache`) give peer and path at once; others are parsed (`header`), strangers
+//! may only open connections, and probes (`probe`) and router errors (`scmp`) never reach QUIC.
+//! **Paths**: one `destination` an AS drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
+//! and received, and the timer go in; switches, replays and probes come out and are carried out before the call returns.
+//!
+//! **Security**: for now every process makes a certificate at start and nobody verifies it, so anyone who reaches a
+//! listener can connect, and the name that a TCP client gives of itself is not proven.
 
 mod cache;
 mod checksum;
@@ -7,10 +21,12 @@ mod destination;
 mod endpoint;
 mod error;
 mod header;
+mod heard;
 mod host;
 mod lookup;
 mod metadata;
 mod peers;
+mod ping;
 mod probe;
 mod quic;
 mod scmp;
@@ -19,6 +35,10 @@ mod stream;
 mod template;
 mod tunnel;
 mod underlay;
+mod writable;
+
+#[cfg(test)]
+mod tests;
 
 pub use destination::{PathEvent, PeerPaths};
 pub use endpoint::{Endpoint, Incoming};

@@ -218,11 +218,6 @@ impl Peers {
         self.inner.read().by_id.get(&id).filter(|_| segments[..3] == PREFIX).cloned()
     }
 
-    /// Peers with a connection.
-    pub(crate) fn live(&self) -> Vec<Arc<Peer>> {
-        self.inner.read().by_addr.values().filter(|p| p.is_live()).cloned().collect()
-    }
-
     /// The peer with this address, new if need be. `None`: there are too many connections.
     pub(crate) fn enter(&self, socket: &Weak<Socket>, addr: ScionAddr) -> Option<Arc<Peer>> {
         let mut inner = self.inner.write();
@@ -343,7 +338,6 @@ mod tests {
         assert!(peers.get(&addr(0)).is_some(), "has a connection");
         assert!(peers.get(&addr(1)).is_none(), "went first");
         assert!(peers.inner.read().by_id.len() <= MAX_STRANGERS);
-        assert_eq!(peers.live().len(), 1);
         drop(guard);
         assert!(!connected.is_live());
     }

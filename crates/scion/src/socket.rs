@@ -19,14 +19,15 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, Known};
 use crate::daemon::LocalAs;
-use crate::destination::Destination;
 use crate::header::{self, Header};
+use crate::heard::Heard;
 use crate::metadata::PathInfo;
 use crate::peers::{Allowance, Peer, Peers, Route};
 use crate::probe::{self, Probe};
 use crate::scmp;
 use crate::template::Template;
 use crate::underlay::{Underlay, source_towards};
+use crate::writable::Writable;
 
 /// Buffers filled by one system call, and their size: a whole batch of receive offload.
 const BUFFERS: usize = 8;
@@ -74,13 +75,6 @@ struct Receiver {
     /// The next datagram: buffer and offset.
     next: (usize, usize),
     cache: Cache,
-}
-
-/// Packets of one peer over one path, told to the path manager together.
-#[derive(Default)]
-struct Heard {
-    from: Option<(Arc<Peer>, PathId)>,
-    len: usize,
 }
 
 /// A datagram for QUIC within a received buffer.
@@ -395,34 +389,9 @@ fn probe_reply(peer: &Peer, token: u64) {
     }
 }
 
-impl Heard {
-    fn add(&mut self, peer: Arc<Peer>, path: Option<PathId>, len: usize) {
-        let Some(path) = path else { return };
-        if self.from.as_ref().is_none_or(|(p, at)| !Arc::ptr_eq(p, &peer) || *at != path) {
-            self.tell();
-            self.from = Some((peer, path));
-        }
-        self.len += len;
-    }
-
-    fn tell(&mut self) {
-        let len = std::mem::take(&mut self.len);
-        let Some((peer, path)) = self.from.take() else { return };
-        let destination: Option<Arc<Destination>> = peer.destination().clone();
-        let Some(destination) = destination else { return };
-        let moved = peer.moved_to(path) && destination.active() != Some(path);
-        destination.drive(|manager, now| {
-            manager.handle_received(now, path, len);
-            if moved {
-                manager.handle_peer_moved(now, path);
-            }
-        });
-    }
-}
-
 impl AsyncUdpSocket for Socket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Box::pin(Writable { socket: self, waiting: Mutex::new(None) })
+        Box::pin(Writable::new(self))
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
@@ -508,32 +477,5 @@ impl AsyncUdpSocket for Socket {
 
     fn may_fragment(&self) -> bool {
         self.underlay.may_fragment()
-    }
-}
-
-/// Waits for room in the socket's buffer.
-struct Writable {
-    socket: Arc<Socket>,
-    waiting: Mutex<Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>>,
-}
-
-impl std::fmt::Debug for Writable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Writable").finish_non_exhaustive()
-    }
-}
-
-impl UdpPoller for Writable {
-    fn poll_writable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut waiting = self.waiting.lock();
-        let future = waiting.get_or_insert_with(|| {
-            let socket = Arc::clone(&self.socket);
-            Box::pin(async move { socket.underlay.writable().await })
-        });
-        let result = future.as_mut().poll(cx);
-        if result.is_ready() {
-            *waiting = None;
-        }
-        result
     }
 }

@@ -1,0 +1,40 @@
+//! What a batch of received datagrams means to the path manager.
+
+use std::sync::Arc;
+
+use natsd_path::PathId;
+
+use crate::destination::Destination;
+use crate::peers::Peer;
+
+/// Packets of one peer over one path, told to the path manager together.
+#[derive(Default)]
+pub(crate) struct Heard {
+    from: Option<(Arc<Peer>, PathId)>,
+    len: usize,
+}
+
+impl Heard {
+    pub(crate) fn add(&mut self, peer: Arc<Peer>, path: Option<PathId>, len: usize) {
+        let Some(path) = path else { return };
+        if self.from.as_ref().is_none_or(|(p, at)| !Arc::ptr_eq(p, &peer) || *at != path) {
+            self.tell();
+            self.from = Some((peer, path));
+        }
+        self.len += len;
+    }
+
+    pub(crate) fn tell(&mut self) {
+        let len = std::mem::take(&mut self.len);
+        let Some((peer, path)) = self.from.take() else { return };
+        let destination: Option<Arc<Destination>> = peer.destination().clone();
+        let Some(destination) = destination else { return };
+        let moved = peer.moved_to(path) && destination.active() != Some(path);
+        destination.drive(|manager, now| {
+            manager.handle_received(now, path, len);
+            if moved {
+                manager.handle_peer_moved(now, path);
+            }
+        });
+    }
+}

@@ -1,0 +1,168 @@
+//! Two hosts in one process: within one AS, and with TCP/IP only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_path::{IsdAs, Kind, ScionAddr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::daemon::{Boxed, LocalAs, PathSource};
+use crate::error::DaemonError;
+use crate::metadata::PathInfo;
+use crate::{Endpoint, Host, HostConfig, ListenError, Stream};
+
+const AS: IsdAs = IsdAs(0x0001_ff00_0000_0111);
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A daemon that knows its AS and no other, or is down.
+struct Alone(bool);
+
+impl PathSource for Alone {
+    fn name(&self) -> &str {
+        "test:1"
+    }
+
+    fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {
+        let down = DaemonError::Call { address: "test:1".into(), method: "AS", reason: "it is down".into() };
+        let local = LocalAs { isd_as: AS, mtu: 1472, ports: None };
+        Box::pin(std::future::ready(if self.0 { Ok(local) } else { Err(down) }))
+    }
+
+    fn paths(&self, _: IsdAs, _: IsdAs, _: bool) -> Boxed<'_, Result<Vec<PathInfo>, DaemonError>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
+fn host(daemon_is_up: bool) -> Host {
+    let local = Some([127, 0, 0, 1].into());
+    Host::with_source(Arc::new(Alone(daemon_is_up)), HostConfig { local, ..HostConfig::default() })
+}
+
+async fn listen(host: &Host) -> Endpoint {
+    let any_port = ScionAddr { isd_as: AS, host: [127, 0, 0, 1].into(), port: 0 };
+    host.listen(any_port).await.expect("listens")
+}
+
+/// Returns what comes, behind a greeting.
+async fn echo(endpoint: Endpoint) {
+    while let Some(incoming) = endpoint.accept().await {
+        let stream = incoming.await.expect("accepted");
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = stream.into_split();
+            writer.write_all(b"INFO\r\n").await.expect("writes");
+            tokio::io::copy(&mut reader, &mut writer).await.expect("copies");
+            writer.shutdown().await.expect("finishes");
+        });
+    }
+}
+
+/// Sends a megabyte and wants it back.
+async fn exchange(stream: Stream) {
+    let sent: Vec<u8> = (0..1 << 20).map(|n: u32| n.to_le_bytes()[n as usize % 3]).collect();
+    let (mut reader, mut writer) = stream.into_split();
+    let mut greeting = [0; 6];
+    reader.read_exact(&mut greeting).await.expect("greeting");
+    assert_eq!(&greeting, b"INFO\r\n");
+    let copy = sent.clone();
+    let writes = tokio::spawn(async move {
+        writer.write_all(&copy).await.expect("writes");
+        writer.shutdown().await.expect("finishes");
+    });
+    let mut got = Vec::new();
+    reader.read_to_end(&mut got).await.expect("reads");
+    writes.await.expect("no panic");
+    assert!(got == sent, "{} bytes came back of {}", got.len(), sent.len());
+}
+
+async fn within_deadline<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_within_an_as_carries_bytes_both_ways() {
+    let (server, client) = (host(true), host(true));
+    within_deadline(async {
+        assert_eq!(server.ready().await.expect("runs"), AS);
+        client.ready().await.expect("runs");
+        let endpoint = listen(&server).await;
+        let to = endpoint.local_addr();
+        tokio::spawn(echo(endpoint));
+        let dialer = client.dialer().expect("binds");
+        let stream = dialer.dial(to, None).await.expect("connects");
+        assert_eq!(stream.peer(), to);
+        assert!(stream.stats().path().is_some());
+        exchange(stream).await;
+        let paths = client.paths();
+        assert_eq!((paths.len(), paths[0].remote, paths[0].paths.len()), (1, AS, 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_any_daemon_tcp_carries_the_stream() {
+    let (server, client) = (host(false), host(false));
+    within_deadline(async {
+        let endpoint = listen(&server).await;
+        let to = endpoint.local_addr();
+        let to = ScionAddr { isd_as: AS, ..to };
+        tokio::spawn(echo(endpoint));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let tcp = listener.local_addr().expect("bound").to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.write_all(b"INFO {\"scion_tunnel\":true}\r\n").await.expect("writes");
+                server.accept_tunnel(stream, bytes::Bytes::new());
+            }
+        });
+        let dialer = client.dialer().expect("binds");
+        let stream = dialer.dial(to, Some(&tcp)).await.expect("connects");
+        exchange(stream).await;
+        assert_eq!(client.paths()[0].peers.first().map(|p| p.1).unwrap_or(Kind::Tcp), Kind::Tcp);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_of_another_as_is_refused_by_both_names() {
+    let host = host(true);
+    host.ready().await.expect("runs");
+    let foreign = "1-ff00:0:112,127.0.0.1:0".parse().expect("address");
+    let error = host.listen(foreign).await.expect_err("foreign");
+    assert!(matches!(error, ListenError::ForeignAs { .. }));
+    let text = error.to_string();
+    assert!(text.contains("1-ff00:0:111") && text.contains("1-ff00:0:112"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_does_not_disturb_a_connection() {
+    let host = host(true);
+    within_deadline(async {
+        host.ready().await.expect("runs");
+        let endpoint = listen(&host).await;
+        let to = endpoint.local_addr();
+        tokio::spawn(echo(endpoint));
+        let dialer = host.dialer().expect("binds");
+        let stream = dialer.dial(to, None).await.expect("connects");
+        let flood = tokio::spawn(async move {
+            let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("binds");
+            for n in 0..20_000u64 {
+                // A would-be handshake from an invented AS, then noise.
+                let from = ScionAddr { isd_as: IsdAs(1 << 50 | n), ..to };
+                let at = (to.host, to.port).into();
+                let template = crate::template::Template::new(from, to, &[], at, None).expect("fits");
+                let mut packet = Vec::new();
+                template.append(&[0xc0 | n as u8 & 0x3f; 1200], &mut packet);
+                if n % 2 == 0 {
+                    packet.iter_mut().skip(n as usize % 40).for_each(|byte| *byte ^= n as u8);
+                }
+                // A full buffer is part of the game.
+                let _ = socket.send_to(&packet, at).await;
+            }
+        });
+        exchange(stream).await;
+        flood.await.expect("no panic");
+        exchange(dialer.dial(to, None).await.expect("connects again")).await;
+    })
+    .await;
+}
