@@ -6,6 +6,7 @@ mod harness;
 #[cfg(feature = "interop")]
 mod interop;
 mod lab;
+mod monitor;
 #[cfg(feature = "interop")]
 mod reference;
 mod scion;
