@@ -1,6 +1,6 @@
 //! Monitoring over HTTP: nats-server's endpoints as far as natsd has the feature, and `/pathz`.
 //!
-//! An endpoint is one file with one function from a [`Context`] and parameters to an [`Answer`]; [`ENDPOINTS`] lists
+//! An endpoint is one file with one function from a `Context` and parameters to an `Answer`; `ENDPOINTS` lists
 //! them. They see the server through [`Inspect`].
 
 mod connz;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use natsd::Server;
@@ -10,7 +9,6 @@ use natsd::config::options::{Listen, Options};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -30,13 +28,14 @@ fn monitor(server: &Server) -> SocketAddr {
 
 /// Status and body.
 async fn get(monitor: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(monitor).await.unwrap();
+    let mut stream = TcpStream::connect(monitor).await.expect("monitoring accepts");
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.expect("writable");
     let mut reply = String::new();
-    stream.read_to_string(&mut reply).await.unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    stream.read_to_string(&mut reply).await.expect("readable");
+    let (head, body) = reply.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, body.to_owned())
 }
 
 async fn read(monitor: SocketAddr, path: &str) -> Value {
@@ -59,14 +58,14 @@ async fn read_until(monitor: SocketAddr, path: &str, done: impl Fn(&Value) -> bo
 
 /// A client that says what `lines` say, and has an answer to its last ping.
 async fn client(server: &Server, lines: &str) -> BufReader<TcpStream> {
-    let stream = TcpStream::connect(server.client_addrs()[0]).await.unwrap();
+    let stream = TcpStream::connect(server.client_addrs()[0]).await.expect("clients are accepted");
     let mut client = BufReader::new(stream);
     say(&mut client, &format!("CONNECT {{\"name\":\"kitchen\",\"lang\":\"test\",\"verbose\":false}}\r\n{lines}")).await;
     client
 }
 
 async fn say(client: &mut BufReader<TcpStream>, lines: &str) {
-    client.write_all(format!("{lines}PING\r\n").as_bytes()).await.unwrap();
+    client.write_all(format!("{lines}PING\r\n").as_bytes()).await.expect("writable");
     let mut line = String::new();
     while line != "PONG\r\n" {
         line.clear();
@@ -203,49 +202,54 @@ async fn a_lame_duck_is_not_healthy() {
     assert_eq!(answer, (503, body.into()));
 }
 
-/// Runs `natsd top` with `flags`.
 #[cfg(feature = "tui")]
-async fn top(flags: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_natsd"));
-    command.arg("top").args(flags).stdin(Stdio::null()).kill_on_drop(true);
-    tokio::time::timeout(DEADLINE, command.output()).await.expect("ended in time").expect("started")
-}
+mod top {
+    use std::process::{Output, Stdio};
 
-#[cfg(feature = "tui")]
-#[tokio::test]
-async fn top_prints_json_lines() {
-    let server = start().await;
-    let url = format!("http://{}", monitor(&server));
-    let output = top(&["--connect", &url, "--mode", "json", "--cycles", "2"]).await;
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2);
-    assert_eq!(lines[1]["servers"][0]["url"], url);
-    assert_eq!(lines[1]["servers"][0]["varz"]["server_id"], server.id());
-    assert_eq!(lines[1]["servers"][0]["pathz"], Value::Null);
-}
+    use tokio::process::Command;
 
-#[cfg(feature = "tui")]
-#[tokio::test]
-async fn top_prints_text_without_a_terminal() {
-    let server = start().await;
-    let url = format!("http://{}", monitor(&server));
-    let output = top(&["--connect", &url, "--cycles", "1"]).await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains(" conns 0 routes 0 subs 0 in 0/s 0B/s out 0/s 0B/s "), "{text}");
-}
+    use super::*;
 
-#[cfg(feature = "tui")]
-#[tokio::test]
-async fn top_says_what_is_wrong() {
-    let output = top(&["--connect", "http://127.0.0.1:1", "--cycles", "1", "--mode", "json"]).await;
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.starts_with("natsd top: cannot connect to http://127.0.0.1:1: "), "{text}");
+    /// Runs `natsd top` with `flags`.
+    async fn top(flags: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_natsd"));
+        command.arg("top").args(flags).stdin(Stdio::null()).kill_on_drop(true);
+        tokio::time::timeout(DEADLINE, command.output()).await.expect("ended in time").expect("started")
+    }
 
-    let output = top(&["--connect", "nats://127.0.0.1:4222"]).await;
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("the scheme is not http"), "{text}");
+    #[tokio::test]
+    async fn prints_json_lines() {
+        let server = start().await;
+        let url = format!("http://{}", monitor(&server));
+        let output = top(&["--connect", &url, "--mode", "json", "--cycles", "2"]).await;
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1]["servers"][0]["url"], url);
+        assert_eq!(lines[1]["servers"][0]["varz"]["server_id"], server.id());
+        assert_eq!(lines[1]["servers"][0]["pathz"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn prints_text_without_a_terminal() {
+        let server = start().await;
+        let url = format!("http://{}", monitor(&server));
+        let output = top(&["--connect", &url, "--cycles", "1"]).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(" conns 0 routes 0 subs 0 in 0/s 0B/s out 0/s 0B/s "), "{text}");
+    }
+
+    #[tokio::test]
+    async fn says_what_is_wrong() {
+        let output = top(&["--connect", "http://127.0.0.1:1", "--cycles", "1", "--mode", "json"]).await;
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with("natsd top: cannot connect to http://127.0.0.1:1: "), "{text}");
+
+        let output = top(&["--connect", "nats://127.0.0.1:4222"]).await;
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains("the scheme is not http"), "{text}");
+    }
 }
