@@ -1,7 +1,7 @@
 //! Clusters over TCP. The scenarios take the kinds of the servers, so that [`interop`](crate::interop) runs them with
 //! Go's nats-server as well.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::client::{Client, Delivery};
 use crate::harness::node::{Kind, Node, Setup};
@@ -19,23 +19,24 @@ fn pair_with(kinds: [Kind; 2], pools: [Option<i32>; 2]) -> ([Node; 2], [Client; 
     (nodes, clients.try_into().ok().expect("two clients"))
 }
 
-/// A client on each of `nodes`; each subscribes to `ready.NAME`, and all servers know of it.
+/// A client on each of `nodes`, once all servers know each other.
 fn join(nodes: &[Node]) -> Vec<Client> {
     let mut clients: Vec<_> = nodes.iter().map(Node::client).collect();
-    for (node, client) in nodes.iter().zip(&mut clients) {
-        client.subscribe(&format!("ready.{}", node.name), "ready");
-        client.flush();
-    }
-    settle(nodes, &mut clients);
+    settle(nodes, &mut clients, "ready");
     clients
 }
 
-/// Waits until all that was subscribed to before is known everywhere: interest in `ready.NAME` goes the same way.
-fn settle(nodes: &[Node], clients: &mut [Client]) {
+/// Waits until all that was subscribed to before is known everywhere: interest in `MARKER.NAME`, which must be new, goes
+/// the same way.
+fn settle(nodes: &[Node], clients: &mut [Client], marker: &str) {
+    for (node, client) in nodes.iter().zip(clients.iter_mut()) {
+        client.subscribe(&format!("{marker}.{}", node.name), marker);
+        client.flush();
+    }
     for (index, client) in clients.iter_mut().enumerate() {
         for (other, node) in nodes.iter().enumerate() {
             if other != index {
-                client.wait_for_interest(&format!("ready.{}", node.name), true);
+                client.wait_for_interest(&format!("{marker}.{}", node.name), true);
             }
         }
     }
@@ -157,6 +158,7 @@ pub(crate) fn queue_groups_shrink(kinds: [Kind; 2]) {
     a.subscribe_queue("jobs", "workers", "2");
     announce(&mut a, &mut b, "m.1");
     a.send("UNSUB 1\r\n");
+    a.flush();
     b.publish("jobs", "for 2");
     assert_eq!(a.next().sid, "2");
     a.send("UNSUB 2\r\n");
@@ -180,14 +182,11 @@ pub(crate) fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
 }
 
 /// Every server publishes; every other one gets it exactly once.
-fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client]) {
-    for (node, client) in nodes.iter().zip(clients.iter_mut()) {
+fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client], marker: &str) {
+    for client in clients.iter_mut() {
         client.subscribe("all", "all");
-        client.send("UNSUB ready\r\n");
-        client.subscribe(&format!("ready.{}", node.name), "ready");
-        client.flush();
     }
-    settle(nodes, clients);
+    settle(nodes, clients, marker);
     let mut expected: Vec<_> = nodes.iter().map(|node| node.name.clone()).collect();
     expected.sort();
     // What took a second way in one round would be heard in the next.
@@ -215,7 +214,7 @@ pub(crate) fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed], ..Setup::default() });
     let nodes = [seed, b, c];
     let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "before");
 }
 
 /// A server that is killed and comes back gets and gives all interest within two seconds, and nothing comes twice.
@@ -225,7 +224,7 @@ pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed, &b], ..Setup::default() });
     let nodes = [seed, b, c];
     let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "before");
 
     nodes[victim].kill();
     for (index, client) in clients.iter_mut().enumerate() {
@@ -235,12 +234,10 @@ pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     }
     nodes[victim].restart();
     clients[victim] = nodes[victim].client();
-    clients[victim].subscribe(&format!("ready.{}", nodes[victim].name), "ready");
-    clients[victim].flush();
-    let start = std::time::Instant::now();
-    settle(&nodes, &mut clients);
+    let start = Instant::now();
+    settle(&nodes, &mut clients, "back");
     assert!(start.elapsed() < Duration::from_secs(2), "interest is back after {:?}", start.elapsed());
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "after");
 }
 
 /// Clients hear of servers that join and leave.
