@@ -63,8 +63,9 @@ pub(crate) fn malformed_lines_end_the_route(kind: Kind) {
         ("RMSG $G foo 1\r\nxx\r\n", Some("-ERR 'Unknown Protocol Operation'\r\n")),
         ("NONSENSE\r\n", Some("-ERR 'Unknown Protocol Operation'\r\n")),
     ];
-    for (line, error) in cases {
-        let mut peer = Peer::join(node.route_port, "f");
+    for (number, (line, error)) in cases.into_iter().enumerate() {
+        // Another name each time: the server may still be busy with the end of the last one.
+        let mut peer = Peer::join(node.route_port, &format!("f{number}"));
         peer.send(line);
         let words = peer.last_words();
         match error {

@@ -41,7 +41,8 @@ impl Peer {
     /// The next line, without CR LF.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("the server sends a line in time");
+        let read = self.stream.read_line(&mut line).expect("the server sends a line in time");
+        assert!(read > 0, "the server closed the connection");
         line.trim_end_matches("\r\n").to_owned()
     }
 
