@@ -201,21 +201,19 @@ impl Protocol for Client {
             self.account.unsubscribe(&subscriptions);
             return false;
         }
-        if let Some(reason) = self.link.outbound().closing() {
+        if let Some(reason) = self.hub.deregister(&self.link) {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
         }
-        self.hub.deregister(&self.link);
         true
     }
 }
 
 impl Drop for Client {
-    /// The runtime may drop the task at shutdown: the connection is gone all the same.
+    /// The runtime may drop the task before its end: the connection is gone all the same.
     fn drop(&mut self) {
         self.link.close(CloseReason::ServerShutdown);
         self.link.outbound().hang_up();
-        drop(self.link.subscriptions.lock().take(usize::MAX));
-        self.hub.deregister(&self.link);
+        while !self.unwind() {}
     }
 }
 
@@ -240,14 +238,5 @@ fn describe(op: &Op<'_>) -> String {
         Op::Pong => "PONG".into(),
         Op::Ignored => "INFO".into(),
         Op::Error(error) => format!("-ERR {}", text(error)),
-    }
-}
-
-impl Client {
-    /// There was a message or a change of subscriptions.
-    fn active(&self, batch: &mut Batch) {
-        if let Some(now) = batch.now() {
-            self.link.touch(now);
-        }
     }
 }

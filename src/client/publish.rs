@@ -1,5 +1,7 @@
 //! `PUB` and `HPUB`.
 
+use std::sync::Arc;
+
 use natsd_core::encode::Message;
 use natsd_core::error::ClientError;
 use natsd_core::{header, subject};
@@ -12,14 +14,13 @@ use crate::link::batch::Batch;
 impl Client {
     pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
         batch.count_received(Kind::Client, message.body.len());
-        self.active(batch);
-        self.acknowledge(batch);
-        if let Some(error) = reserved(&message) {
-            return self.refuse(&error, batch);
-        }
         if self.flags.pedantic && !subject::is_valid_literal(message.subject) {
             self.refuse(&ClientError::InvalidPublishSubject, batch);
         }
+        if let Some(error) = reserved(&message) {
+            return self.refuse(&error, batch);
+        }
+        self.acknowledge(batch);
         let mut scratch = std::mem::take(&mut batch.matches);
         let matches = self.cache.find(&self.account, message.subject, &mut scratch);
         let from = Publisher { link: &self.link, echo: self.flags.echo };
@@ -35,16 +36,16 @@ impl Client {
     fn answer_no_responders(&mut self, subject: &[u8], reply: &[u8], batch: &mut Batch) {
         let mut scratch = std::mem::take(&mut batch.matches);
         self.account.matches(reply, &mut scratch);
-        let own = scratch.plain.iter().find(|subscription| std::sync::Arc::ptr_eq(&subscription.link, &self.link));
+        let own = scratch.plain.iter().find(|subscription| Arc::ptr_eq(&subscription.link, &self.link));
         if let Some(own) = own {
             let mut body = Vec::with_capacity(64);
             header::write_no_responders(&mut body, subject);
             let answer = Message { subject: reply, reply: None, header_len: body.len(), body: &body };
-            self.link.deliver(own, &answer, batch);
+            // It does not count for UNSUB: the client may still hear from somebody later.
+            self.link.send(batch, |out| answer.write(out, own.sid()));
         }
         scratch.clear();
         batch.matches = scratch;
-        batch.settle(&self.hub);
     }
 }
 

@@ -50,7 +50,7 @@ fn announce(subscriber: &mut Client, publisher: &mut Client, marker: &str) {
 }
 
 /// Messages reach exactly the interested ones, unchanged, in order, in both directions.
-pub(crate) fn messages_flow_both_ways(kinds: [Kind; 2]) {
+pub fn messages_flow_both_ways(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     messages_flow(&mut a, &mut b, "m.1");
     messages_flow(&mut b, &mut a, "m.2");
@@ -83,7 +83,7 @@ fn messages_flow(here: &mut Client, there: &mut Client, marker: &str) {
 }
 
 /// A request is answered from the other server; one that nobody would answer fails at once.
-pub(crate) fn requests_are_answered(kinds: [Kind; 2]) {
+pub fn requests_are_answered(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     requests_are_answered_from_there(&mut a, &mut b, "m.1");
     requests_are_answered_from_there(&mut b, &mut a, "m.2");
@@ -114,7 +114,7 @@ fn requests_are_answered_from_there(asker: &mut Client, answerer: &mut Client, m
 }
 
 /// Members of a queue group share messages evenly, wherever they and the publisher are; each message goes to one.
-pub(crate) fn queue_groups_share_evenly(kinds: [Kind; 2]) {
+pub fn queue_groups_share_evenly(kinds: [Kind; 2]) {
     const MESSAGES: usize = 4000;
     let (_nodes, [mut a, mut b]) = pair(kinds);
     a.subscribe_queue("jobs", "workers", "1");
@@ -152,7 +152,7 @@ pub(crate) fn queue_groups_share_evenly(kinds: [Kind; 2]) {
 }
 
 /// A queue group that shrinks and goes is followed.
-pub(crate) fn queue_groups_shrink(kinds: [Kind; 2]) {
+pub fn queue_groups_shrink(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     a.subscribe_queue("jobs", "workers", "1");
     a.subscribe_queue("jobs", "workers", "2");
@@ -167,7 +167,7 @@ pub(crate) fn queue_groups_shrink(kinds: [Kind; 2]) {
 }
 
 /// Whatever the pool sizes, messages flow both ways.
-pub(crate) fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
+pub fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
     for pools in [[1, 1], [1, 3], [3, 1], [3, -1], [-1, 3], [-1, -1], [5, 2]] {
         let (_nodes, [mut a, mut b]) = pair_with(kinds, pools.map(Some));
         a.subscribe("x", "1");
@@ -208,7 +208,7 @@ fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client], marker
 }
 
 /// Three servers of which two know only the first become a full mesh.
-pub(crate) fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
+pub fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
     let seed = Node::start(kinds[0], "a", Setup::default());
     let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed], ..Setup::default() });
@@ -218,7 +218,7 @@ pub(crate) fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
 }
 
 /// A server that is killed and comes back gets and gives all interest within two seconds, and nothing comes twice.
-pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
+pub fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     let seed = Node::start(kinds[0], "a", Setup::default());
     let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed, &b], ..Setup::default() });
@@ -241,7 +241,7 @@ pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
 }
 
 /// Clients hear of servers that join and leave.
-pub(crate) fn clients_hear_of_other_servers(kinds: [Kind; 2]) {
+pub fn clients_hear_of_other_servers(kinds: [Kind; 2]) {
     let ([a, b], [mut at_a, _]) = pair(kinds);
     let urls = |client: &mut Client, wanted: &dyn Fn(&str) -> bool| loop {
         let urls = client.next_info()["connect_urls"].to_string();

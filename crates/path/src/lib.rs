@@ -1,7 +1,133 @@
-//! The path manager: candidates, preference, liveness, failover (no IO).
+//! The path manager: which of the paths to a destination carries the traffic, and when it moves.
+//!
+//! SCION shows an end host every path to a destination, with what the ASes announce about each. One [`Manager`] per
+//! destination AS keeps these paths, asks them whether they live, and names the active one. It does no IO, reads no
+//! clock and draws no randomness: all of that belongs to its driver, so that a test plays hours in milliseconds.
+//!
+//! # The life of a path
+//!
+//! A lookup lists a path; from then on it has a [`PathId`] and is a **candidate**. The best sixteen by what is
+//! announced are **probing**: a probe goes out at once, and its token comes back if the path works in both directions.
+//! Traffic does not wait for that. The first choice is made the moment the first lookup arrives; only if it turns out
+//! not to answer while another path does is it exchanged.
+//!
+//! A path that answered is on **standby**, probed twice a second if it is among the best three, every two seconds
+//! otherwise; one of them is **active** and carries the traffic. Probes measure round-trip time, its variation and
+//! loss. Those of the active path are as large as the traffic, so that an MTU hole shows.
+//!
+//! ## Suspicion
+//!
+//! Data went out over a path and nothing came back: that silence is judged for each path by its own measure, its
+//! *patience*, clamp(2 × srtt + 4 × rttvar + 25 ms, 60 ms, 500 ms). Half of it makes the path a **suspect** (or
+//! srtt + rttvar + 25 ms if that is longer, because the peer may hold back the acknowledgement of a lone message for
+//! 25 ms). A lost probe, a router's error message, a failed local send, or a peer that moved its traffic elsewhere
+//! make a suspect too. A suspect is asked with probes as large as the data that got no answer, every eighth of its
+//! patience; if it is the active one, up to three others are asked along with it: the best, and those that share the
+//! fewest interfaces with the suspect.
+//!
+//! A suspect is acquitted by any packet that comes over it if only small datagrams are unanswered, otherwise by the
+//! reply to a probe as large. It is condemned if all of this holds:
+//!
+//! * its patience is over (this applies to silence only);
+//! * enough of its own probes are unanswered, for as long as an answer may take (srtt + 4 × rttvar, at least 10 ms
+//!   more than srtt): two on a clean path, up to eight on one that is known to lose probes, so that bad luck is not
+//!   taken for death (one chance in a hundred thousand). One, for 1.2 × srtt, after a router's word; none after a failed
+//!   local send;
+//! * another path answered a probe sent since the suspicion began, and the suspect has had its own answer time since
+//!   that probe, so that a shorter path cannot win by being quicker.
+//!
+//! The last point makes the difference between a dead path and a dead peer. Without a witness nothing is left or
+//! condemned: the manager says [`EventKind::NoPath`] once and asks all paths in rounds, from every 100 ms to every
+//! second, until one answers.
+//!
+//! Router messages are not authenticated. They only open a case, for all paths that share the broken interface; a path
+//! that answers is acquitted whatever routers say, and hearsay opens cases ever more rarely (100 ms to 5 s apart).
+//!
+//! ## Death and return
+//!
+//! A condemned path is **dead**; traffic goes at once to the best path that answered. A standby path
+//! that misses three probes in a row becomes a suspect and is judged in the same way, the active path being asked as the
+//! witness; a new path that misses three while another answers is dead without ado. The dead are still asked,
+//! ever more rarely (250 ms to 5 s; at most 1 s while no SCION path works). One that answers is on **probation**: it
+//! has to answer every 200 ms for a second, the last five probes in a row, before it is on standby again. Each failure
+//! within a minute of the last doubles that second, up to thirty. While nothing else answers, a path on probation is
+//! good enough.
+//!
+//! Paths expire; the active one is left five seconds before, and no path is taken up in its last ten seconds.
+//!
+//! ## Better paths
+//!
+//! Traffic also moves when nothing is wrong but another standby path is clearly better, for three seconds on end. The
+//! operator's [`Preference`] is gone through metric by metric, and what is clearly worse than the best drops out: in
+//! latency by 10 ms or a fifth (half of that for a path that does not carry the traffic), in bandwidth by a class
+//! (powers of two), in hops and MTU by any difference. What remains after the last metric is equal, and among equals
+//! traffic stays. Latency is the measured round trip, twice the announced one-way latency before that; the unknown
+//! comes last. Ties are broken by hops, then by fingerprint, but ties move no traffic.
+//!
+//! ## TCP/IP
+//!
+//! The TCP/IP fallback of a peer is a path of [`Kind::Tcp`]. It ranks after all others and is not even probed while a
+//! SCION path works; its first probe tells the driver to connect. Traffic leaves it as soon as a SCION path is on
+//! standby.
+//!
+//! ## Peers that answer no probes
+//!
+//! If traffic flows but no probe is answered on any path, the peer does not know them ([`EventKind::Unprobeable`]).
+//! Then silence is all there is: after a full patience of it traffic moves to a path over which the peer was heard
+//! meanwhile, or blindly to the next best. Router messages and failed sends change nothing then, because nothing could
+//! confirm them.
+//!
+//! # Driving it
+//!
+//! ```
+//! use std::time::Instant;
+//! use natsd_path::{Candidate, Config, EventKind, Manager};
+//!
+//! fn drive(manager: &mut Manager) -> Option<Instant> {
+//!     while let Some(event) = manager.poll_event() {
+//!         if let EventKind::Switch { to, .. } = event.kind {
+//!             // Swap the header template for that of `to`, then replay the last datagram.
+//!         }
+//!         // Log event.kind.
+//!     }
+//!     while let Some(probe) = manager.poll_probe() {
+//!         // Send a datagram padded to probe.size with probe.token over probe.path.
+//!     }
+//!     manager.poll_timeout() // Call handle_timeout then.
+//! }
+//!
+//! # #[allow(clippy::disallowed_methods)]
+//! # let now = Instant::now();
+//! let mut manager = Manager::new(Config::default(), 0x5eed);
+//! manager.handle_paths(now, &[Candidate::tcp()]);
+//! assert!(drive(&mut manager).is_some());
+//! ```
 
 mod address;
+mod candidate;
+mod config;
+mod event;
+mod flight;
+mod limit;
+mod loss;
+mod manager;
+mod path;
 mod preference;
+mod rank;
+mod recent;
+mod report;
+mod rtt;
+mod scmp;
+mod silence;
+mod siphash;
+mod suspicion;
+mod token;
 
 pub use address::{AddrError, IsdAs, ScionAddr};
+pub use candidate::{Candidate, Fingerprint, Interface, Kind};
+pub use config::Config;
+pub use event::{Event, EventKind, PathId, Probe, Reason};
+pub use manager::Manager;
 pub use preference::{Metric, Preference, PreferenceError};
+pub use report::{PathReport, Rtt, State};
+pub use scmp::Scmp;

@@ -1,0 +1,297 @@
+//! The manager of the paths to one destination AS: what the driver calls.
+
+mod choice;
+mod describe;
+mod failover;
+mod probing;
+mod settle;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::path::{Health, Path};
+use crate::rank::{Score, Standing};
+use crate::recent::RecentMax;
+use crate::suspicion::Acquittal;
+use crate::token::Tokens;
+use crate::{Candidate, Config, Event, EventKind, Fingerprint, PathId, Preference, Probe, Reason, Scmp};
+
+/// Paths kept of a lookup; of more, the best by what is announced.
+const MOST_PATHS: usize = 128;
+/// Events kept for a driver that does not poll them; the oldest go first.
+const MOST_EVENTS: usize = 1024;
+/// Probes kept for a driver that does not poll them; the oldest go first.
+const MOST_PROBES: usize = 256;
+
+/// Ranks the paths to one destination AS, watches them, and says which one carries the traffic.
+///
+/// It does no IO and reads no clock: the driver tells it what happened and when (`handle_*`), then asks what to do
+/// (`poll_*`). After any `handle_*` call, in this order: drain [`poll_event`](Self::poll_event), drain
+/// [`poll_probe`](Self::poll_probe) and send each probe at once, then set one timer to
+/// [`poll_timeout`](Self::poll_timeout) and call [`handle_timeout`](Self::handle_timeout) when it fires. A driver that
+/// has packets to read and a timer that is due reads first. `now` never goes back.
+///
+/// [`handle_sent`](Self::handle_sent) and [`handle_received`](Self::handle_received) are cheap enough for every
+/// packet: they allocate nothing, and for a path that works they only note the time.
+pub struct Manager {
+    config: Config,
+    tokens: Tokens,
+    /// In the order of their ids.
+    paths: Vec<Path>,
+    next_id: u32,
+    active: Option<PathId>,
+    /// The largest datagram of late that awaited a reply.
+    largest: RecentMax,
+    /// Set while no path answers.
+    hunt: Option<Hunt>,
+    /// The peer answers no probes.
+    unprobeable: bool,
+    /// `NoPath` was said and nothing has been heard since.
+    no_path_said: bool,
+    events: VecDeque<Event>,
+    probes: VecDeque<Probe>,
+    timer: Option<Instant>,
+}
+
+/// Rounds of probing all paths.
+struct Hunt {
+    next: Instant,
+    interval: Duration,
+}
+
+impl Manager {
+    /// A manager without paths. `seed` must be random: probe tokens and jitter are drawn from it.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            tokens: Tokens::new(seed),
+            paths: Vec::new(),
+            next_id: 0,
+            active: None,
+            largest: RecentMax::default(),
+            hunt: None,
+            unprobeable: false,
+            no_path_said: false,
+            events: VecDeque::new(),
+            probes: VecDeque::new(),
+            timer: None,
+        }
+    }
+
+    /// Takes the complete result of a lookup (with the TCP/IP fallback, if the peer lists one).
+    ///
+    /// A path with a known fingerprint keeps its id, state and measurements. A path that is no longer listed is
+    /// removed; the active one is used until shortly before its expiry. Of more than 128 paths the best by what is
+    /// announced are kept.
+    pub fn handle_paths(&mut self, now: Instant, set: &[Candidate]) {
+        let set = self.best_announced(now, set);
+        for candidate in &set {
+            match self.paths.iter_mut().find(|p| p.candidate.fingerprint == candidate.fingerprint) {
+                Some(path) => {
+                    path.candidate = (*candidate).clone();
+                    path.withdrawn = false;
+                }
+                None => self.add(now, candidate),
+            }
+        }
+        for path in &mut self.paths {
+            path.withdrawn = !set.iter().any(|c| c.fingerprint == path.candidate.fingerprint);
+        }
+        self.settle(now);
+    }
+
+    /// A datagram of `len` bytes payload was sent over `path`. `awaits_reply`: the peer will acknowledge it.
+    pub fn handle_sent(&mut self, now: Instant, path: PathId, len: usize, awaits_reply: bool) {
+        let Some(index) = self.index(path).filter(|_| awaits_reply) else { return };
+        let size = u16::try_from(len).unwrap_or(u16::MAX);
+        self.largest.record(now, size);
+        if self.paths[index].silence.sent(now, size) {
+            let due = self.silence_due(&self.paths[index]);
+            self.timer = [self.timer, due].into_iter().flatten().min();
+        }
+    }
+
+    /// A packet of the peer came over (the reverse of) `path`; not a probe reply, which goes to
+    /// [`handle_probe_reply`](Self::handle_probe_reply).
+    pub fn handle_received(&mut self, now: Instant, path: PathId, _len: usize) {
+        let Some(index) = self.index(path) else { return };
+        let path = &mut self.paths[index];
+        path.last_received = Some(now);
+        path.silence_broken(now);
+        if Some(path.id) == self.active {
+            self.no_path_said = false;
+        }
+        if path.suspicion.is_some() || path.is_dead() {
+            self.received_in_doubt(now, index);
+        }
+    }
+
+    /// The peer now sends over `path`, which is not our active one: the active one may have failed in the direction
+    /// that we do not see. Asks both; moves only if the active one does not answer.
+    pub fn handle_peer_moved(&mut self, now: Instant, path: PathId) {
+        let active = self.active.and_then(|id| self.index(id));
+        let (Some(active), Some(_)) = (active, self.index(path)) else { return };
+        if self.active == Some(path) || self.unprobeable || !self.paths[active].hearsay.allows(now) {
+            return;
+        }
+        if self.paths[active].suspicion.is_none() {
+            self.suspect(now, active, Reason::PeerMoved, Acquittal::Reply(0));
+        }
+        if let Some(suspicion) = &mut self.paths[active].suspicion {
+            suspicion.follow = Some(path);
+            if !suspicion.challengers.contains(&path) {
+                suspicion.challengers.push(path);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The peer returned a probe's token: the path works in both directions. Returns the path; `None` for a token that
+    /// is unknown or too old, which changes nothing.
+    pub fn handle_probe_reply(&mut self, now: Instant, token: u64) -> Option<PathId> {
+        let (index, probe) =
+            self.paths.iter_mut().enumerate().find_map(|(index, path)| Some((index, path.flight.land(token)?)))?;
+        let changed = self.paths[index].answered(now, &probe);
+        let id = self.paths[index].id;
+        if let Some(kind) = changed {
+            self.event(now, kind);
+        }
+        if Some(id) == self.active {
+            self.no_path_said = false;
+        }
+        self.testify(id, probe.sent);
+        if self.unprobeable {
+            self.find_probeable(now);
+        }
+        self.settle(now);
+        Some(id)
+    }
+
+    /// A router reported an error about a packet that we sent over `path`; the caller has checked the quoted packet.
+    ///
+    /// Starts or speeds up a suspicion, of all paths that share what is reported broken. It never kills a path that
+    /// still answers, and a flood of reports makes a bounded number of probes.
+    pub fn handle_scmp(&mut self, now: Instant, path: PathId, evidence: Scmp) {
+        let Some(index) = self.index(path) else { return };
+        if self.unprobeable || !self.paths[index].hearsay.allows(now) {
+            return;
+        }
+        self.suspect(now, index, Reason::Scmp(evidence), Acquittal::Reply(0));
+        for other in 0..self.paths.len() {
+            let candidate = &self.paths[other].candidate;
+            let shares = match evidence {
+                Scmp::ExternalInterfaceDown(interface) => candidate.crosses(interface),
+                Scmp::InternalConnectivityDown { isd_as, ingress, egress } => {
+                    candidate.passes_through(isd_as, ingress, egress)
+                }
+                Scmp::PathExpired | Scmp::Other { .. } => false,
+            };
+            if shares && other != index && self.paths[other].is_up() && self.paths[other].hearsay.allows(now) {
+                self.suspect(now, other, Reason::Scmp(evidence), Acquittal::Reply(0));
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Sending over `path` failed locally: no route to the router, tunnel closed. The path is left as soon as another
+    /// one answers.
+    pub fn handle_send_error(&mut self, now: Instant, path: PathId) {
+        let Some(index) = self.index(path) else { return };
+        if self.unprobeable || !self.paths[index].hearsay.allows(now) {
+            return;
+        }
+        self.suspect(now, index, Reason::SendError, Acquittal::Reply(0));
+        self.settle(now);
+    }
+
+    /// The instant of [`poll_timeout`](Self::poll_timeout) has come. Calls at other times do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(late) = self.timer.map(|timer| now.saturating_duration_since(timer)) {
+            self.excuse_stall(now, late);
+        }
+        self.settle(now);
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A probe to send at once.
+    pub fn poll_probe(&mut self) -> Option<Probe> {
+        self.probes.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); after it was called, always later than its `now`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timer
+    }
+
+    /// The path that carries the traffic; `None` before the first lookup and when the last path is gone.
+    pub fn active(&self) -> Option<PathId> {
+        self.active
+    }
+
+    /// The path with this fingerprint.
+    pub fn id_of(&self, fingerprint: Fingerprint) -> Option<PathId> {
+        self.paths.iter().find(|p| p.candidate.fingerprint == fingerprint).map(|p| p.id)
+    }
+
+    /// Replaces the operator's preference (reload). Traffic moves after the hold time if another path is better now.
+    pub fn set_preference(&mut self, now: Instant, preference: Preference) {
+        self.config.preference = preference;
+        self.settle(now);
+    }
+
+    fn best_announced<'a>(&self, now: Instant, set: &'a [Candidate]) -> Vec<&'a Candidate> {
+        let mut set: Vec<_> = set.iter().filter(|c| c.expiry.is_none_or(|expiry| expiry > now)).collect();
+        if set.len() > MOST_PATHS {
+            set.sort_by_cached_key(|c| Score::new(&self.config.preference, c, Standing::Unasked, None));
+            let fallback = set.iter().rposition(|c| c.fingerprint == Fingerprint::TCP);
+            if let Some(fallback) = fallback.filter(|index| *index >= MOST_PATHS) {
+                set.swap(MOST_PATHS - 1, fallback);
+            }
+            set.truncate(MOST_PATHS);
+        }
+        set
+    }
+
+    fn add(&mut self, now: Instant, candidate: &Candidate) {
+        let id = PathId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.paths.push(Path::new(id, candidate.clone()));
+        self.event(now, EventKind::Added { path: id, fingerprint: candidate.fingerprint });
+    }
+
+    /// Something came over a path that is suspect or dead.
+    fn received_in_doubt(&mut self, now: Instant, index: usize) {
+        let path = &mut self.paths[index];
+        if path.suspicion.as_ref().is_some_and(|s| s.acquittal == Acquittal::AnyPacket) {
+            if let Some(kind) = path.acquit() {
+                self.event(now, kind);
+            }
+        } else if path.is_dead() && self.unprobeable {
+            path.health = Health::Probing;
+        } else if path.is_dead() && path.hearsay.allows(now) {
+            path.next_probe = Some(now);
+        } else {
+            return;
+        }
+        self.settle(now);
+    }
+
+    fn index(&self, id: PathId) -> Option<usize> {
+        self.paths.binary_search_by_key(&id, |path| path.id).ok()
+    }
+
+    fn active_index(&self) -> Option<usize> {
+        self.active.and_then(|id| self.index(id))
+    }
+
+    fn event(&mut self, at: Instant, kind: EventKind) {
+        if self.events.len() == MOST_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(Event { at, kind });
+    }
+}

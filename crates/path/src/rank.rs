@@ -1,0 +1,264 @@
+//! Which path is better.
+//!
+//! [`Score`] is a strict order: kind, standing, the operator's metrics, hops, fingerprint. It decides what is probed
+//! first. Traffic is placed by an [`elect`]ion instead, in which latencies within a margin count as equal, so that
+//! noise moves nothing: round by round, in order of importance, the paths that are clearly worse than the best of the
+//! field drop out. The path that carries traffic may be worse by the whole margin, the others by half of it; a path
+//! that wins traffic for another metric therefore does not lose it again by noise in latency.
+
+use std::time::Duration;
+
+use crate::{Candidate, Fingerprint, Kind, Metric, PathId, Preference};
+
+/// How usable a path is; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    /// Answers.
+    Up,
+    /// Asked, has not answered yet.
+    Unproven,
+    /// Never asked.
+    Unasked,
+    Probation,
+    Suspect,
+    Dead,
+}
+
+/// A metric turned into something of which less is better; the unknown is worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cost {
+    Known(u64),
+    Unknown,
+}
+
+impl Cost {
+    /// `measured` is a round trip, `announced` one way.
+    pub(crate) fn of(metric: Metric, candidate: &Candidate, measured: Option<Duration>) -> Self {
+        let known = match metric {
+            Metric::Latency => {
+                let rtt = measured.or(candidate.latency.map(|one_way| one_way.saturating_mul(2)));
+                rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX))
+            }
+            Metric::Bandwidth => candidate.bandwidth.map(|kbit| u64::from(u64::BITS - bandwidth_class(kbit))),
+            Metric::Hops => Some(candidate.hops() as u64),
+            Metric::Mtu => (candidate.mtu > 0).then(|| u64::from(u16::MAX - candidate.mtu)),
+        };
+        known.map_or(Cost::Unknown, Cost::Known)
+    }
+
+    /// Whether this is worse than `best` by a difference that counts.
+    fn clearly_worse(self, best: Cost, metric: Metric, margin: Duration, incumbent: bool) -> bool {
+        match (self, best) {
+            (Cost::Known(own), Cost::Known(best)) if metric == Metric::Latency => {
+                let margin = own.div_ceil(5).max(u64::try_from(margin.as_micros()).unwrap_or(u64::MAX));
+                own.saturating_sub(best) >= if incumbent { margin } else { margin / 2 }.max(1)
+            }
+            (own, best) => own > best,
+        }
+    }
+}
+
+/// Bandwidths of one class count as equal: each class is twice the one below.
+pub(crate) fn bandwidth_class(kbit: u64) -> u32 {
+    kbit.checked_ilog2().map_or(0, |class| class + 1)
+}
+
+/// A path's place in the strict order; less is better.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Score {
+    pub(crate) kind: Kind,
+    pub(crate) standing: Standing,
+    /// In the operator's order.
+    pub(crate) costs: [Cost; 4],
+    pub(crate) hops: usize,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Score {
+    pub(crate) fn new(
+        preference: &Preference,
+        candidate: &Candidate,
+        standing: Standing,
+        measured: Option<Duration>,
+    ) -> Self {
+        let mut costs = [Cost::Unknown; 4];
+        for (cost, metric) in costs.iter_mut().zip(preference.metrics()) {
+            *cost = Cost::of(*metric, candidate, measured);
+        }
+        Self { kind: candidate.kind, standing, costs, hops: candidate.hops(), fingerprint: candidate.fingerprint }
+    }
+}
+
+/// What a comparison turned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// SCION before TCP/IP.
+    Kind,
+    /// Usable before unusable.
+    Standing,
+    /// A metric of the preference.
+    Metric(Metric),
+    /// Nothing above differs (enough): hops.
+    Hops,
+    /// Nothing else differs: an arbitrary but stable order.
+    Order,
+}
+
+/// A path that stands for election.
+#[derive(Clone, Debug)]
+pub(crate) struct Runner {
+    pub(crate) id: PathId,
+    pub(crate) score: Score,
+}
+
+/// The result of an election.
+#[derive(Debug)]
+pub(crate) struct Election {
+    pub(crate) winner: PathId,
+    /// The paths that no metric told apart from the winner, the winner included.
+    pub(crate) field: Vec<PathId>,
+    /// Who dropped out, and on what ground.
+    pub(crate) dropped: Vec<(PathId, Ground)>,
+}
+
+impl Election {
+    /// What the winner won by against `path`.
+    pub(crate) fn ground(&self, path: PathId) -> Ground {
+        self.dropped.iter().find(|(id, _)| *id == path).map_or(Ground::Order, |(_, ground)| *ground)
+    }
+}
+
+/// Chooses the path for the traffic. The incumbent keeps it unless a metric drops it. `None` if nobody runs.
+pub(crate) fn elect(
+    runners: &[Runner],
+    preference: &Preference,
+    margin: Duration,
+    incumbent: Option<PathId>,
+) -> Option<Election> {
+    let mut field: Vec<&Runner> = runners.iter().collect();
+    let mut dropped = Vec::new();
+    let mut drop_if = |field: &mut Vec<&Runner>, ground, worse: &dyn Fn(&Runner) -> bool| {
+        field.retain(|runner| {
+            let worse = worse(runner);
+            if worse {
+                dropped.push((runner.id, ground));
+            }
+            !worse
+        });
+    };
+    let kind = field.iter().map(|r| r.score.kind).min()?;
+    drop_if(&mut field, Ground::Kind, &|r| r.score.kind > kind);
+    let standing = field.iter().map(|r| r.score.standing).min()?;
+    drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
+    for (index, metric) in preference.metrics().iter().enumerate().take(4) {
+        let best = field.iter().map(|r| r.score.costs[index]).min()?;
+        drop_if(&mut field, Ground::Metric(*metric), &|r| {
+            r.score.costs[index].clearly_worse(best, *metric, margin, Some(r.id) == incumbent)
+        });
+    }
+    let equals = field.iter().map(|r| r.id).collect();
+    if let Some(winner) = field.iter().map(|r| r.id).find(|id| Some(*id) == incumbent) {
+        return Some(Election { winner, field: equals, dropped });
+    }
+    let hops = field.iter().map(|r| r.score.hops).min()?;
+    drop_if(&mut field, Ground::Hops, &|r| r.score.hops > hops);
+    let winner = field.iter().min_by_key(|r| &r.score)?.id;
+    Some(Election { winner, field: equals, dropped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Interface, IsdAs};
+
+    const MARGIN: Duration = Duration::from_millis(10);
+
+    struct Entry {
+        rtt_ms: Option<u64>,
+        kbit: Option<u64>,
+        hops: usize,
+        standing: Standing,
+        kind: Kind,
+    }
+
+    fn up(rtt_ms: u64) -> Entry {
+        Entry { rtt_ms: Some(rtt_ms), kbit: None, hops: 2, standing: Standing::Up, kind: Kind::Scion }
+    }
+
+    /// Elects among `entries`, which are named by their position.
+    fn winner(preference: &str, entries: &[Entry], incumbent: Option<u32>) -> u32 {
+        let preference = preference.parse().expect("a valid preference");
+        let runner = |(index, entry): (usize, &Entry)| {
+            let interfaces = vec![Interface { isd_as: IsdAs(1), id: index as u16 }; entry.hops * 2];
+            let candidate = Candidate {
+                fingerprint: Fingerprint([index as u8; 8]),
+                kind: entry.kind,
+                bandwidth: entry.kbit,
+                interfaces,
+                ..Candidate::tcp()
+            };
+            let measured = entry.rtt_ms.map(Duration::from_millis);
+            let score = Score::new(&preference, &candidate, entry.standing, measured);
+            Runner { id: PathId(index as u32), score }
+        };
+        let runners: Vec<_> = entries.iter().enumerate().map(runner).collect();
+        elect(&runners, &preference, MARGIN, incumbent.map(PathId)).expect("somebody runs").winner.0
+    }
+
+    #[test]
+    fn lower_latency_wins_and_unknown_latency_loses() {
+        assert_eq!(winner("latency", &[up(80), up(20), Entry { rtt_ms: None, ..up(0) }], None), 1);
+    }
+
+    #[test]
+    fn the_incumbent_keeps_its_traffic_within_the_margin() {
+        assert_eq!(winner("latency", &[up(29), up(20)], Some(0)), 0);
+        assert_eq!(winner("latency", &[up(30), up(20)], Some(0)), 1, "10 ms are the margin");
+        assert_eq!(winner("latency", &[up(124), up(100)], Some(0)), 0, "a fifth is, of long latencies");
+        assert_eq!(winner("latency", &[up(126), up(100)], Some(0)), 1);
+    }
+
+    #[test]
+    fn the_next_metric_decides_among_equals() {
+        let narrow = Entry { kbit: Some(10_000), ..up(20) };
+        let wide = Entry { kbit: Some(100_000), ..up(22) };
+        assert_eq!(winner("latency,bandwidth", &[narrow, wide], Some(0)), 1);
+    }
+
+    #[test]
+    fn bandwidths_of_one_class_are_equal() {
+        let a = Entry { kbit: Some(100_000), ..up(20) };
+        let b = Entry { kbit: Some(110_000), ..up(60) };
+        assert_eq!(winner("bandwidth,latency", &[b, a], None), 1);
+    }
+
+    #[test]
+    fn small_steps_do_not_lead_in_a_circle() {
+        let paths = || [Entry { hops: 3, ..up(20) }, Entry { hops: 2, ..up(24) }, Entry { hops: 1, ..up(38) }];
+        let mut at = 0;
+        let mut moves = 0;
+        for _ in 0..10 {
+            let next = winner("latency,hops", &paths(), Some(at));
+            moves += u32::from(next != at);
+            at = next;
+        }
+        assert_eq!((at, moves), (1, 1));
+    }
+
+    #[test]
+    fn kind_comes_before_standing_and_standing_before_metrics() {
+        let dead = Entry { standing: Standing::Dead, ..up(1) };
+        let tcp = Entry { kind: Kind::Tcp, ..up(1) };
+        assert_eq!(winner("latency", &[tcp, dead, up(500)], None), 2);
+        let tcp = Entry { kind: Kind::Tcp, ..up(1) };
+        let dead = Entry { standing: Standing::Dead, ..up(1) };
+        assert_eq!(winner("latency", &[tcp, dead], None), 1);
+    }
+
+    #[test]
+    fn fewer_hops_break_a_tie_but_move_no_traffic() {
+        let (long, short) = (|| Entry { hops: 4, ..up(20) }, || Entry { hops: 3, ..up(20) });
+        assert_eq!(winner("latency", &[long(), short()], None), 1);
+        assert_eq!(winner("latency", &[long(), short()], Some(0)), 0);
+    }
+}

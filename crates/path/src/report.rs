@@ -1,0 +1,101 @@
+//! What a user interface shows of a path.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{Fingerprint, Interface, Kind, Metric, PathId};
+
+/// Where a path is in its life. See the crate documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Known, not probed: enough better ones are.
+    Candidate,
+    /// Being probed, has not answered yet.
+    Probing,
+    /// Answers; carries no traffic.
+    Standby,
+    /// Carries the traffic.
+    Active,
+    /// May have failed; is being asked.
+    Suspect,
+    /// Did not answer while another path did.
+    Dead,
+    /// Was dead and answers again.
+    Probation,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Candidate => "candidate",
+            State::Probing => "probing",
+            State::Standby => "standby",
+            State::Active => "active",
+            State::Suspect => "suspect",
+            State::Dead => "dead",
+            State::Probation => "probation",
+        })
+    }
+}
+
+/// Measured round-trip times, from probe replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rtt {
+    /// The last one.
+    pub latest: Duration,
+    /// The shortest one.
+    pub min: Duration,
+    /// Smoothed, as in RFC 9002.
+    pub smoothed: Duration,
+    /// Smoothed deviation (jitter), as in RFC 9002.
+    pub variation: Duration,
+}
+
+/// All that is known of a path at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathReport {
+    /// The manager's name for it.
+    pub id: PathId,
+    /// Identity across refreshes and processes.
+    pub fingerprint: Fingerprint,
+    /// SCION or TCP/IP.
+    pub kind: Kind,
+    /// In travel order.
+    pub interfaces: Vec<Interface>,
+    /// Inter-AS links.
+    pub hops: usize,
+    /// Bytes; `None` when unknown.
+    pub mtu: Option<u16>,
+    /// Time left; `None` when it does not expire.
+    pub expires_in: Option<Duration>,
+    /// Where it is in its life.
+    pub state: State,
+    /// Whether it carries the traffic (a suspect or dead path does when there is no better).
+    pub active: bool,
+    /// 1 is the best.
+    pub rank: usize,
+    /// The comparison that put it at its rank.
+    pub why: String,
+    /// Announced one-way latency.
+    pub announced_latency: Option<Duration>,
+    /// Announced bottleneck bandwidth, kbit/s.
+    pub announced_bandwidth: Option<u64>,
+    /// Measured round-trip times; `None` before the first answer.
+    pub rtt: Option<Rtt>,
+    /// Measured bandwidth, kbit/s; `None` as long as nothing measures it.
+    pub measured_bandwidth: Option<u64>,
+    /// Share of the last 64 probes that was lost, 0 to 1; `None` before the first result.
+    pub loss: Option<f64>,
+    /// Age of the last packet that came over it.
+    pub last_received: Option<Duration>,
+    /// Probes sent.
+    pub probes_sent: u64,
+    /// Probes answered.
+    pub probes_answered: u64,
+    /// How often it died.
+    pub failures: u32,
+    /// The metrics nobody announced and nothing has measured; they rank last in their comparison.
+    pub unknown: Vec<Metric>,
+    /// The peer answers no probes on any path: state and rank rest on announcements and silence.
+    pub unprobeable: bool,
+}

@@ -1,0 +1,9 @@
+//! Path managers at both ends of a simulated network with a jumping clock.
+
+mod failover;
+mod fallback;
+mod foreign_peer;
+mod preference;
+mod quiet;
+mod random_inputs;
+mod world;

@@ -1,0 +1,138 @@
+//! Whatever comes, in whatever order: no panic, a known active path, a timeout in the future.
+
+use std::time::{Duration, Instant};
+
+use natsd_path::{Candidate, Config, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, Probe, Scmp};
+use proptest::prelude::*;
+
+/// What a lookup says of one of six paths, the last of which is the TCP/IP fallback.
+#[derive(Clone, Debug, Default)]
+struct Offer {
+    number: u8,
+    expires_in: Option<Duration>,
+    latency: Option<Duration>,
+    mtu: u16,
+    bandwidth: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Wait(u32),
+    Timeout,
+    Paths(Vec<Offer>),
+    Sent(u32, usize, bool),
+    Received(u32),
+    PeerMoved(u32),
+    Reply(usize),
+    UnknownReply(u64),
+    Scmp(u32, u8),
+    SendError(u32),
+    Preference(bool),
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    let expires_in = prop::option::of((0..300_000u64).prop_map(Duration::from_millis));
+    let latency = prop::option::of(any::<u64>().prop_map(Duration::from_nanos));
+    let path = (0..6u8, expires_in, latency, any::<u16>(), any::<Option<u64>>()).prop_map(
+        |(number, expires_in, latency, mtu, bandwidth)| Offer { number, expires_in, latency, mtu, bandwidth },
+    );
+    prop_oneof![
+        4 => prop_oneof![0..300u32, 0..20_000u32, Just(3_600_000u32)].prop_map(Input::Wait),
+        6 => Just(Input::Timeout),
+        1 => prop::collection::vec(path, 0..6).prop_map(Input::Paths),
+        4 => (0..12u32, any::<usize>(), any::<bool>()).prop_map(|(p, l, a)| Input::Sent(p, l, a)),
+        2 => (0..12u32).prop_map(Input::Received),
+        1 => (0..12u32).prop_map(Input::PeerMoved),
+        4 => (0..8usize).prop_map(Input::Reply),
+        1 => any::<u64>().prop_map(Input::UnknownReply),
+        1 => (0..12u32, 0..4u8).prop_map(|(p, k)| Input::Scmp(p, k)),
+        1 => (0..12u32).prop_map(Input::SendError),
+        1 => any::<bool>().prop_map(Input::Preference),
+    ]
+}
+
+fn interface(id: u16) -> Interface {
+    Interface { isd_as: IsdAs(7), id }
+}
+
+fn candidate(now: Instant, offer: &Offer) -> Candidate {
+    if offer.number == 5 {
+        return Candidate::tcp();
+    }
+    let interfaces = vec![interface(u16::from(offer.number)), interface(100), interface(101), interface(200)];
+    Candidate {
+        fingerprint: Fingerprint::of(&interfaces),
+        kind: Kind::Scion,
+        interfaces,
+        mtu: offer.mtu,
+        expiry: offer.expires_in.map(|left| now + left),
+        latency: offer.latency,
+        bandwidth: offer.bandwidth,
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    probes: Vec<Probe>,
+}
+
+fn apply(manager: &mut Manager, now: &mut Instant, seen: &mut Seen, input: &Input) {
+    match input {
+        Input::Wait(time) => *now += Duration::from_millis(u64::from(*time)),
+        Input::Timeout => {
+            // Either punctually or as late as the waits made it.
+            *now = manager.poll_timeout().map_or(*now, |at| at.max(*now));
+            manager.handle_timeout(*now);
+            assert!(manager.poll_timeout().is_none_or(|at| at > *now));
+        }
+        Input::Paths(paths) => {
+            let set: Vec<_> = paths.iter().map(|path| candidate(*now, path)).collect();
+            manager.handle_paths(*now, &set);
+        }
+        Input::Sent(path, len, awaits) => manager.handle_sent(*now, PathId(*path), *len, *awaits),
+        Input::Received(path) => manager.handle_received(*now, PathId(*path), 100),
+        Input::PeerMoved(path) => manager.handle_peer_moved(*now, PathId(*path)),
+        Input::Reply(back) => {
+            if let Some(probe) = seen.probes.iter().rev().nth(*back) {
+                manager.handle_probe_reply(*now, probe.token);
+            }
+        }
+        Input::UnknownReply(token) => assert_eq!(manager.handle_probe_reply(*now, *token), None),
+        Input::Scmp(path, kind) => {
+            let scmp = match kind {
+                0 => Scmp::ExternalInterfaceDown(interface(100)),
+                1 => Scmp::InternalConnectivityDown { isd_as: IsdAs(7), ingress: 100, egress: 101 },
+                2 => Scmp::PathExpired,
+                _ => Scmp::Other { kind: 1, code: 4 },
+            };
+            manager.handle_scmp(*now, PathId(*path), scmp);
+        }
+        Input::SendError(path) => manager.handle_send_error(*now, PathId(*path)),
+        Input::Preference(latency) => {
+            let preference = if *latency { "latency" } else { "mtu,hops,bandwidth" };
+            manager.set_preference(*now, preference.parse().expect("valid"));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a jumping clock has to start somewhere")]
+    fn no_sequence_of_inputs_breaks_the_manager(inputs in prop::collection::vec(input(), 0..300), seed: u64) {
+        let mut manager = Manager::new(Config::default(), seed);
+        let (mut now, mut seen) = (Instant::now(), Seen::default());
+        let first = [0, 1].map(|number| candidate(now, &Offer { number, ..Offer::default() }));
+        manager.handle_paths(now, &first);
+        for input in &inputs {
+            apply(&mut manager, &mut now, &mut seen, input);
+            while let Some(event) = manager.poll_event() {
+                prop_assert!(!event.kind.to_string().is_empty());
+            }
+            seen.probes.extend(std::iter::from_fn(|| manager.poll_probe()));
+            let reports = manager.report(now);
+            let active: Vec<_> = reports.iter().filter(|report| report.active).map(|report| report.id).collect();
+            prop_assert_eq!(active, manager.active().into_iter().collect::<Vec<_>>());
+            prop_assert!(reports.iter().enumerate().all(|(index, report)| report.rank == index + 1));
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! Two natsd hosts and the paths between them, in simulated time.
+//!
+//! Each host has a path manager and drives it as the real driver does: it sends numbered messages over its active
+//! path, acknowledges what it receives, answers probes over the reverse of the path they came on, replays what is
+//! unacknowledged on a switch, and retransmits after a backed-off timeout as QUIC does.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::time::{Duration, Instant};
+
+use natsd_path::{
+    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, PathReport, Scmp, State,
+};
+
+pub(crate) const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+pub(crate) fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// What a path does to packets. A direction is named by the sending side: 0 or 1.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) kind: Kind,
+    /// One way.
+    pub(crate) delay: Duration,
+    /// Added at random to each packet, up to this.
+    pub(crate) jitter: Duration,
+    /// Share of packets lost, each way.
+    pub(crate) loss: f64,
+    /// Packets larger than this vanish.
+    pub(crate) hole: usize,
+    pub(crate) cut: [bool; 2],
+    /// Routers answer packets that meet a cut.
+    pub(crate) scmp: bool,
+    /// Daemons announce the delay.
+    pub(crate) announced: bool,
+    pub(crate) bandwidth: Option<u64>,
+    /// Extra interfaces, shared by the links with the same number.
+    pub(crate) shares: Option<u16>,
+    /// How long after the lookup the path expires.
+    pub(crate) expiry: Option<Duration>,
+    /// The TCP connection is up.
+    pub(crate) opened: bool,
+}
+
+impl Link {
+    /// A SCION path with this round-trip time that loses nothing and is announced.
+    pub(crate) fn rtt(rtt: Duration) -> Self {
+        Self {
+            kind: Kind::Scion,
+            delay: rtt / 2,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            hole: usize::MAX,
+            cut: [false; 2],
+            scmp: false,
+            announced: true,
+            bandwidth: None,
+            shares: None,
+            expiry: None,
+            opened: false,
+        }
+    }
+
+    /// The TCP/IP fallback; connecting takes two round trips more.
+    pub(crate) fn tcp(rtt: Duration) -> Self {
+        Self { kind: Kind::Tcp, ..Self::rtt(rtt) }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Payload {
+    Probe(u64),
+    Reply(u64),
+    Message(u64),
+    Ack(u64),
+    Scmp(Scmp),
+}
+
+struct Packet {
+    to: usize,
+    link: usize,
+    size: usize,
+    payload: Payload,
+}
+
+pub(crate) struct Host {
+    pub(crate) manager: Manager,
+    pub(crate) events: Vec<Event>,
+    /// Answers probes (a foreign peer does not).
+    pub(crate) answers_probes: bool,
+    /// Sends a message of the size this often.
+    traffic: Option<(Duration, usize)>,
+    pub(crate) probes_sent: usize,
+    next_message: Option<Instant>,
+    sequence: u64,
+    unacked: BTreeMap<u64, usize>,
+    retransmit: Option<(Instant, Duration)>,
+    received: BTreeSet<u64>,
+    last_delivery: Option<Instant>,
+    pub(crate) longest_gap: Duration,
+    strays: u32,
+    ids: BTreeMap<PathId, usize>,
+}
+
+pub(crate) struct World {
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) links: Vec<Link>,
+    pub(crate) hosts: [Host; 2],
+    heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    packets: BTreeMap<u64, Packet>,
+    serial: u64,
+    random: u64,
+}
+
+impl World {
+    pub(crate) fn new(links: Vec<Link>) -> Self {
+        Self::with_config(links, Config::default())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a jumping clock has to start somewhere")]
+    pub(crate) fn with_config(links: Vec<Link>, config: Config) -> Self {
+        let start = Instant::now() + secs(3600);
+        let host = |seed| Host {
+            manager: Manager::new(config.clone(), seed),
+            events: Vec::new(),
+            answers_probes: true,
+            traffic: None,
+            probes_sent: 0,
+            next_message: None,
+            sequence: 0,
+            unacked: BTreeMap::new(),
+            retransmit: None,
+            received: BTreeSet::new(),
+            last_delivery: None,
+            longest_gap: Duration::ZERO,
+            strays: 0,
+            ids: BTreeMap::new(),
+        };
+        let mut world = Self {
+            start,
+            now: start,
+            links,
+            hosts: [host(1), host(2)],
+            heap: BinaryHeap::new(),
+            packets: BTreeMap::new(),
+            serial: 0,
+            random: 0x1234_5678_9abc_def1,
+        };
+        world.lookup();
+        world
+    }
+
+    /// Both hosts look up their paths.
+    pub(crate) fn lookup(&mut self) {
+        let all: Vec<usize> = (0..self.links.len()).collect();
+        self.offer(&all);
+    }
+
+    /// A lookup that lists only these links.
+    pub(crate) fn offer(&mut self, listed: &[usize]) {
+        for side in 0..2 {
+            let set: Vec<Candidate> = listed.iter().map(|link| self.candidate(*link)).collect();
+            self.hosts[side].manager.handle_paths(self.now, &set);
+            for (link, candidate) in listed.iter().zip(&set) {
+                if let Some(id) = self.hosts[side].manager.id_of(candidate.fingerprint) {
+                    self.hosts[side].ids.insert(id, *link);
+                }
+            }
+            self.drain(side);
+        }
+    }
+
+    /// The local send of host `side` fails on its active path.
+    pub(crate) fn fail_send(&mut self, side: usize) {
+        if let Some(id) = self.hosts[side].manager.active() {
+            self.hosts[side].manager.handle_send_error(self.now, id);
+        }
+        self.drain(side);
+    }
+
+    fn candidate(&self, index: usize) -> Candidate {
+        let link = &self.links[index];
+        if link.kind == Kind::Tcp {
+            return Candidate::tcp();
+        }
+        let interface = |asn: u64, id| Interface { isd_as: IsdAs(1 << 48 | 0xff00_0000_0000 | asn), id };
+        let mut interfaces = vec![interface(0x111, index as u16 + 1), interface(0x112, index as u16 + 1)];
+        if let Some(shared) = link.shares {
+            interfaces.insert(1, interface(0x110, shared));
+            interfaces.insert(1, interface(0x110, 1000 + index as u16));
+        }
+        Candidate {
+            fingerprint: Fingerprint::of(&interfaces),
+            kind: Kind::Scion,
+            interfaces,
+            mtu: 1472,
+            expiry: link.expiry.map(|left| self.start + left),
+            latency: link.announced.then_some(link.delay),
+            bandwidth: link.bandwidth,
+        }
+    }
+
+    /// The interface that the links sharing `number` cross.
+    pub(crate) fn shared_interface(number: u16) -> Interface {
+        Interface { isd_as: IsdAs(1 << 48 | 0xff00_0000_0110), id: number }
+    }
+
+    pub(crate) fn cut(&mut self, link: usize) {
+        self.links[link].cut = [true; 2];
+    }
+
+    pub(crate) fn restore(&mut self, link: usize) {
+        self.links[link].cut = [false; 2];
+    }
+
+    pub(crate) fn traffic(&mut self, side: usize, every: Duration, size: usize) {
+        self.hosts[side].traffic = Some((every, size));
+        self.hosts[side].next_message = Some(self.now);
+    }
+
+    pub(crate) fn stop_traffic(&mut self, side: usize) {
+        self.hosts[side].traffic = None;
+        self.hosts[side].next_message = None;
+    }
+
+    /// The link that carries a host's traffic.
+    pub(crate) fn active(&self, side: usize) -> Option<usize> {
+        let host = &self.hosts[side];
+        host.manager.active().map(|id| host.ids[&id])
+    }
+
+    pub(crate) fn switches(&self, side: usize) -> Vec<EventKind> {
+        self.kinds(side, |kind| matches!(kind, EventKind::Switch { from: Some(_), .. }))
+    }
+
+    pub(crate) fn kinds(&self, side: usize, wanted: impl Fn(&EventKind) -> bool) -> Vec<EventKind> {
+        self.hosts[side].events.iter().map(|event| event.kind).filter(|kind| wanted(kind)).collect()
+    }
+
+    /// Forgets what has happened so far.
+    pub(crate) fn forget(&mut self) {
+        for host in &mut self.hosts {
+            host.events.clear();
+            host.longest_gap = Duration::ZERO;
+            host.probes_sent = 0;
+        }
+    }
+
+    pub(crate) fn report(&self, side: usize, link: usize) -> PathReport {
+        let host = &self.hosts[side];
+        let mut reports = host.manager.report(self.now).into_iter();
+        reports.find(|report| host.ids[&report.id] == link).expect("the link's path is known")
+    }
+
+    pub(crate) fn state(&self, side: usize, link: usize) -> State {
+        self.report(side, link).state
+    }
+
+    /// Messages that host `from` has sent and the other has not got.
+    pub(crate) fn undelivered(&self, from: usize) -> usize {
+        let sent = self.hosts[from].sequence as usize;
+        sent - self.hosts[1 - from].received.len()
+    }
+
+    pub(crate) fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.next_instant().filter(|next| *next <= end) {
+            assert!(next >= self.now, "time does not go back");
+            self.now = next;
+            self.deliver_due();
+            for side in 0..2 {
+                self.act(side);
+            }
+        }
+        self.now = end;
+    }
+
+    /// Runs until the condition holds; returns how long that took. Panics after `deadline`.
+    pub(crate) fn run_until(&mut self, deadline: Duration, done: impl Fn(&World) -> bool) -> Duration {
+        let begin = self.now;
+        while !done(self) {
+            assert!(self.now < begin + deadline, "not within {deadline:?}; events: {:#?}", self.hosts[0].events);
+            self.run(ms(1));
+        }
+        self.now - begin
+    }
+
+    fn next_instant(&self) -> Option<Instant> {
+        let timers = self
+            .hosts
+            .iter()
+            .flat_map(|host| [host.manager.poll_timeout(), host.next_message, host.retransmit.map(|(at, _)| at)]);
+        timers.flatten().chain(self.heap.peek().map(|Reverse((at, _))| *at)).min().map(|at| at.max(self.now))
+    }
+
+    fn deliver_due(&mut self) {
+        while let Some(Reverse((at, serial))) = self.heap.peek().copied() {
+            if at > self.now {
+                break;
+            }
+            self.heap.pop();
+            let packet = self.packets.remove(&serial).expect("each scheduled packet exists once");
+            self.receive(packet);
+        }
+    }
+
+    fn receive(&mut self, packet: Packet) {
+        let side = packet.to;
+        let now = self.now;
+        let host = &mut self.hosts[side];
+        let Some(id) = host.ids.iter().find(|(_, link)| **link == packet.link).map(|(id, _)| *id) else { return };
+        match packet.payload {
+            Payload::Probe(token) if host.answers_probes => {
+                self.send(side, packet.link, packet.size, Payload::Reply(token));
+            }
+            Payload::Probe(_) => {}
+            Payload::Reply(token) => {
+                host.manager.handle_probe_reply(now, token);
+            }
+            Payload::Scmp(scmp) => host.manager.handle_scmp(now, id, scmp),
+            Payload::Message(number) => {
+                if host.received.insert(number) {
+                    let gap = host.last_delivery.map_or(Duration::ZERO, |last| now - last);
+                    host.longest_gap = host.longest_gap.max(gap);
+                    host.last_delivery = Some(now);
+                }
+                self.heard(side, id);
+                self.send_active(side, 40, Payload::Ack(number));
+            }
+            Payload::Ack(number) => {
+                host.unacked.remove(&number);
+                host.retransmit = None;
+                self.heard(side, id);
+            }
+        }
+        self.drain(side);
+    }
+
+    fn heard(&mut self, side: usize, id: PathId) {
+        let host = &mut self.hosts[side];
+        host.manager.handle_received(self.now, id, 100);
+        let stray = host.manager.active().is_some_and(|active| active != id);
+        host.strays = if stray { host.strays + 1 } else { 0 };
+        if host.strays >= 2 {
+            host.strays = 0;
+            host.manager.handle_peer_moved(self.now, id);
+        }
+    }
+
+    fn act(&mut self, side: usize) {
+        let now = self.now;
+        if self.hosts[side].manager.poll_timeout().is_some_and(|at| at <= now) {
+            self.hosts[side].manager.handle_timeout(now);
+            let next = self.hosts[side].manager.poll_timeout();
+            assert!(next.is_none_or(|next| next > now), "the next timeout is in the future");
+            self.drain(side);
+        }
+        if let (Some(at), Some((every, size))) = (self.hosts[side].next_message, self.hosts[side].traffic)
+            && at <= now
+        {
+            let host = &mut self.hosts[side];
+            host.next_message = Some(now + every);
+            let number = host.sequence;
+            host.sequence += 1;
+            host.unacked.insert(number, size);
+            self.send_active(side, size, Payload::Message(number));
+            self.arm(side);
+        }
+        if let Some((at, wait)) = self.hosts[side].retransmit
+            && at <= now
+        {
+            self.replay(side, 2);
+            self.hosts[side].retransmit = Some((now + wait * 2, wait * 2));
+        }
+        self.arm(side);
+    }
+
+    fn arm(&mut self, side: usize) {
+        let host = &mut self.hosts[side];
+        if host.unacked.is_empty() {
+            host.retransmit = None;
+        } else if host.retransmit.is_none() {
+            host.retransmit = Some((self.now + ms(200), ms(200)));
+        }
+    }
+
+    fn replay(&mut self, side: usize, most: usize) {
+        let again: Vec<_> = self.hosts[side].unacked.iter().take(most).map(|(n, size)| (*n, *size)).collect();
+        for (number, size) in again {
+            self.send_active(side, size, Payload::Message(number));
+        }
+    }
+
+    /// Sends the probes and follows the switches that the manager asks for.
+    fn drain(&mut self, side: usize) {
+        let mut moved = false;
+        while let Some(event) = self.hosts[side].manager.poll_event() {
+            moved |= matches!(event.kind, EventKind::Switch { .. });
+            self.hosts[side].events.push(event);
+        }
+        while let Some(probe) = self.hosts[side].manager.poll_probe() {
+            self.hosts[side].probes_sent += 1;
+            if let Some(link) = self.hosts[side].ids.get(&probe.path).copied() {
+                self.send(side, link, usize::from(probe.size), Payload::Probe(probe.token));
+            }
+        }
+        if moved {
+            self.replay(side, usize::MAX);
+        }
+    }
+
+    fn send_active(&mut self, side: usize, size: usize, payload: Payload) {
+        let Some(id) = self.hosts[side].manager.active() else { return };
+        let awaits_reply = matches!(payload, Payload::Message(_));
+        self.hosts[side].manager.handle_sent(self.now, id, size, awaits_reply);
+        if let Some(link) = self.hosts[side].ids.get(&id).copied() {
+            self.send(side, link, size, payload);
+        }
+    }
+
+    fn send(&mut self, from: usize, index: usize, size: usize, payload: Payload) {
+        let (luck, wobble) = (self.chance(), self.chance());
+        let link = &mut self.links[index];
+        if link.cut[from] {
+            if link.scmp {
+                let scmp = Scmp::ExternalInterfaceDown(match link.shares {
+                    Some(number) => Self::shared_interface(number),
+                    None => Interface { isd_as: IsdAs(1 << 48 | 0xff00_0000_0111), id: index as u16 + 1 },
+                });
+                let back = link.delay;
+                self.schedule(back, Packet { to: from, link: index, size: 80, payload: Payload::Scmp(scmp) });
+            }
+            return;
+        }
+        if luck < link.loss || size > link.hole {
+            return;
+        }
+        let mut delay = link.delay + link.jitter.mul_f64(wobble);
+        if link.kind == Kind::Tcp && !link.opened {
+            link.opened = true;
+            delay += link.delay * 4;
+        }
+        self.schedule(delay, Packet { to: 1 - from, link: index, size, payload });
+    }
+
+    fn schedule(&mut self, delay: Duration, packet: Packet) {
+        self.serial += 1;
+        self.heap.push(Reverse((self.now + delay, self.serial)));
+        self.packets.insert(self.serial, packet);
+    }
+
+    /// From 0 to 1, the same in every run.
+    fn chance(&mut self) -> f64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        (self.random >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

@@ -1,0 +1,123 @@
+//! A connection on which every byte is said by the test, and every byte that comes is checked.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::DEADLINE;
+
+pub struct Raw {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    /// The first INFO.
+    pub info: serde_json::Value,
+}
+
+impl Raw {
+    /// Connects and reads the INFO.
+    pub fn connect(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
+        stream.set_nodelay(true).expect("a TCP option");
+        let mut raw = Self { stream, unread: Vec::new(), info: serde_json::Value::Null };
+        raw.info = raw.expect_info();
+        raw
+    }
+
+    pub fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes());
+    }
+
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Sends what the server may not want to read to its end.
+    pub fn try_send(&mut self, bytes: &[u8]) {
+        // Whether it was read shows in what comes back.
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// What comes next is `expected`.
+    pub fn expect(&mut self, expected: &str) {
+        let enough = |unread: &[u8]| unread.len() >= expected.len() || !expected.as_bytes().starts_with(unread);
+        while !enough(&self.unread) && self.read() {}
+        let got = &self.unread[..expected.len().min(self.unread.len())];
+        assert_eq!(String::from_utf8_lossy(got), expected, "in all: {:?}", String::from_utf8_lossy(&self.unread));
+        self.unread.drain(..expected.len());
+    }
+
+    /// The next line is an INFO.
+    pub fn expect_info(&mut self) -> serde_json::Value {
+        let line = self.line();
+        let json = line.strip_prefix("INFO ").unwrap_or_else(|| panic!("{line:?} is no INFO"));
+        serde_json::from_str(json).expect("INFO carries JSON")
+    }
+
+    /// The next line, without its end.
+    pub fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
+                let line = self.unread.drain(..end + 2).take(end).collect();
+                return String::from_utf8(line).expect("lines are text");
+            }
+            assert!(self.read(), "closed before a line ended: {:?}", String::from_utf8_lossy(&self.unread));
+        }
+    }
+
+    /// The server has done all that it was told, and says nothing more.
+    pub fn expect_nothing(&mut self) {
+        self.send("PING\r\n");
+        self.expect("PONG\r\n");
+        assert_eq!(String::from_utf8_lossy(&self.unread), "");
+    }
+
+    /// The server has done all that it was told.
+    pub fn expect_pong(&mut self) {
+        self.send("PING\r\n");
+        self.expect("PONG\r\n");
+    }
+
+    /// The server closes the connection without another word.
+    pub fn expect_closed(&mut self) {
+        while self.read() {}
+        assert_eq!(String::from_utf8_lossy(&self.unread), "");
+    }
+
+    /// Reads until the server closes; says how much that was.
+    pub fn drain(&mut self) -> usize {
+        let mut total = self.unread.len();
+        self.unread.clear();
+        while self.read() {
+            total += self.unread.len();
+            self.unread.clear();
+        }
+        total
+    }
+
+    /// Whether a byte comes within `time`.
+    pub fn hears_within(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("a positive time-out");
+        let mut byte = [0];
+        self.stream.peek(&mut byte).is_ok_and(|read| read > 0)
+    }
+
+    fn read(&mut self) -> bool {
+        let end = Instant::now() + DEADLINE;
+        let mut chunk = [0; 65536];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "nothing more than {:?}", String::from_utf8_lossy(&self.unread));
+            self.stream.set_read_timeout(Some(left)).expect("a positive time-out");
+            match self.stream.read(&mut chunk) {
+                Ok(read) => {
+                    self.unread.extend_from_slice(&chunk[..read]);
+                    return read > 0;
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // A server that closes with unread bytes resets.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One server with a configuration of the test's own, natsd or Go's nats-server.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Instant;
+
+use super::DEADLINE;
+use super::raw::Raw;
+
+/// Which program a server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Natsd,
+    #[cfg(feature = "interop")]
+    Go,
+}
+
+impl Program {
+    fn path(self) -> PathBuf {
+        match self {
+            Self::Natsd => env!("CARGO_BIN_EXE_natsd").into(),
+            #[cfg(feature = "interop")]
+            Self::Go => go_server(),
+        }
+    }
+}
+
+/// `$NATS_SERVER`, or `nats-server` from `PATH`.
+#[cfg(feature = "interop")]
+fn go_server() -> PathBuf {
+    if let Some(program) = std::env::var_os("NATS_SERVER") {
+        return program.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join("nats-server")).find(|program| program.is_file());
+    found.expect("this test needs Go's nats-server: run .ci/test, which installs it, or set NATS_SERVER to its path")
+}
+
+/// A server in a process of its own, on a free port of the loopback interface; killed when dropped.
+pub struct TestServer {
+    pub port: u16,
+    process: Child,
+    lines: Receiver<String>,
+    log: Vec<String>,
+    _dir: tempfile::TempDir,
+}
+
+impl TestServer {
+    /// Starts natsd with `config`, which needs no listener, and waits until it is ready.
+    pub fn natsd(config: &str) -> Self {
+        Self::start(Program::Natsd, config)
+    }
+
+    pub fn start(program: Program, config: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("server.conf");
+        std::fs::write(&file, format!("host: 127.0.0.1\nport: -1\n{config}\n")).expect("a configuration file");
+        let mut process = Command::new(program.path())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server can be started");
+        let stderr = BufReader::new(process.stderr.take().expect("it is piped"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut server = Self { port: 0, process, lines, log: Vec::new(), _dir: dir };
+        let listening = server.wait_for_line("Listening for client connections on ");
+        server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        server.wait_for_line("Server is ready");
+        server
+    }
+
+    /// Waits until the server logs a line with `text` in it, and returns that.
+    pub fn wait_for_line(&mut self, text: &str) -> String {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    self.log.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no line with {text:?} ({error}); the log:\n{}", self.log.join("\n")),
+            }
+        }
+    }
+
+    /// A new connection that has read the INFO.
+    pub fn connect(&self) -> Raw {
+        Raw::connect(self.port)
+    }
+
+    /// A new connection that has also said CONNECT, without `verbose` and `pedantic`.
+    pub fn client(&self) -> Raw {
+        let mut raw = self.connect();
+        raw.send("CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\n");
+        raw
+    }
+
+    /// Sends a signal: `TERM`, `INT`, `USR2`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill is there");
+        assert!(sent.success(), "the server is gone already");
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        // Its log ends when it does.
+        let end = Instant::now() + DEADLINE;
+        while let Ok(line) = self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.log.push(line);
+        }
+        assert!(Instant::now() < end, "the server does not end; its log:\n{}", self.log.join("\n"));
+        self.process.wait().expect("its status is ours to know")
+    }
+
+    /// Bytes of memory that it uses now.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the kernel tells");
+        line.split_ascii_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") * 1024
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            self.log.extend(self.lines.try_iter());
+            eprintln!("---- log of the server\n{}", self.log.join("\n"));
+        }
+    }
+}

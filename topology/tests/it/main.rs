@@ -1,0 +1,8 @@
+//! Tests of the lab: descriptions, the state machine with a jumping clock, the engines on real sockets.
+
+mod description;
+mod emulator;
+mod fabric;
+mod host;
+mod programs;
+mod reference;
