@@ -31,7 +31,7 @@ pub(crate) enum Command {
 
 /// What clients are told of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     /// Name of the cluster, agreed on with the peers.
     pub name: String,
     /// Whether that name was made up rather than configured.

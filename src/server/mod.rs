@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::config::options::{Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
-use crate::transport::tcp;
+use crate::transport::{Connection, tcp};
 use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
@@ -89,6 +89,13 @@ impl Server {
     /// Where other servers of the cluster can connect over TCP, in the order of the options.
     pub fn route_addrs(&self) -> &[SocketAddr] {
         self.cluster.as_ref().map_or(&[], |cluster| cluster.routes.addresses())
+    }
+
+    /// Takes a route that was accepted elsewhere, such as over SCION. It is dropped if this server has no cluster.
+    pub fn serve_route(&self, connection: Connection) {
+        if let Some(cluster) = &self.cluster {
+            cluster.routes.serve(connection);
+        }
     }
 
     /// Public key of this server.
