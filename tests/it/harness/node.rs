@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::client::Client;
@@ -139,7 +140,11 @@ impl Drop for Node {
     }
 }
 
+/// A port that nobody listens on, below those that the kernel gives to outgoing connections: a server that is started
+/// again must find its port free. Test runs at the same time begin at different ones.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 12_000 + (std::process::id() % 100) as u16 * 200;
+    let mut ports = std::iter::repeat_with(|| begin + NEXT.fetch_add(1, Relaxed) % 200);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("an endless iterator")
 }
