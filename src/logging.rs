@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn lines_look_like_those_of_nats_server() {
-        let now: Zoned = "2026-11-21T06:54:02.62412+00:00[UTC]".parse().unwrap();
+        let now = "2026-11-21T06:54:02.62412Z".parse::<jiff::Timestamp>().unwrap().to_zoned(TimeZone::UTC);
         let logger = |time| Logger { to: Mutex::new(Target::Stderr), time, utc: true, pid: 42 };
         let record = Record::builder().level(Level::Info).args(format_args!("Server is ready")).build();
         assert_eq!(logger(true).line(&record, &now), "[42] 2026/11/21 06:54:02.624120 [INF] Server is ready\n");

@@ -205,21 +205,19 @@ impl Protocol for Client {
             self.account.unsubscribe(&subscriptions);
             return false;
         }
-        if let Some(reason) = self.link.outbound().closing() {
+        if let Some(reason) = self.hub.deregister(&self.link, self.unwound as usize) {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
         }
-        self.hub.deregister(&self.link, self.unwound as usize);
         true
     }
 }
 
 impl Drop for Client {
-    /// The runtime may drop the task at shutdown: the connection is gone all the same.
+    /// The runtime may drop the task before its end: the connection is gone all the same.
     fn drop(&mut self) {
         self.link.close(CloseReason::ServerShutdown);
         self.link.outbound().hang_up();
-        let subscriptions = self.link.subscriptions.lock().take(usize::MAX);
-        self.hub.deregister(&self.link, self.unwound as usize + subscriptions.len());
+        while !self.unwind() {}
     }
 }
 
@@ -244,14 +242,5 @@ fn describe(op: &Op<'_>) -> String {
         Op::Pong => "PONG".into(),
         Op::Ignored => "INFO".into(),
         Op::Error(error) => format!("-ERR {}", text(error)),
-    }
-}
-
-impl Client {
-    /// There was a message or a change of subscriptions.
-    fn active(&self, batch: &mut Batch) {
-        if let Some(now) = batch.now() {
-            self.link.touch(now);
-        }
     }
 }

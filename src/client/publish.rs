@@ -14,7 +14,6 @@ use crate::link::batch::Batch;
 impl Client {
     pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
         batch.count_received(Kind::Client, message.body.len());
-        self.active(batch);
         if self.flags.pedantic && !subject::is_valid_literal(message.subject) {
             self.refuse(&ClientError::InvalidPublishSubject, batch);
         }

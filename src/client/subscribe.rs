@@ -15,7 +15,7 @@ const RESERVED_QUEUE: &[u8] = b"_sys_";
 
 impl Client {
     pub(super) fn subscribe(&mut self, wanted: Subscribe<'_>, batch: &mut Batch) {
-        self.active(batch);
+        batch.act();
         if let Some(error) = self.why_not(&wanted) {
             return self.refuse(&error, batch);
         }
@@ -48,7 +48,7 @@ impl Client {
     }
 
     pub(super) fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, batch: &mut Batch) {
-        self.active(batch);
+        batch.act();
         let known = self.link.subscriptions.lock().get(sid).cloned();
         if let Some(subscription) = known
             && subscription.end(max)

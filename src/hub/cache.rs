@@ -17,6 +17,8 @@ const SLOTS: (usize, usize) = (16, 1024);
 pub(crate) struct MatchCache {
     generation: u64,
     slots: Vec<Slot>,
+    /// Slot of the last subject: many publish to the same one again and again.
+    last: usize,
 }
 
 #[derive(Default)]
@@ -38,11 +40,15 @@ impl MatchCache {
         if generation != self.generation || self.slots.is_empty() {
             self.forget(generation);
         }
+        if self.slots[self.last].entry.as_ref().is_some_and(|entry| *entry.subject == *subject) {
+            return &self.slots[self.last].entry.as_ref().expect("just seen").matches;
+        }
         let hash = FixedState::default().hash_one(subject);
         let at = hash as usize & (self.slots.len() - 1);
         let slot = &self.slots[at];
         let known = slot.entry.as_ref().is_some_and(|entry| slot.hash == hash && *entry.subject == *subject);
         if known {
+            self.last = at;
             return &self.slots[at].entry.as_ref().expect("just seen").matches;
         }
         account.matches(subject, scratch);
@@ -53,6 +59,7 @@ impl MatchCache {
             self.slots[at].entry = Some(Box::new(entry));
         } else if crowded {
             self.slots = empty(self.slots.len() * 2);
+            self.last = 0;
         } else {
             self.slots[at] = Slot { hash, entry: None };
         }

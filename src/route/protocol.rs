@@ -118,15 +118,21 @@ impl RouteProtocol {
     }
 
     fn handle_op(&mut self, op: Op<'_>, broker: &mut impl Broker) {
+        if !self.session.is_open() && matches!(op, Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_)) {
+            self.session.handle_traffic();
+            self.act(broker);
+            if !self.session.is_open() {
+                return;
+            }
+        }
         match op {
-            Op::Message(message) if self.session.is_open() => return broker.deliver(message),
-            Op::Subscribe(interest) if self.session.is_open() => {
+            Op::Message(message) => return broker.deliver(message),
+            Op::Unsubscribe(interest) => return broker.unsubscribe(interest),
+            Op::Subscribe(interest) => {
                 if let Err(reason) = broker.subscribe(interest) {
                     self.session.close(reason, None);
                 }
             }
-            Op::Unsubscribe(interest) if self.session.is_open() => return broker.unsubscribe(interest),
-            Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_) => self.session.violation(),
             Op::Info(json) => self.session.handle_info(json),
             Op::Connect(json) => self.session.handle_connect(json),
             Op::Ping => self.session.handle_ping(),
@@ -162,10 +168,8 @@ impl RouteProtocol {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Admit => {
-                let (info, now) = (self.registry.info(), self.registry.now());
-                self.session.admit(&info, now, fastrand::f64());
-            }
+            Command::Greet => self.session.greet(&self.registry.info(), self.registry.now()),
+            Command::Open => self.session.open(self.registry.now(), fastrand::f64()),
             Command::Close(reason, text) => self.session.close(reason, text.as_deref()),
             Command::Probe => self.session.probe(self.registry.now()),
             Command::Tell(info) => self.session.tell(&info),
@@ -227,6 +231,7 @@ impl Drop for RouteProtocol {
 #[cfg(test)]
 mod tests {
     use natsd_core::route::cluster::{Cluster, Config};
+    use natsd_core::route::hello::RouteInfo;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -320,10 +325,11 @@ mod tests {
         dialer.start(&mut at_a);
         acceptor.start(&mut at_b);
         carry(&mut at_b, &mut dialer, &mut at_a);
-        at_a.sent.extend_from_slice(b"RS+ $G foo\r\nRMSG $G bar 2\r\nhi\r\nRS- $G foo\r\n");
         carry(&mut at_a, &mut acceptor, &mut at_b);
         carry(&mut at_b, &mut dialer, &mut at_a);
-        assert_eq!(at_a.log, ["open b Pool(0) configured true", "measured"]);
+        at_a.sent.extend_from_slice(b"RS+ $G foo\r\nRMSG $G bar 2\r\nhi\r\nRS- $G foo\r\n");
+        carry(&mut at_a, &mut acceptor, &mut at_b);
+        assert_eq!(at_a.log, ["measured", "open b Pool(0) configured true"]);
         assert_eq!(at_b.log, ["open a Pool(0) configured false", "subscribe foo", "deliver hi", "unsubscribe foo"]);
 
         drop(dialer);
@@ -333,9 +339,7 @@ mod tests {
 
     #[test]
     fn nothing_counts_before_set_up_is_over() {
-        for line in
-            ["RS+ $G foo\r\n", "RS- $G foo\r\n", "RMSG $G foo 0\r\n\r\n", "RMSG $G foo 9999999\r\n", "nonsense\r\n"]
-        {
+        for line in ["RS+ $G foo\r\n", "RS- $G foo\r\n", "RMSG $G foo 0\r\n\r\n", "RMSG $G foo 9999999\r\n"] {
             let mut broker = Recorder::default();
             let (mut route, _commands) = acceptor(&registry("a", 0), 1);
             route.start(&mut broker);

@@ -17,8 +17,10 @@ const COMMANDS: usize = 2048;
 /// What a connection is told to do.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// The peer is welcome.
-    Admit,
+    /// Introduce us.
+    Greet,
+    /// The peer is admitted.
+    Open,
     /// It is not, or not any more.
     Close(CloseReason, Option<String>),
     /// Find out whether the peer is alive.
@@ -29,7 +31,7 @@ pub(crate) enum Command {
 
 /// What clients are told of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     /// Name of the cluster, agreed on with the peers.
     pub name: String,
     /// Whether that name was made up rather than configured.
@@ -100,7 +102,8 @@ impl Registry {
         know(&mut state.cluster, self.now());
         while let Some(event) = state.cluster.poll_event() {
             let (link, command) = match event {
-                Event::Admit(link) => (link, Command::Admit),
+                Event::Greet(link) => (link, Command::Greet),
+                Event::Open(link) => (link, Command::Open),
                 Event::Close(link, reason, text) => (link, Command::Close(reason, text)),
                 Event::Probe(link) => (link, Command::Probe),
                 Event::Tell(link, info) => (link, Command::Tell(info)),

@@ -111,3 +111,47 @@ pub(crate) async fn tell_news(hub: Arc<Hub>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+    use super::*;
+    use crate::config::options::Options;
+    use crate::server::identity::Identity;
+    use crate::transport::Peer;
+
+    /// A stream that holds little, so that both directions have to wait for each other.
+    #[tokio::test]
+    async fn a_client_is_served_over_any_stream() {
+        let options = Options::default();
+        let identity = Identity::generate(&options);
+        let hub = Arc::new(Hub::new(options, identity));
+        let (ours, theirs) = tokio::io::duplex(1000);
+        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+        let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222 });
+        listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
+
+        let (read, mut write) = tokio::io::split(ours);
+        let mut read = BufReader::new(read);
+        let mut info = String::new();
+        read.read_line(&mut info).await.unwrap();
+        assert!(info.starts_with("INFO {"), "{info}");
+
+        let message = |verb: &str| format!("{verb} 100000\r\n{}\r\n", "x".repeat(100_000));
+        let input = format!("CONNECT {{\"verbose\":false}}\r\nSUB foo 1\r\n{}", message("PUB foo"));
+        let writing = tokio::spawn(async move {
+            write.write_all(input.as_bytes()).await.unwrap();
+            write
+        });
+        let mut output = vec![0; message("MSG foo 1").len()];
+        read.read_exact(&mut output).await.unwrap();
+        assert_eq!(String::from_utf8(output).unwrap(), message("MSG foo 1"));
+
+        let left = hub.left.notified();
+        drop((read, writing.await.unwrap()));
+        left.await;
+        assert_eq!((hub.client_count(), hub.global_account().counts()), (0, (0, 0)));
+        assert_eq!(hub.closed()[0].reason.to_string(), "Client Closed");
+    }
+}

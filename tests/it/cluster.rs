@@ -1,7 +1,7 @@
 //! Clusters over TCP. The scenarios take the kinds of the servers, so that [`interop`](crate::interop) runs them with
 //! Go's nats-server as well.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::client::{Client, Delivery};
 use crate::harness::node::{Kind, Node, Setup};
@@ -19,23 +19,24 @@ fn pair_with(kinds: [Kind; 2], pools: [Option<i32>; 2]) -> ([Node; 2], [Client; 
     (nodes, clients.try_into().ok().expect("two clients"))
 }
 
-/// A client on each of `nodes`; each subscribes to `ready.NAME`, and all servers know of it.
+/// A client on each of `nodes`, once all servers know each other.
 fn join(nodes: &[Node]) -> Vec<Client> {
     let mut clients: Vec<_> = nodes.iter().map(Node::client).collect();
-    for (node, client) in nodes.iter().zip(&mut clients) {
-        client.subscribe(&format!("ready.{}", node.name), "ready");
-        client.flush();
-    }
-    settle(nodes, &mut clients);
+    settle(nodes, &mut clients, "ready");
     clients
 }
 
-/// Waits until all that was subscribed to before is known everywhere: interest in `ready.NAME` goes the same way.
-fn settle(nodes: &[Node], clients: &mut [Client]) {
+/// Waits until all that was subscribed to before is known everywhere: interest in `MARKER.NAME`, which must be new, goes
+/// the same way.
+fn settle(nodes: &[Node], clients: &mut [Client], marker: &str) {
+    for (node, client) in nodes.iter().zip(clients.iter_mut()) {
+        client.subscribe(&format!("{marker}.{}", node.name), marker);
+        client.flush();
+    }
     for (index, client) in clients.iter_mut().enumerate() {
         for (other, node) in nodes.iter().enumerate() {
             if other != index {
-                client.wait_for_interest(&format!("ready.{}", node.name), true);
+                client.wait_for_interest(&format!("{marker}.{}", node.name), true);
             }
         }
     }
@@ -49,7 +50,7 @@ fn announce(subscriber: &mut Client, publisher: &mut Client, marker: &str) {
 }
 
 /// Messages reach exactly the interested ones, unchanged, in order, in both directions.
-pub(crate) fn messages_flow_both_ways(kinds: [Kind; 2]) {
+pub fn messages_flow_both_ways(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     messages_flow(&mut a, &mut b, "m.1");
     messages_flow(&mut b, &mut a, "m.2");
@@ -82,7 +83,7 @@ fn messages_flow(here: &mut Client, there: &mut Client, marker: &str) {
 }
 
 /// A request is answered from the other server; one that nobody would answer fails at once.
-pub(crate) fn requests_are_answered(kinds: [Kind; 2]) {
+pub fn requests_are_answered(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     requests_are_answered_from_there(&mut a, &mut b, "m.1");
     requests_are_answered_from_there(&mut b, &mut a, "m.2");
@@ -113,7 +114,7 @@ fn requests_are_answered_from_there(asker: &mut Client, answerer: &mut Client, m
 }
 
 /// Members of a queue group share messages evenly, wherever they and the publisher are; each message goes to one.
-pub(crate) fn queue_groups_share_evenly(kinds: [Kind; 2]) {
+pub fn queue_groups_share_evenly(kinds: [Kind; 2]) {
     const MESSAGES: usize = 4000;
     let (_nodes, [mut a, mut b]) = pair(kinds);
     a.subscribe_queue("jobs", "workers", "1");
@@ -151,12 +152,13 @@ pub(crate) fn queue_groups_share_evenly(kinds: [Kind; 2]) {
 }
 
 /// A queue group that shrinks and goes is followed.
-pub(crate) fn queue_groups_shrink(kinds: [Kind; 2]) {
+pub fn queue_groups_shrink(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
     a.subscribe_queue("jobs", "workers", "1");
     a.subscribe_queue("jobs", "workers", "2");
     announce(&mut a, &mut b, "m.1");
     a.send("UNSUB 1\r\n");
+    a.flush();
     b.publish("jobs", "for 2");
     assert_eq!(a.next().sid, "2");
     a.send("UNSUB 2\r\n");
@@ -165,7 +167,7 @@ pub(crate) fn queue_groups_shrink(kinds: [Kind; 2]) {
 }
 
 /// Whatever the pool sizes, messages flow both ways.
-pub(crate) fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
+pub fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
     for pools in [[1, 1], [1, 3], [3, 1], [3, -1], [-1, 3], [-1, -1], [5, 2]] {
         let (_nodes, [mut a, mut b]) = pair_with(kinds, pools.map(Some));
         a.subscribe("x", "1");
@@ -180,14 +182,11 @@ pub(crate) fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
 }
 
 /// Every server publishes; every other one gets it exactly once.
-fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client]) {
-    for (node, client) in nodes.iter().zip(clients.iter_mut()) {
+fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client], marker: &str) {
+    for client in clients.iter_mut() {
         client.subscribe("all", "all");
-        client.send("UNSUB ready\r\n");
-        client.subscribe(&format!("ready.{}", node.name), "ready");
-        client.flush();
     }
-    settle(nodes, clients);
+    settle(nodes, clients, marker);
     let mut expected: Vec<_> = nodes.iter().map(|node| node.name.clone()).collect();
     expected.sort();
     // What took a second way in one round would be heard in the next.
@@ -209,23 +208,23 @@ fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client]) {
 }
 
 /// Three servers of which two know only the first become a full mesh.
-pub(crate) fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
+pub fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
     let seed = Node::start(kinds[0], "a", Setup::default());
     let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed], ..Setup::default() });
     let nodes = [seed, b, c];
     let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "before");
 }
 
 /// A server that is killed and comes back gets and gives all interest within two seconds, and nothing comes twice.
-pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
+pub fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     let seed = Node::start(kinds[0], "a", Setup::default());
     let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
     let c = Node::start(kinds[2], "c", Setup { routes: &[&seed, &b], ..Setup::default() });
     let nodes = [seed, b, c];
     let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "before");
 
     nodes[victim].kill();
     for (index, client) in clients.iter_mut().enumerate() {
@@ -235,16 +234,14 @@ pub(crate) fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     }
     nodes[victim].restart();
     clients[victim] = nodes[victim].client();
-    clients[victim].subscribe(&format!("ready.{}", nodes[victim].name), "ready");
-    clients[victim].flush();
-    let start = std::time::Instant::now();
-    settle(&nodes, &mut clients);
+    let start = Instant::now();
+    settle(&nodes, &mut clients, "back");
     assert!(start.elapsed() < Duration::from_secs(2), "interest is back after {:?}", start.elapsed());
-    everybody_hears_everybody_once(&nodes, &mut clients);
+    everybody_hears_everybody_once(&nodes, &mut clients, "after");
 }
 
 /// Clients hear of servers that join and leave.
-pub(crate) fn clients_hear_of_other_servers(kinds: [Kind; 2]) {
+pub fn clients_hear_of_other_servers(kinds: [Kind; 2]) {
     let ([a, b], [mut at_a, _]) = pair(kinds);
     let urls = |client: &mut Client, wanted: &dyn Fn(&str) -> bool| loop {
         let urls = client.next_info()["connect_urls"].to_string();

@@ -1,4 +1,5 @@
 //! Integration tests: the real binary, real sockets, real peers.
+#![allow(unreachable_pub, reason = "no module here is reachable from elsewhere")]
 
 mod cluster;
 mod config;

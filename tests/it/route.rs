@@ -8,7 +8,7 @@ fn server(kind: Kind) -> Node {
 }
 
 /// Who has no business on the route port is told so, where nats-server tells it, and closed.
-pub(crate) fn who_is_no_peer_is_sent_away(kind: Kind) {
+pub fn who_is_no_peer_is_sent_away(kind: Kind) {
     let node = server(kind);
     let info =
         "\"version\":\"2.15.2\",\"proto\":2,\"host\":\"127.0.0.1\",\"port\":1,\"headers\":true,\"cluster\":\"c1\"";
@@ -53,7 +53,7 @@ fn silence_is_not_waited_for(kind: Kind) {
 }
 
 /// What cannot be right ends the connection; of malformed arguments without a word.
-pub(crate) fn malformed_lines_end_the_route(kind: Kind) {
+pub fn malformed_lines_end_the_route(kind: Kind) {
     let node = server(kind);
     let cases = [
         ("RS+ $G\r\n", None),
@@ -63,8 +63,9 @@ pub(crate) fn malformed_lines_end_the_route(kind: Kind) {
         ("RMSG $G foo 1\r\nxx\r\n", Some("-ERR 'Unknown Protocol Operation'\r\n")),
         ("NONSENSE\r\n", Some("-ERR 'Unknown Protocol Operation'\r\n")),
     ];
-    for (line, error) in cases {
-        let mut peer = Peer::join(node.route_port, "f");
+    for (number, (line, error)) in cases.into_iter().enumerate() {
+        // Another name each time: the server may still be busy with the end of the last one.
+        let mut peer = Peer::join(node.route_port, &format!("f{number}"));
         peer.send(line);
         let words = peer.last_words();
         match error {
@@ -75,7 +76,7 @@ pub(crate) fn malformed_lines_end_the_route(kind: Kind) {
 }
 
 /// Interest is told once a subject, queue groups with their weight; messages name all groups that match.
-pub(crate) fn interest_is_told_once(kind: Kind) {
+pub fn interest_is_told_once(kind: Kind) {
     let node = server(kind);
     let mut peer = Peer::join(node.route_port, "f");
     let mut client = node.client();
@@ -97,7 +98,7 @@ pub(crate) fn interest_is_told_once(kind: Kind) {
 }
 
 /// A peer that was not there when clients subscribed hears of it all the same.
-pub(crate) fn a_new_peer_hears_of_all_interest(kind: Kind) {
+pub fn a_new_peer_hears_of_all_interest(kind: Kind) {
     let node = server(kind);
     let mut client = node.client();
     client.send("SUB foo 1\r\nSUB bar q 2\r\nSUB bar q 3\r\n");
@@ -112,7 +113,7 @@ pub(crate) fn a_new_peer_hears_of_all_interest(kind: Kind) {
 }
 
 /// Every form of a routed message, out and in.
-pub(crate) fn messages_name_whom_they_are_for(kind: Kind) {
+pub fn messages_name_whom_they_are_for(kind: Kind) {
     let node = server(kind);
     let mut peer = Peer::join(node.route_port, "f");
     let mut client = node.client();
@@ -150,7 +151,7 @@ pub(crate) fn messages_name_whom_they_are_for(kind: Kind) {
 }
 
 /// What comes from one peer goes to no other: neither messages nor interest.
-pub(crate) fn one_hop_is_all(kind: Kind) {
+pub fn one_hop_is_all(kind: Kind) {
     let node = server(kind);
     let mut one = Peer::join(node.route_port, "f");
     let mut other = Peer::join(node.route_port, "g");

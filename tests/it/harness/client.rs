@@ -9,16 +9,16 @@ use super::{DEADLINE, POLL};
 
 /// A message as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    pub(crate) subject: String,
-    pub(crate) sid: String,
-    pub(crate) reply: Option<String>,
-    pub(crate) headers: String,
-    pub(crate) payload: String,
+pub struct Delivery {
+    pub subject: String,
+    pub sid: String,
+    pub reply: Option<String>,
+    pub headers: String,
+    pub payload: String,
 }
 
 /// A connection that has said CONNECT with headers and no_responders.
-pub(crate) struct Client {
+pub struct Client {
     stream: TcpStream,
     input: Vec<u8>,
     deliveries: VecDeque<Delivery>,
@@ -31,7 +31,7 @@ pub(crate) struct Client {
 const PROBE: &str = "probe";
 
 impl Client {
-    pub(crate) fn connect(port: u16) -> Self {
+    pub fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts clients");
         stream.set_nodelay(true).expect("a TCP option");
         let (input, deliveries, infos) = (Vec::new(), VecDeque::new(), VecDeque::new());
@@ -44,59 +44,59 @@ impl Client {
         client
     }
 
-    pub(crate) fn send(&mut self, text: &str) {
+    pub fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).expect("the server reads");
     }
 
-    pub(crate) fn subscribe(&mut self, subject: &str, sid: &str) {
+    pub fn subscribe(&mut self, subject: &str, sid: &str) {
         self.send(&format!("SUB {subject} {sid}\r\n"));
     }
 
-    pub(crate) fn subscribe_queue(&mut self, subject: &str, queue: &str, sid: &str) {
+    pub fn subscribe_queue(&mut self, subject: &str, queue: &str, sid: &str) {
         self.send(&format!("SUB {subject} {queue} {sid}\r\n"));
     }
 
-    pub(crate) fn publish(&mut self, subject: &str, payload: &str) {
+    pub fn publish(&mut self, subject: &str, payload: &str) {
         self.send(&format!("PUB {subject} {}\r\n{payload}\r\n", payload.len()));
     }
 
-    pub(crate) fn request(&mut self, subject: &str, reply: &str, payload: &str) {
+    pub fn request(&mut self, subject: &str, reply: &str, payload: &str) {
         self.send(&format!("PUB {subject} {reply} {}\r\n{payload}\r\n", payload.len()));
     }
 
     /// Waits until the server has done all that was sent.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let wanted = self.pongs + 1;
         self.send("PING\r\n");
         self.read_until("a PONG", DEADLINE, |client| client.pongs >= wanted);
     }
 
     /// The next message.
-    pub(crate) fn next(&mut self) -> Delivery {
+    pub fn next(&mut self) -> Delivery {
         self.read_until("a message", DEADLINE, |client| !client.deliveries.is_empty());
         self.deliveries.pop_front().expect("waited for")
     }
 
     /// The next INFO after the ones already taken.
-    pub(crate) fn next_info(&mut self) -> serde_json::Value {
+    pub fn next_info(&mut self) -> serde_json::Value {
         self.read_until("an INFO", DEADLINE, |client| !client.infos.is_empty());
         serde_json::from_str(&self.infos.pop_front().expect("waited for")).expect("INFO carries JSON")
     }
 
     /// Takes what has come so far, without waiting for more than an answer to a PING.
-    pub(crate) fn drain(&mut self) -> Vec<Delivery> {
+    pub fn drain(&mut self) -> Vec<Delivery> {
         self.flush();
         self.deliveries.drain(..).collect()
     }
 
     /// Waits until `count` messages have come.
-    pub(crate) fn take(&mut self, count: usize) -> Vec<Delivery> {
+    pub fn take(&mut self, count: usize) -> Vec<Delivery> {
         self.read_until("all messages", DEADLINE, |client| client.deliveries.len() >= count);
         self.deliveries.drain(..).collect()
     }
 
     /// Whether this server knows of anybody who takes messages to `subject`, here or at a peer.
-    pub(crate) fn sees_interest(&mut self, subject: &str) -> bool {
+    pub fn sees_interest(&mut self, subject: &str) -> bool {
         let before = self.refusals;
         self.request(subject, "_probe", PROBE);
         self.flush();
@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// Waits until interest in `subject` is (or is not) seen here; gives the time that took.
-    pub(crate) fn wait_for_interest(&mut self, subject: &str, wanted: bool) -> Duration {
+    pub fn wait_for_interest(&mut self, subject: &str, wanted: bool) -> Duration {
         let start = Instant::now();
         while self.sees_interest(subject) != wanted {
             assert!(start.elapsed() < DEADLINE, "interest in {subject} does not become {wanted}");

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::client::Client;
@@ -12,7 +13,7 @@ use super::{DEADLINE, POLL};
 
 /// Which program a node runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Natsd,
     #[cfg_attr(not(feature = "interop"), allow(dead_code))]
     Go,
@@ -38,11 +39,11 @@ fn go_server() -> PathBuf {
 }
 
 /// A server in a process of its own; killed when dropped.
-pub(crate) struct Node {
+pub struct Node {
     kind: Kind,
-    pub(crate) name: String,
-    pub(crate) port: u16,
-    pub(crate) route_port: u16,
+    pub name: String,
+    pub port: u16,
+    pub route_port: u16,
     config: String,
     process: RefCell<Option<Child>>,
     dir: tempfile::TempDir,
@@ -50,18 +51,18 @@ pub(crate) struct Node {
 
 /// What differs from a plain member of the cluster `c1`.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Setup<'a> {
+pub struct Setup<'a> {
     /// Nodes that it has routes to.
-    pub(crate) routes: &'a [&'a Node],
+    pub routes: &'a [&'a Node],
     /// `pool_size`, when not the default.
-    pub(crate) pool_size: Option<i32>,
+    pub pool_size: Option<i32>,
     /// More of `cluster {}`.
-    pub(crate) cluster: &'a str,
+    pub cluster: &'a str,
 }
 
 impl Node {
     /// Starts a server and waits until clients and routes can connect.
-    pub(crate) fn start(kind: Kind, name: &str, setup: Setup<'_>) -> Self {
+    pub fn start(kind: Kind, name: &str, setup: Setup<'_>) -> Self {
         let (port, route_port) = (free_port(), free_port());
         let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
         let mut cluster = format!("name: c1\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
@@ -108,12 +109,12 @@ impl Node {
     }
 
     /// What the server has logged so far.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// Ends the server without giving it a chance to say so.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         if let Some(mut child) = self.process.borrow_mut().take() {
             child.kill().expect("the server is ours to kill");
             child.wait().expect("the server has ended");
@@ -121,11 +122,11 @@ impl Node {
     }
 
     /// Starts a killed server again, on the same ports.
-    pub(crate) fn restart(&self) {
+    pub fn restart(&self) {
         self.spawn();
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::connect(self.port)
     }
 }
@@ -139,7 +140,11 @@ impl Drop for Node {
     }
 }
 
+/// A port that nobody listens on, below those that the kernel gives to outgoing connections: a server that is started
+/// again must find its port free. Test runs at the same time begin at different ones.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 12_000 + (std::process::id() % 100) as u16 * 200;
+    let mut ports = std::iter::repeat_with(|| begin + NEXT.fetch_add(1, Relaxed) % 200);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("an endless iterator")
 }

@@ -6,13 +6,13 @@ use std::net::TcpStream;
 use super::DEADLINE;
 
 /// A connection to the route port of a server.
-pub(crate) struct Peer {
+pub struct Peer {
     stream: BufReader<TcpStream>,
 }
 
 impl Peer {
     /// Connects and reads the server's INFO.
-    pub(crate) fn connect(route_port: u16) -> Self {
+    pub fn connect(route_port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", route_port)).expect("the server accepts routes");
         stream.set_read_timeout(Some(DEADLINE)).expect("a positive time-out");
         let mut peer = Self { stream: BufReader::new(stream) };
@@ -22,7 +22,7 @@ impl Peer {
     }
 
     /// Connects and becomes a member of `c1`, without a pool: the least that a peer can be.
-    pub(crate) fn join(route_port: u16, name: &str) -> Self {
+    pub fn join(route_port: u16, name: &str) -> Self {
         let mut peer = Self::connect(route_port);
         peer.send(&format!("CONNECT {{\"name\":\"N{name}\",\"cluster\":\"c1\",\"headers\":true}}\r\n"));
         peer.send(&format!(
@@ -33,27 +33,28 @@ impl Peer {
         peer
     }
 
-    pub(crate) fn send(&mut self, text: &str) {
+    pub fn send(&mut self, text: &str) {
         // A server that has closed already is seen when the answer is read.
         let _ = self.stream.get_mut().write_all(text.as_bytes());
     }
 
     /// The next line, without CR LF.
-    pub(crate) fn line(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stream.read_line(&mut line).expect("the server sends a line in time");
+        let read = self.stream.read_line(&mut line).expect("the server sends a line in time");
+        assert!(read > 0, "the server closed the connection");
         line.trim_end_matches("\r\n").to_owned()
     }
 
     /// All the server has said so far but PING, INFO and interest in `$SYS`, once it has done what was sent.
-    pub(crate) fn said(&mut self) -> Vec<String> {
+    pub fn said(&mut self) -> Vec<String> {
         self.send("PING\r\n");
         let lines = std::iter::from_fn(|| Some(self.line()).filter(|line| line != "PONG"));
         lines.filter(|line| line != "PING" && !line.starts_with("INFO ") && !line.contains("$SYS")).collect()
     }
 
     /// What the server says until it closes the connection.
-    pub(crate) fn last_words(mut self) -> String {
+    pub fn last_words(mut self) -> String {
         let mut words = Vec::new();
         match self.stream.read_to_end(&mut words) {
             Ok(_) => {}

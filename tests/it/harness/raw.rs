@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::DEADLINE;
 
@@ -92,13 +92,6 @@ impl Raw {
             self.unread.clear();
         }
         total
-    }
-
-    /// Whether a byte comes within `time`.
-    pub fn hears_within(&mut self, time: Duration) -> bool {
-        self.stream.set_read_timeout(Some(time)).expect("a positive time-out");
-        let mut byte = [0];
-        self.stream.peek(&mut byte).is_ok_and(|read| read > 0)
     }
 
     fn read(&mut self) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! The acceptor sends `INFO` at once. The dialer answers it with `CONNECT`, its own `INFO` and `PING`; the `PONG` tells
 //! it that the acceptor kept the connection. Whether a peer is wanted at all is not decided here: the session
-//! introduces it ([`Action::Introduce`]), and [`Session::admit`] or [`Session::close`] is the answer of the
-//! [cluster](super::cluster).
+//! introduces it ([`Action::Introduce`]), and [`Session::greet`], [`Session::open`] or [`Session::close`] is the answer
+//! of the [cluster](super::cluster).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -76,11 +76,11 @@ pub enum Action {
     Send(Vec<u8>),
     /// Check the cluster's name in a dialer's `CONNECT`; on a conflict, [`Session::close`].
     CheckCluster(RouteConnect),
-    /// Decide on the peer: [`Session::admit`] or [`Session::close`].
+    /// Decide on the peer: [`Session::greet`] as dialer, [`Session::open`] as acceptor, or [`Session::close`].
     Introduce(Introduction),
     /// Interest and messages flow from now on; tell the peer all local interest.
     Open,
-    /// The acceptor has admitted us too.
+    /// The acceptor has admitted us: [`Session::open`], or [`Session::close`].
     Confirmed,
     /// The peer says something new of itself.
     Update(RouteInfo),
@@ -100,6 +100,10 @@ enum State {
     AwaitInfo,
     /// Before the cluster's verdict.
     Introduced,
+    /// Dialer, before the acceptor's verdict.
+    Greeting,
+    /// Dialer, before the cluster's second look.
+    Confirmed,
     Open,
     Closed,
 }
@@ -117,7 +121,6 @@ pub struct Session {
     probe_deadline: Option<Duration>,
     pings_out: u32,
     ping_sent: Duration,
-    confirmed: bool,
 }
 
 impl Session {
@@ -146,7 +149,6 @@ impl Session {
             probe_deadline: None,
             pings_out: 0,
             ping_sent: now,
-            confirmed: false,
         }
     }
 
@@ -155,7 +157,7 @@ impl Session {
         self.state == State::Open
     }
 
-    /// What to do next; to be called until `None` after each `handle_*`, `admit`, `probe` or `close`.
+    /// What to do next; to be called until `None` after each `handle_*`, `greet`, `open`, `probe` or `close`.
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
@@ -196,8 +198,11 @@ impl Session {
         match self.state {
             State::AwaitInfo if info.server_id.is_empty() => self.violation(),
             State::AwaitInfo => self.introduce(info),
-            State::Open if info.server_id == self.peer_id => self.actions.push_back(Action::Update(info)),
-            State::Open => self.actions.push_back(Action::Gossip(info)),
+            State::Greeting | State::Open => {
+                self.handle_traffic();
+                let update = info.server_id == self.peer_id;
+                self.actions.push_back(if update { Action::Update(info) } else { Action::Gossip(info) });
+            }
             _ => self.violation(),
         }
     }
@@ -210,20 +215,38 @@ impl Session {
         self.actions.push_back(Action::Introduce(Introduction { info, slot, solicited }));
     }
 
-    /// The cluster wants the peer that was introduced. `own` is our `INFO` as of now; `jitter`, from 0 to 1, spreads
-    /// the first ping.
-    pub fn admit(&mut self, own: &RouteInfo, now: Duration, jitter: f64) {
-        if self.state != State::Introduced {
-            return;
-        }
-        self.state = State::Open;
-        self.deadline = now + self.timing.first_ping.mul_f64(1.0 + 0.2 * jitter);
-        if let Some(dialer) = &self.dialer {
+    /// The cluster wants the acceptor that was introduced: introduces us. `own` is our `INFO` as of now.
+    pub fn greet(&mut self, own: &RouteInfo, now: Duration) {
+        if let (State::Introduced, Some(dialer)) = (self.state, &self.dialer) {
             let hello = hello(dialer, own);
+            self.state = State::Greeting;
             self.send(hello);
             self.ping(now);
         }
-        self.actions.push_back(Action::Open);
+    }
+
+    /// Both sides want each other. `jitter`, from 0 to 1, spreads the first ping.
+    pub fn open(&mut self, now: Duration, jitter: f64) {
+        if matches!(self.state, State::Introduced | State::Confirmed) {
+            self.state = State::Open;
+            self.deadline = now + self.timing.first_ping.mul_f64(1.0 + 0.2 * jitter);
+            self.actions.push_back(Action::Open);
+        }
+    }
+
+    /// Interest, a message or gossip arrived, perhaps before [`is_open`](Self::is_open): from an acceptor that is as good
+    /// as a `PONG`.
+    pub fn handle_traffic(&mut self) {
+        match self.state {
+            State::Greeting => self.confirm(),
+            State::Open | State::Closed => {}
+            _ => self.violation(),
+        }
+    }
+
+    fn confirm(&mut self) {
+        self.state = State::Confirmed;
+        self.actions.push_back(Action::Confirmed);
     }
 
     /// `PING` arrived.
@@ -237,15 +260,14 @@ impl Session {
 
     /// `PONG` arrived.
     pub fn handle_pong(&mut self, now: Duration) {
-        if self.state != State::Open || self.pings_out == 0 {
+        if self.state == State::Closed || self.pings_out == 0 {
             return;
         }
         self.pings_out = 0;
         self.probe_deadline = None;
         self.actions.push_back(Action::Rtt(now.saturating_sub(self.ping_sent)));
-        if self.dialer.is_some() && !self.confirmed {
-            self.confirmed = true;
-            self.actions.push_back(Action::Confirmed);
+        if self.state == State::Greeting {
+            self.confirm();
         }
     }
 
@@ -387,11 +409,20 @@ mod tests {
         Session::dialer(dialer, TIMING, START)
     }
 
+    /// A dialer that has introduced itself.
+    fn greeting() -> Session {
+        let mut session = dialer(Slot::Pool(0));
+        session.handle_info(&json(&info("them")));
+        session.greet(&info("us"), START);
+        actions(&mut session);
+        session
+    }
+
     fn open_acceptor() -> Session {
         let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
         session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
         session.handle_info(&json(&info("them")));
-        session.admit(&info("us"), START, 0.0);
+        session.open(START, 0.0);
         actions(&mut session);
         session
     }
@@ -405,7 +436,7 @@ mod tests {
         session.handle_info(&json(&RouteInfo { route_pool_idx: 2, ..info("them") }));
         let introduced = actions(&mut session);
         assert!(matches!(&introduced[..], [Action::Introduce(peer)] if peer.slot == Slot::Pool(2) && !peer.solicited));
-        session.admit(&info("us"), START, 0.0);
+        session.open(START, 0.0);
         assert_eq!(actions(&mut session), [Action::Open]);
         assert!(session.is_open());
     }
@@ -416,29 +447,38 @@ mod tests {
         assert_eq!(actions(&mut session), []);
         session.handle_info(&json(&info("them")));
         assert!(matches!(&actions(&mut session)[..], [Action::Introduce(peer)] if peer.solicited));
-        session.admit(&info("us"), START, 0.0);
+        session.greet(&info("us"), START);
         let said = actions(&mut session);
         insta::assert_snapshot!(sent(&said));
-        assert_eq!(said.last(), Some(&Action::Open));
+        assert!(!session.is_open(), "the acceptor may not want us");
     }
 
     #[test]
     fn the_first_pong_confirms_the_dialer_and_measures() {
-        let mut session = dialer(Slot::Pool(0));
-        session.handle_info(&json(&info("them")));
-        session.admit(&info("us"), START, 0.0);
-        actions(&mut session);
+        let mut session = greeting();
         session.handle_pong(START + Duration::from_millis(7));
         assert_eq!(actions(&mut session), [Action::Rtt(Duration::from_millis(7)), Action::Confirmed]);
+        session.open(START, 0.0);
+        assert_eq!(actions(&mut session), [Action::Open]);
         session.handle_pong(secs(1));
         assert_eq!(actions(&mut session), [], "nobody asked");
+    }
+
+    #[test]
+    fn interest_confirms_the_dialer_as_well() {
+        let mut session = greeting();
+        session.handle_traffic();
+        assert_eq!(actions(&mut session), [Action::Confirmed]);
+        let mut early = Session::acceptor(None, TIMING, START);
+        early.handle_traffic();
+        assert_eq!(closed(&actions(&mut early)), Some(&CloseReason::ProtocolViolation));
     }
 
     #[test]
     fn a_dedicated_route_names_its_account() {
         let mut session = dialer(Slot::Account("$SYS".into()));
         session.handle_info(&json(&info("them")));
-        session.admit(&info("us"), START, 0.0);
+        session.greet(&info("us"), START);
         assert!(sent(&actions(&mut session)).contains("\"route_account\":\"$SYS\""));
     }
 

@@ -163,7 +163,13 @@ impl Dialing {
         self.targets.values().flat_map(|target| target.jobs.values()).filter_map(Job::due).min()
     }
 
-    /// The dial has led to a server that introduced itself.
+    /// What `dial` is for.
+    pub(super) fn target_mut(&mut self, dial: DialId) -> Option<&mut Target> {
+        let (target, _) = self.under_way.get(&dial)?;
+        self.targets.get_mut(target)
+    }
+
+    /// The dial has led to a connection that stays, or that is not needed.
     pub(super) fn finish(&mut self, dial: DialId) -> Option<TargetId> {
         let (target_id, slot) = self.under_way.remove(&dial)?;
         self.targets.get_mut(&target_id)?.jobs.remove(&slot);

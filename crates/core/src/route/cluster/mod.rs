@@ -27,8 +27,7 @@ pub const MAX_PEERS: usize = 1024;
 pub const MAX_POOL: u16 = 64;
 /// Accounts with a connection of their own, a peer.
 pub const MAX_DEDICATED: usize = 64;
-/// A connection that ends before it is this old counts as a failed attempt. Of two that are both younger, one is
-/// chosen by the ids of the servers, so that both ends choose the same.
+/// A connection that ends before it is this old counts as a failed attempt.
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// Names a connection; chosen by the caller, never reused.
@@ -61,8 +60,10 @@ pub struct Config {
 /// What the owner of a [`Cluster`] has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Admit the introduced peer on this connection.
-    Admit(LinkId),
+    /// Introduce ourselves to the acceptor of this connection.
+    Greet(LinkId),
+    /// The peer of this connection is admitted: interest and messages may flow.
+    Open(LinkId),
     /// End this connection, with this `-ERR` if any.
     Close(LinkId, CloseReason, Option<String>),
     /// Make the peer of this connection prove that it is alive.
@@ -86,6 +87,8 @@ pub struct Cluster {
     shared: Vec<String>,
     advertise: bool,
     peers: BTreeMap<String, Peer>,
+    /// Connections that we made and whose acceptors have yet to admit us.
+    pending: BTreeMap<LinkId, Pending>,
     dialing: Dialing,
     events: VecDeque<Event>,
 }
@@ -106,6 +109,7 @@ impl Cluster {
             shared: config.shared,
             advertise: config.advertise,
             peers: BTreeMap::new(),
+            pending: BTreeMap::new(),
             dialing: Dialing::new(policy, Jitter(config.seed)),
             events: VecDeque::new(),
         };
@@ -174,25 +178,37 @@ impl Cluster {
         observed: Option<&str>,
         now: Duration,
     ) {
-        let target = dial.and_then(|dial| self.dialing.finish(dial));
         if peer.info.ip.is_empty() {
             peer.info.ip = observed.map(|host| route_url(host, peer.info.port)).unwrap_or_default();
         }
-        if let Some(target) = target.and_then(|target| self.dialing.targets.get_mut(&target)) {
+        if let Some(target) = dial.and_then(|dial| self.dialing.target_mut(dial)) {
             target.peer = Some(peer.info.server_id.clone());
         }
-        let slot = peer.slot.clone();
-        match self.verdict(&peer, now) {
-            Ok(()) => self.admit(link, target, peer, now),
-            Err(refusal) => {
-                self.events.push_back(Event::Close(link, refusal.reason.clone(), refusal.text));
-                let Some(target) = target else { return };
-                match refusal.reason {
-                    CloseReason::ToSelf => self.give_up(target),
-                    CloseReason::Duplicate => {}
-                    _ => self.dialing.fail_slot(target, slot, Failure::Ended, now),
+        match (self.verdict(&peer, now), dial) {
+            (Ok(()), Some(dial)) => {
+                self.pending.insert(link, Pending { dial, peer });
+                self.events.push_back(Event::Greet(link));
+            }
+            (Ok(()), None) => self.admit(link, None, peer, now),
+            (Err(refusal), dial) => {
+                if let Some(dial) = dial {
+                    self.turn_away(dial, &refusal.reason, now);
+                }
+                self.events.push_back(Event::Close(link, refusal.reason, refusal.text));
+            }
+        }
+    }
+
+    /// We turn away somebody whom we dialled.
+    fn turn_away(&mut self, dial: DialId, reason: &CloseReason, now: Duration) {
+        match reason {
+            CloseReason::ToSelf | CloseReason::Duplicate => {
+                let Some(target) = self.dialing.finish(dial) else { return };
+                if *reason == CloseReason::ToSelf {
+                    self.give_up(target);
                 }
             }
+            _ => self.dialing.fail(dial, Failure::Ended, now),
         }
     }
 
@@ -224,18 +240,23 @@ impl Cluster {
         }
     }
 
-    /// The acceptor of `link` has admitted us: the rest of the pool can follow.
+    /// The acceptor of `link` has admitted us.
     pub fn handle_confirmed(&mut self, link: LinkId, now: Duration) {
-        let Some((id, slot)) = self.find(link) else { return };
-        let Some(link) = self.peers.get_mut(&id).and_then(|peer| peer.links.get_mut(&slot)) else { return };
-        link.confirmed = true;
-        if let Some(target) = link.target {
-            self.reconcile(target, now, Duration::ZERO);
+        let Some(Pending { dial, peer }) = self.pending.remove(&link) else { return };
+        let target = self.dialing.finish(dial);
+        let known = self.peers.get(&peer.info.server_id);
+        if known.is_some_and(|known| known.links.contains_key(&peer.slot)) {
+            self.events.push_back(Event::Close(link, CloseReason::Duplicate, None));
+        } else {
+            self.admit(link, target, peer, now);
         }
     }
 
     /// `link` is gone.
     pub fn handle_closed(&mut self, link: LinkId, now: Duration) {
+        if let Some(Pending { dial, .. }) = self.pending.remove(&link) {
+            return self.dialing.fail(dial, Failure::Ended, now);
+        }
         let Some((id, slot)) = self.find(link) else { return };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(gone) = peer.links.remove(&slot) else { return };
@@ -276,7 +297,7 @@ impl Cluster {
         if !self.peers.contains_key(&info.server_id) && self.peers.len() >= MAX_PEERS {
             return Err(CloseReason::TooManyPeers.into());
         }
-        self.check_duplicate(peer, now)
+        self.check_duplicate(peer)
     }
 
     fn check_slot(&self, peer: &Introduction) -> Result<(), Refusal> {
@@ -311,32 +332,32 @@ impl Cluster {
         Err(CloseReason::DuplicateName.into())
     }
 
-    /// Of two connections for the same slot the older stays, unless both are young: then two servers may have dialled
-    /// each other at once, and the ids decide. Against other implementations the one they dialled stays, because they
-    /// count it as theirs first.
-    fn check_duplicate(&mut self, peer: &Introduction, now: Duration) -> Result<(), Refusal> {
-        let known = self.peers.get(&peer.info.server_id);
+    /// A connection that is admitted stays. When two servers dial each other at once, each has one that is not admitted
+    /// yet when the other's arrives: the ids decide, and both ends decide the same. Other implementations count the
+    /// connection that they make as theirs from the start, so it is that one which stays.
+    fn check_duplicate(&mut self, peer: &Introduction) -> Result<(), Refusal> {
+        let id = &peer.info.server_id;
+        let known = self.peers.get(id);
         if let Slot::Account(_) = peer.slot
             && known.is_some_and(|known| known.links.len() >= MAX_DEDICATED + usize::from(MAX_POOL))
         {
             return Err(CloseReason::BadSlot.into());
         }
-        let Some(existing) = known.and_then(|known| known.links.get(&peer.slot)) else { return Ok(()) };
-        let id = existing.id;
-        let crossed = now.saturating_sub(existing.since) < YOUNG && existing.solicited != peer.solicited;
-        let ours_stays = peer.info.is_natsd() && self.info.server_id < peer.info.server_id;
-        if crossed && ours_stays == peer.solicited {
-            self.drop_link(&peer.info.server_id, &peer.slot);
-            self.events.push_back(Event::Close(id, CloseReason::Duplicate, None));
-            return Ok(());
+        if let Some(existing) = known.and_then(|known| known.links.get(&peer.slot)) {
+            self.events.push_back(Event::Probe(existing.id));
+            return Err(CloseReason::Duplicate.into());
         }
-        self.events.push_back(Event::Probe(id));
-        Err(CloseReason::Duplicate.into())
+        let same = |pending: &Pending| pending.peer.info.server_id == *id && pending.peer.slot == peer.slot;
+        let ours_stays = peer.solicited || (peer.info.is_natsd() && self.info.server_id < *id);
+        if ours_stays && self.pending.values().any(same) {
+            return Err(CloseReason::Duplicate.into());
+        }
+        Ok(())
     }
 
     fn admit(&mut self, link: LinkId, target: Option<TargetId>, peer: Introduction, now: Duration) {
         let Introduction { info, slot, solicited } = peer;
-        self.events.push_back(Event::Admit(link));
+        self.events.push_back(Event::Open(link));
         let newcomer = matches!(slot, Slot::Pool(0) | Slot::Account(_));
         if newcomer {
             self.gossip(&info, target, solicited);
@@ -346,7 +367,7 @@ impl Cluster {
             self.events.push_back(Event::UrlsChanged);
         }
         let peer = self.peers.entry(id.clone()).or_insert_with(|| Peer::new(info));
-        peer.links.insert(slot, Link { id: link, since: now, solicited, confirmed: false, target });
+        peer.links.insert(slot, Link { id: link, since: now, target });
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
         }
@@ -436,7 +457,7 @@ impl Cluster {
             return vec![Slot::Pool(0)];
         };
         let Some(first) = peer.links.get(&Slot::Pool(0)) else { return vec![Slot::Pool(0)] };
-        if first.target != Some(id) || !first.confirmed {
+        if first.target != Some(id) {
             return Vec::new();
         }
         let pool = (1..self.pool_with(&peer.info)).map(Slot::Pool);
@@ -454,18 +475,19 @@ impl Cluster {
         }
     }
 
-    fn drop_link(&mut self, peer: &str, slot: &Slot) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.links.remove(slot);
-        }
-    }
-
     fn find(&self, link: LinkId) -> Option<(String, Slot)> {
         self.peers.iter().find_map(|(id, peer)| {
             let (slot, _) = peer.links.iter().find(|(_, known)| known.id == link)?;
             Some((id.clone(), slot.clone()))
         })
     }
+}
+
+/// A connection that we made.
+#[derive(Debug)]
+struct Pending {
+    dial: DialId,
+    peer: Introduction,
 }
 
 /// Why a peer is not admitted, and what it is told.

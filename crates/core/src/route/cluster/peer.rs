@@ -32,9 +32,6 @@ impl Peer {
 pub(super) struct Link {
     pub(super) id: LinkId,
     pub(super) since: Duration,
-    pub(super) solicited: bool,
-    /// Whether the peer, as acceptor, has admitted us.
-    pub(super) confirmed: bool,
     /// What made us dial it.
     pub(super) target: Option<TargetId>,
 }

@@ -153,17 +153,18 @@ impl Network {
 
     fn obey(&mut self, server: usize, event: Event) {
         match event {
-            Event::Admit(LinkId(wire)) => {
+            Event::Greet(LinkId(wire)) => {
                 let Some(link) = self.wires.get(&wire) else { return };
-                if link.dialer == server {
-                    let mut info = self.servers[server].cluster.info().clone();
-                    if let Slot::Pool(index) = link.slot {
-                        info.route_pool_idx = index;
-                    }
-                    info.gossip_mode = link.gossip_mode.into();
-                    let to = link.acceptor;
-                    self.send(to, DELAY, Arrival::Hello { wire, info });
-                } else {
+                let mut info = self.servers[server].cluster.info().clone();
+                if let Slot::Pool(index) = link.slot {
+                    info.route_pool_idx = index;
+                }
+                info.gossip_mode = link.gossip_mode.into();
+                let to = link.acceptor;
+                self.send(to, DELAY, Arrival::Hello { wire, info });
+            }
+            Event::Open(LinkId(wire)) => {
+                if let Some(link) = self.wires.get(&wire).filter(|link| link.acceptor == server) {
                     self.send(link.dialer, DELAY, Arrival::Pong { wire });
                 }
             }
@@ -419,11 +420,11 @@ fn a_returning_server_of_the_same_name_makes_the_old_one_prove_itself() {
         cluster.handle_introduction(LinkId(link), None, peer, None, secs(60));
         std::iter::from_fn(|| cluster.poll_event()).collect::<Vec<_>>()
     };
-    assert_eq!(arrive(&mut cluster, 1, 0)[0], Event::Admit(LinkId(1)));
+    assert_eq!(arrive(&mut cluster, 1, 0)[0], Event::Open(LinkId(1)));
     let events = arrive(&mut cluster, 2, 1);
     assert_eq!(events, [Event::Probe(LinkId(1)), Event::Close(LinkId(2), CloseReason::DuplicateName, None)]);
     cluster.handle_closed(LinkId(1), secs(62));
-    assert!(arrive(&mut cluster, 3, 1).contains(&Event::Admit(LinkId(3))));
+    assert!(arrive(&mut cluster, 3, 1).contains(&Event::Open(LinkId(3))));
 }
 
 #[test]

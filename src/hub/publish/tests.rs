@@ -1,0 +1,158 @@
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use natsd_core::route::interest::Change;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::hub::InterestObserver;
+use crate::hub::cache::MatchCache;
+use crate::hub::remote::RemoteInterest;
+use crate::hub::subscription::Subscription;
+use crate::link::Kind;
+use crate::link::outbound::{Outbound, OutboundLimits};
+use crate::transport::Peer;
+
+const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
+
+fn account() -> Arc<Account> {
+    Arc::new(Account::new(b"ACC", Arc::default()))
+}
+
+fn link(kind: Kind) -> Arc<Link> {
+    let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
+    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+    Arc::new(Link::new(1, kind, peer, None, Outbound::new(None), limits))
+}
+
+fn subscribe(account: &Arc<Account>, link: &Arc<Link>, subject: &str, queue: Option<&str>, sid: &str) {
+    let queue = queue.map(str::as_bytes);
+    let subscription = Subscription::new(link.clone(), account.clone(), subject.as_bytes(), queue, sid.as_bytes());
+    account.subscribe(Arc::new(subscription));
+}
+
+fn add_remote(account: &Account, link: &Arc<Link>, subject: &str, queue: Option<&str>, weight: u32) {
+    let queue = queue.map(str::as_bytes);
+    account.add_remote(Arc::new(RemoteInterest::new(link.clone(), subject.as_bytes(), queue, weight)));
+}
+
+/// What was sent to `link` since the last call.
+fn sent(link: &Link) -> String {
+    let mut out = link.outbound();
+    String::from_utf8(std::mem::take(out.buffer())).unwrap()
+}
+
+fn publish_from(account: &Account, from: &Arc<Link>, echo: bool) -> bool {
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    publish(account, &HELLO, &matches, &Publisher { link: from, echo }, &mut Batch::default())
+}
+
+#[test]
+fn a_peer_gets_one_copy_whatever_it_subscribes_to() {
+    let (account, publisher, route) = (account(), link(Kind::Client), link(Kind::Route));
+    add_remote(&account, &route, "foo", None, 1);
+    add_remote(&account, &route, "*", None, 1);
+    add_remote(&account, &route, "foo", Some("q"), 1);
+    add_remote(&account, &route, "foo", Some("r"), 2);
+    assert!(publish_from(&account, &publisher, true));
+    assert_eq!(sent(&route), "RMSG ACC foo | q r 5\r\nhello\r\n");
+}
+
+#[test]
+fn a_peer_without_plain_interest_gets_it_only_if_it_serves_a_group() {
+    let (account, publisher) = (account(), link(Kind::Client));
+    let (first, second) = (link(Kind::Route), link(Kind::Route));
+    add_remote(&account, &first, "foo", Some("q"), 1);
+    add_remote(&account, &second, "foo", Some("q"), 0);
+    assert!(publish_from(&account, &publisher, true));
+    assert_eq!(sent(&first), "RMSG ACC foo | q 5\r\nhello\r\n");
+    assert_eq!(sent(&second), "");
+}
+
+#[test]
+fn members_of_a_group_share_evenly_wherever_they_are() {
+    let (account, client, route) = (account(), link(Kind::Client), link(Kind::Route));
+    subscribe(&account, &client, "foo", Some("q"), "1");
+    add_remote(&account, &route, "foo", Some("q"), 3);
+    for _ in 0..4000 {
+        assert!(publish_from(&account, &client, true));
+    }
+    let here = sent(&client).matches("MSG").count();
+    assert!((850..1150).contains(&here), "{here} of 4000, expected a quarter");
+    assert_eq!(sent(&route).matches("RMSG").count(), 4000 - here);
+}
+
+#[test]
+fn what_came_over_a_route_stays_here() {
+    let (account, client, route) = (account(), link(Kind::Client), link(Kind::Route));
+    subscribe(&account, &client, "foo", None, "1");
+    subscribe(&account, &client, "foo", Some("q"), "2");
+    subscribe(&account, &client, "foo", Some("r"), "3");
+    add_remote(&account, &route, "foo", None, 1);
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    publish_routed(&HELLO, [&b"q"[..]].into_iter(), &matches, &route, &mut Batch::default());
+    assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
+    assert_eq!(sent(&route), "");
+}
+
+#[test]
+fn without_echo_another_member_of_the_group_gets_it() {
+    let (account, own, other) = (account(), link(Kind::Client), link(Kind::Client));
+    subscribe(&account, &own, "foo", Some("q"), "1");
+    subscribe(&account, &other, "foo", Some("q"), "2");
+    for _ in 0..20 {
+        assert!(publish_from(&account, &own, false));
+    }
+    assert_eq!(sent(&own), "");
+    assert_eq!(sent(&other).matches("MSG").count(), 20);
+}
+
+#[test]
+fn a_cached_match_is_forgotten_when_subscriptions_change() {
+    let (account, client) = (account(), link(Kind::Client));
+    let (mut cache, mut scratch) = (MatchCache::default(), Matches::default());
+    for subscribers in 0..3 {
+        for _ in 0..3 {
+            assert_eq!(cache.find(&account, b"foo", &mut scratch).plain.len(), subscribers);
+        }
+        subscribe(&account, &client, "foo", None, &subscribers.to_string());
+    }
+}
+
+#[derive(Default)]
+struct Recorder(Mutex<Vec<String>>);
+
+impl InterestObserver for Recorder {
+    fn changed(&self, account: &[u8], change: Change<'_>) {
+        let mut line = Vec::new();
+        change.write(&mut line, Some(account));
+        self.0.lock().push(String::from_utf8(line).unwrap());
+    }
+}
+
+#[test]
+fn peers_hear_of_the_first_and_the_last_and_of_each_member() {
+    let recorder = Arc::new(Recorder::default());
+    let observer: Arc<OnceLock<Arc<dyn InterestObserver>>> = Arc::default();
+    assert!(observer.set(recorder.clone()).is_ok());
+    let account = Arc::new(Account::new(b"ACC", observer));
+    let client = link(Kind::Client);
+    let queues = [None, None, Some("q"), Some("q")];
+    let subscriptions: Vec<_> = queues
+        .iter()
+        .map(|queue| {
+            let queue = queue.map(str::as_bytes);
+            let subscription = Arc::new(Subscription::new(client.clone(), account.clone(), b"foo", queue, b"1"));
+            account.subscribe(subscription.clone());
+            subscription
+        })
+        .collect();
+    account.unsubscribe(&subscriptions);
+    let heard = recorder.0.lock().concat();
+    assert_eq!(
+        heard,
+        "RS+ ACC foo\r\nRS+ ACC foo q 1\r\nRS+ ACC foo q 2\r\nRS- ACC foo\r\nRS+ ACC foo q 1\r\nRS- ACC foo q\r\n"
+    );
+}
