@@ -151,7 +151,7 @@ mod tests {
         let left = hub.left.notified();
         drop((read, writing.await.unwrap()));
         left.await;
-        assert_eq!((hub.client_count(), hub.global_account().counts()), (0, (0, 0)));
+        assert_eq!((hub.client_count(), hub.global_account().subscriptions()), (0, (0, 0)));
         assert_eq!(hub.closed()[0].reason.to_string(), "Client Closed");
     }
 }
