@@ -136,7 +136,8 @@ impl Routes {
         self.shared.registry.view()
     }
 
-    /// Takes a connection that was accepted elsewhere, such as over SCION.
+    /// Takes a connection that was accepted elsewhere: over SCION.
+    #[cfg(feature = "scion")]
     pub(crate) fn serve(&self, connection: Connection) {
         self.shared.serve(connection);
     }

@@ -19,10 +19,12 @@ pub enum StartError {
         source: io::Error,
     },
     /// A SCION address is to be listened on, and SCION is off.
-    #[error(
-        "cannot listen on {0}: SCION is off; add scion {{}} to the configuration, and use a natsd that was built with it"
-    )]
+    #[error("cannot listen on {0}: SCION is off; add scion {{}} to the configuration, or --scion")]
     NoScion(ScionAddr),
+    /// SCION is to be used by a server that was built without it.
+    #[cfg(not(feature = "scion"))]
+    #[error("this natsd was built without SCION; remove scion {{}} from the configuration, or use one that has it")]
+    WithoutScion,
     /// The SCION host does not start.
     #[cfg(feature = "scion")]
     #[error("scion.daemon: {0}")]

@@ -5,7 +5,7 @@ mod error;
 pub mod identity;
 mod lame_duck;
 pub(crate) mod listener;
-#[cfg(feature = "scion")]
+#[cfg_attr(not(feature = "scion"), path = "no_scion.rs")]
 mod scion;
 
 use std::net::SocketAddr;
@@ -28,7 +28,6 @@ use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
-#[cfg(feature = "scion")]
 use scion::ScionSide;
 
 /// How long a server that ends waits for what it still has to say to its connections.
@@ -40,7 +39,6 @@ pub struct Server {
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
-    #[cfg(feature = "scion")]
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     monitor: Option<Monitor>,
@@ -66,7 +64,6 @@ impl Server {
             client_addrs: Vec::new(),
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
-            #[cfg(feature = "scion")]
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
             cluster: None,
             monitor: None,
@@ -103,25 +100,17 @@ impl Server {
         Ok(())
     }
 
-    #[cfg(feature = "scion")]
     async fn listen_scion(&mut self, address: ScionAddr) -> Result<(), StartError> {
         let scion = self.scion.as_mut().ok_or(StartError::NoScion(address))?;
         scion.listen_for_clients(&self.hub, address).await
     }
 
-    #[cfg(not(feature = "scion"))]
-    async fn listen_scion(&mut self, address: ScionAddr) -> Result<(), StartError> {
-        Err(StartError::NoScion(address))
-    }
-
     async fn start_cluster(&mut self, options: &ClusterOptions) -> Result<(), StartError> {
         let mut around = Surroundings::default();
-        #[cfg(feature = "scion")]
         if let Some(scion) = &self.scion {
             scion.surround(options, &mut around);
         }
         let cluster = ClusterSide::start(&self.hub, options, &self.client_addrs, around).await?;
-        #[cfg(feature = "scion")]
         if let Some(scion) = &mut self.scion {
             scion.listen_for_routes(&options.listen, &cluster.routes).await?;
         }
@@ -151,10 +140,7 @@ impl Server {
         });
         let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
-        #[cfg(feature = "scion")]
         let paths = self.scion.as_ref().map(ScionSide::path_source);
-        #[cfg(not(feature = "scion"))]
-        let paths = None;
         let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
         Ok(Monitor::start(Arc::new(view), host, port, &self.hub.options.http_base_path).await?)
     }
@@ -178,7 +164,6 @@ impl Server {
             link.close(CloseReason::ServerShutdown);
         }
         let _ = tokio::time::timeout(FAREWELL, self.wait_for_end_of(|_| true)).await;
-        #[cfg(feature = "scion")]
         if let Some(scion) = &self.scion {
             scion.close();
         }
@@ -199,7 +184,6 @@ impl Server {
         for task in self.accepting.drain(..) {
             task.abort();
         }
-        #[cfg(feature = "scion")]
         if let Some(scion) = &mut self.scion {
             scion.stop_accepting();
         }

@@ -1,0 +1,44 @@
+//! The SCION side of a server that was built without SCION: there is none.
+
+use std::sync::Arc;
+
+use natsd_path::ScionAddr;
+
+use super::StartError;
+use crate::config::options::{ClusterOptions, Listen, ScionOptions};
+use crate::hub::Hub;
+use crate::monitor::PathSource;
+use crate::route::{Routes, Surroundings};
+
+/// Nobody has one.
+pub(super) enum ScionSide {}
+
+impl ScionSide {
+    pub(super) fn start(_: &Arc<Hub>, _: &ScionOptions) -> Result<Self, StartError> {
+        Err(StartError::WithoutScion)
+    }
+
+    pub(super) async fn listen_for_clients(&mut self, _: &Arc<Hub>, _: ScionAddr) -> Result<(), StartError> {
+        match *self {}
+    }
+
+    pub(super) async fn listen_for_routes(&mut self, _: &[Listen], _: &Arc<Routes>) -> Result<(), StartError> {
+        match *self {}
+    }
+
+    pub(super) fn surround(&self, _: &ClusterOptions, _: &mut Surroundings) {
+        match *self {}
+    }
+
+    pub(super) fn path_source(&self) -> Arc<dyn PathSource> {
+        match *self {}
+    }
+
+    pub(super) fn stop_accepting(&mut self) {
+        match *self {}
+    }
+
+    pub(super) fn close(&self) {
+        match *self {}
+    }
+}
