@@ -120,8 +120,10 @@ mod rtt;
 mod scmp;
 mod silence;
 mod siphash;
+mod survey;
 mod suspicion;
 mod token;
+mod why;
 
 pub use address::{AddrError, IsdAs, ScionAddr};
 pub use candidate::{Candidate, Fingerprint, Interface, Kind};
@@ -131,3 +133,4 @@ pub use manager::Manager;
 pub use preference::{Metric, Preference, PreferenceError};
 pub use report::{PathReport, Rtt, State};
 pub use scmp::Scmp;
+pub use survey::{Answer, Ranked, survey};

@@ -166,6 +166,22 @@ pub(crate) fn elect(
     Some(Election { winner, field: equals, dropped })
 }
 
+/// Everybody, best first, each but the first with the one above and what that one won by.
+pub(crate) fn order(
+    mut runners: Vec<Runner>,
+    preference: &Preference,
+    margin: Duration,
+) -> Vec<(PathId, Option<(PathId, Ground)>)> {
+    let mut order = Vec::with_capacity(runners.len());
+    let mut above: Option<Election> = None;
+    while let Some(election) = elect(&runners, preference, margin, None) {
+        runners.retain(|runner| runner.id != election.winner);
+        order.push((election.winner, above.map(|lost| (lost.winner, lost.ground(election.winner)))));
+        above = Some(election);
+    }
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,9 +24,10 @@ pub enum State {
     Probation,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             State::Candidate => "candidate",
             State::Probing => "probing",
             State::Standby => "standby",
@@ -34,7 +35,13 @@ impl fmt::Display for State {
             State::Suspect => "suspect",
             State::Dead => "dead",
             State::Probation => "probation",
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,50 +1,36 @@
 //! The report: all paths in their order, each with the comparison that put it there.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Manager;
-use crate::event::Millis;
 use crate::path::Path;
-use crate::rank::{Cost, Ground, Runner, elect};
+use crate::rank::{Cost, Runner, order};
+use crate::why::{self, Subject};
 use crate::{Metric, PathReport};
 
 impl Manager {
     /// All paths, best first.
     pub fn report(&self, now: Instant) -> Vec<PathReport> {
-        let mut runners: Vec<Runner> =
-            self.paths.iter().map(|p| Runner { id: p.id, score: p.score(&self.config.preference) }).collect();
-        let mut reports = Vec::with_capacity(runners.len());
-        let mut above: Option<(&Path, crate::rank::Election)> = None;
-        while let Some(election) = elect(&runners, &self.config.preference, self.config.latency_margin, None) {
-            runners.retain(|runner| runner.id != election.winner);
-            let Some(index) = self.index(election.winner) else { break };
-            let path = &self.paths[index];
-            let mut why = match &above {
-                Some((better, lost)) => self.comparison(lost.ground(path.id), path, better),
-                None if self.paths.len() == 1 => "the only path".to_owned(),
-                None => "the best".to_owned(),
+        let runners = self.paths.iter().map(|p| Runner { id: p.id, score: p.score(&self.config.preference) }).collect();
+        let order = order(runners, &self.config.preference, self.config.latency_margin);
+        let path = |id| self.index(id).map(|index| &self.paths[index]);
+        let mut reports = Vec::with_capacity(order.len());
+        for (id, above) in order {
+            let Some(this) = path(id) else { continue };
+            let mut why = match above.and_then(|(better, ground)| Some((path(better)?, ground))) {
+                Some((better, ground)) => why::worse(ground, &self.subject(this), &self.subject(better)),
+                None => why::best(self.paths.len()).to_owned(),
             };
-            why.push_str(self.remark(path, reports.len()));
-            reports.push(self.describe(now, path, reports.len() + 1, why));
-            above = Some((path, election));
+            why.push_str(self.remark(this, reports.len()));
+            reports.push(self.describe(now, this, reports.len() + 1, why));
         }
         reports
     }
 
-    /// Why `path` comes after `better`.
-    fn comparison(&self, ground: Ground, path: &Path, better: &Path) -> String {
-        let state = |path: &Path| path.state(Some(path.id) == self.active);
-        match ground {
-            Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
-            Ground::Standing => format!("{}, {} is {}", state(path), better.id, state(better)),
-            Ground::Metric(metric) => {
-                format!("{metric} {}, {} has {}", value(metric, path), better.id, value(metric, better))
-            }
-            Ground::Hops => {
-                format!("equal but for hops: {}, {} has {}", path.candidate.hops(), better.id, better.candidate.hops())
-            }
-            Ground::Order => format!("no clear difference to {}", better.id),
-        }
+    fn subject<'a>(&self, path: &'a Path) -> Subject<'a> {
+        let state = path.state(Some(path.id) == self.active).as_str();
+        let rtt = path.rtt.get().map(|rtt| rtt.smoothed);
+        Subject { name: path.id, state, candidate: &path.candidate, rtt }
     }
 
     /// What the rank alone does not explain about the traffic.
@@ -88,21 +74,4 @@ impl Manager {
             unprobeable: self.unprobeable,
         }
     }
-}
-
-/// A metric of a path in words, with where it comes from.
-fn value(metric: Metric, path: &Path) -> String {
-    let candidate = &path.candidate;
-    let latency = |rtt: Duration, source| format!("{} ({source})", Millis(rtt));
-    let known = match metric {
-        Metric::Latency => match (path.rtt.get(), candidate.latency) {
-            (Some(rtt), _) => Some(latency(rtt.smoothed, "measured")),
-            (None, Some(one_way)) => Some(latency(one_way.saturating_mul(2), "announced")),
-            (None, None) => None,
-        },
-        Metric::Bandwidth => candidate.bandwidth.map(|kbit| format!("{kbit} kbit/s")),
-        Metric::Hops => Some(candidate.hops().to_string()),
-        Metric::Mtu => (candidate.mtu > 0).then(|| format!("{} bytes", candidate.mtu)),
-    };
-    known.unwrap_or_else(|| "unknown".to_owned())
 }

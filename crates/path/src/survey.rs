@@ -1,0 +1,118 @@
+//! Ranks paths that were asked once, without a [`Manager`](crate::Manager) that watches them.
+
+use std::time::Duration;
+
+use crate::rank::{Runner, Score, Standing, order};
+use crate::why::{self, Subject};
+use crate::{Candidate, Config, PathId, Preference};
+
+/// What became of a single question to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nobody asked.
+    NotAsked,
+    /// It was asked and did not answer.
+    Silent,
+    /// It answered after this round trip.
+    After(Duration),
+}
+
+impl Answer {
+    /// One word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Answer::NotAsked => "unknown",
+            Answer::Silent => "timeout",
+            Answer::After(_) => "alive",
+        }
+    }
+
+    /// The round trip, of a path that answered.
+    pub fn rtt(self) -> Option<Duration> {
+        match self {
+            Answer::After(rtt) => Some(rtt),
+            Answer::NotAsked | Answer::Silent => None,
+        }
+    }
+
+    fn standing(self) -> Standing {
+        match self {
+            Answer::After(_) => Standing::Up,
+            Answer::NotAsked => Standing::Unasked,
+            Answer::Silent => Standing::Dead,
+        }
+    }
+}
+
+/// A path's place among others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranked {
+    /// Its place in the list that was given.
+    pub index: usize,
+    /// The comparison that put it at its rank; `#1` there is the path of rank 1.
+    pub why: String,
+}
+
+/// Ranks `paths` as a [`Manager`](crate::Manager) would, the best first.
+pub fn survey(preference: &Preference, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
+    let id = |index| PathId(u32::try_from(index).unwrap_or(u32::MAX));
+    let runners = paths.iter().enumerate().map(|(index, (candidate, answer))| Runner {
+        id: id(index),
+        score: Score::new(preference, candidate, answer.standing(), answer.rtt()),
+    });
+    let order = order(runners.collect(), preference, Config::default().latency_margin);
+    let subject = |path: PathId, rank| {
+        let (candidate, answer) = &paths[path.0 as usize];
+        Subject { name: id(rank), state: answer.as_str(), candidate, rtt: answer.rtt() }
+    };
+    let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {
+        index: path.0 as usize,
+        why: match lost {
+            None => why::best(paths.len()).to_owned(),
+            Some((better, ground)) => why::worse(ground, &subject(path, above + 1), &subject(better, above)),
+        },
+    });
+    ranked.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fingerprint, Kind};
+
+    fn path(name: u8, latency_ms: u64, kbit: u64, answer: Answer) -> (Candidate, Answer) {
+        let candidate = Candidate {
+            fingerprint: Fingerprint([name; 8]),
+            kind: Kind::Scion,
+            latency: Some(Duration::from_millis(latency_ms)),
+            bandwidth: Some(kbit),
+            ..Candidate::tcp()
+        };
+        (candidate, answer)
+    }
+
+    fn ranks(preference: &str, paths: &[(Candidate, Answer)]) -> Vec<(usize, String)> {
+        let ranked = survey(&preference.parse().expect("a preference"), paths);
+        ranked.into_iter().map(|path| (path.index, path.why)).collect()
+    }
+
+    #[test]
+    fn paths_rank_by_what_answers_then_by_preference_and_name_the_one_above() {
+        let ms = |ms| Answer::After(Duration::from_millis(ms));
+        let paths = [path(0, 1, 9000, Answer::Silent), path(1, 20, 9000, ms(41)), path(2, 4, 1000, ms(9))];
+        let by_latency = ranks("latency,bandwidth", &paths);
+        let latency = "latency 41.0 ms (measured), #1 has 9.0 ms (measured)";
+        let wanted = [(2, "the best"), (1, latency), (0, "timeout, #2 is alive")];
+        assert_eq!(by_latency, wanted.map(|(index, why)| (index, why.to_owned())));
+        assert_eq!(ranks("bandwidth", &paths)[0].0, 1);
+    }
+
+    #[test]
+    fn unasked_paths_rank_by_what_is_announced() {
+        let paths = [path(0, 50, 1, Answer::NotAsked), path(1, 5, 1, Answer::NotAsked)];
+        let why = "latency 100.0 ms (announced), #1 has 10.0 ms (announced)";
+        assert_eq!(ranks("latency", &paths), [(1, "the best".to_owned()), (0, why.to_owned())]);
+        assert_eq!(ranks("latency", &paths[..1]), [(0, "the only path".to_owned())]);
+        assert_eq!(ranks("latency", &[]), []);
+    }
+}

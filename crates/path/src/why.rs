@@ -1,0 +1,55 @@
+//! The comparison that put a path at its rank, in words.
+
+use std::time::Duration;
+
+use crate::event::{Millis, PathId};
+use crate::rank::Ground;
+use crate::{Candidate, Metric};
+
+/// What a comparison says of a path.
+pub(crate) struct Subject<'a> {
+    /// What others call it.
+    pub(crate) name: PathId,
+    pub(crate) state: &'static str,
+    pub(crate) candidate: &'a Candidate,
+    /// Measured.
+    pub(crate) rtt: Option<Duration>,
+}
+
+/// Why a path is the first of `paths`.
+pub(crate) fn best(paths: usize) -> &'static str {
+    if paths == 1 { "the only path" } else { "the best" }
+}
+
+/// Why `path` comes after `better`.
+pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) -> String {
+    match ground {
+        Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
+        Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
+        Ground::Metric(metric) => {
+            format!("{metric} {}, {} has {}", value(metric, path), better.name, value(metric, better))
+        }
+        Ground::Hops => {
+            let hops = |subject: &Subject<'_>| subject.candidate.hops();
+            format!("equal but for hops: {}, {} has {}", hops(path), better.name, hops(better))
+        }
+        Ground::Order => format!("no clear difference to {}", better.name),
+    }
+}
+
+/// A metric of a path in words, with where it comes from.
+fn value(metric: Metric, path: &Subject<'_>) -> String {
+    let candidate = path.candidate;
+    let latency = |rtt: Duration, source| format!("{} ({source})", Millis(rtt));
+    let known = match metric {
+        Metric::Latency => match (path.rtt, candidate.latency) {
+            (Some(rtt), _) => Some(latency(rtt, "measured")),
+            (None, Some(one_way)) => Some(latency(one_way.saturating_mul(2), "announced")),
+            (None, None) => None,
+        },
+        Metric::Bandwidth => candidate.bandwidth.map(|kbit| format!("{kbit} kbit/s")),
+        Metric::Hops => Some(candidate.hops().to_string()),
+        Metric::Mtu => (candidate.mtu > 0).then(|| format!("{} bytes", candidate.mtu)),
+    };
+    known.unwrap_or_else(|| "unknown".to_owned())
+}
