@@ -146,6 +146,20 @@ pub(crate) fn reverse(path: &[u8]) -> Option<Vec<u8>> {
     Some(back)
 }
 
+/// The path with the wish that the router where it enters the last AS answers the packet. `None`: it has no router.
+pub(crate) fn alert_last_router(path: &[u8]) -> Option<Vec<u8>> {
+    const HOP_FIELD: usize = 12;
+    const INGRESS_ALERT: u8 = 0b10;
+    const EGRESS_ALERT: u8 = 0b01;
+    let (view, _) = StandardPathView::try_from_slice(path).ok()?;
+    let (info, _) = view.segments().last()?;
+    let along = info.flags().contains(InfoFieldFlags::CONS_DIR);
+    let mut path = path.to_vec();
+    let at = path.len().checked_sub(HOP_FIELD)?;
+    path[at] |= if along { INGRESS_ALERT } else { EGRESS_ALERT };
+    Some(path)
+}
+
 /// Joins an AS and host with an upper-layer port.
 pub(crate) fn with_port((isd_as, host): (IsdAs, IpAddr), port: u16) -> ScionAddr {
     ScionAddr { isd_as, host, port }
@@ -190,6 +204,19 @@ pub(crate) mod tests {
         assert_eq!(back[12] & 1, 1);
         assert_eq!(reverse(&back), Some(path));
         assert_eq!(reverse(&[]), Some(Vec::new()), "within an AS");
+    }
+
+    #[test]
+    fn the_router_at_the_end_is_alerted_by_a_flag_of_the_last_hop_field() {
+        let packet = captured();
+        let path = Header::parse(&packet).expect("a SCION header").path.to_vec();
+        let alerted = alert_last_router(&path).expect("a router");
+        let changed: Vec<_> = (0..path.len()).filter(|&at| path[at] != alerted[at]).collect();
+        assert_eq!((changed, alerted[32]), (vec![32], 0b10), "travelled in construction direction");
+        let mut against = path;
+        against[12] &= !1;
+        assert_eq!(alert_last_router(&against).expect("a router")[32], 0b01, "travelled against it");
+        assert_eq!(alert_last_router(&[]), None);
     }
 
     #[test]

@@ -117,6 +117,14 @@ impl Host {
         known.as_ref().map(|l| l.isd_as).ok_or(HostError::Stopped)
     }
 
+    /// Asks the daemon for the local AS now, once: for programs that end when it does not answer.
+    pub async fn ask(&self) -> Result<IsdAs, DaemonError> {
+        let answer = self.0.source.local_as().await;
+        let isd_as = answer.as_ref().map(|local| local.isd_as).map_err(Clone::clone);
+        self.0.note(answer);
+        isd_as
+    }
+
     /// Binds an address that accepts connections. Works without the daemon; then the AS is checked when it is known.
     pub async fn listen(&self, addr: ScionAddr) -> Result<Endpoint, ListenError> {
         if let Some(local) = self.local_as()

@@ -19,6 +19,8 @@ pub struct PathInfo {
     pub expiry: Option<SystemTime>,
     /// Announced one-way latency of the whole path; `None` when any part is unannounced.
     pub latency: Option<Duration>,
+    /// Its parts: between the first interface and the second, and so on.
+    pub latencies: Vec<Option<Duration>>,
     /// Announced bottleneck bandwidth in kbit/s; `None` when no link announces any.
     pub bandwidth: Option<u64>,
     /// The border router to send to; `None` within an AS.
@@ -30,8 +32,16 @@ pub struct PathInfo {
 impl PathInfo {
     /// The path within an AS.
     pub(crate) fn within(mtu: u16) -> Self {
-        let latency = None;
-        Self { interfaces: vec![], mtu, expiry: None, latency, bandwidth: None, next_hop: None, raw: vec![] }
+        Self {
+            interfaces: vec![],
+            mtu,
+            expiry: None,
+            latency: None,
+            latencies: vec![],
+            bandwidth: None,
+            next_hop: None,
+            raw: vec![],
+        }
     }
 
     /// `None`: the daemon's path is damaged (no next hop, an interface out of range, a raw path that does not parse or
@@ -59,9 +69,10 @@ impl PathInfo {
             .expiration
             .as_option()
             .and_then(|t| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(t.seconds).ok()?)));
-        let latencies = path.latency.iter().map(|d| announced_latency(d.seconds, d.nanos));
+        let latencies: Vec<_> = path.latency.iter().map(|d| announced_latency(d.seconds, d.nanos)).collect();
         Some(Self {
-            latency: total_latency(latencies, interfaces.len()),
+            latency: total_latency(latencies.iter().copied(), interfaces.len()),
+            latencies,
             bandwidth: bottleneck(&path.bandwidth),
             mtu: u16::try_from(path.mtu).unwrap_or(u16::MAX),
             interfaces,

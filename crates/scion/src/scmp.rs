@@ -1,4 +1,4 @@
-//! SCMP: router errors about packets of ours, and the echo messages of `ping`.
+//! SCMP: router errors about packets of ours, and the questions that measure paths: echo and traceroute.
 //!
 //! Anyone can send an SCMP message. An error counts only when the packet that it quotes is one of ours: from our
 //! address and port, to a peer that we talk to, over a path that we use.
@@ -9,14 +9,18 @@ use crate::header::{self, Header};
 
 const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
+const TRACEROUTE_REQUEST: u8 = 130;
+const TRACEROUTE_REPLY: u8 = 131;
+/// An answer's AS and interface, which the request leaves zero.
+const TRACEROUTE_FIELDS: usize = 16;
 
 /// An SCMP message that concerns an end host.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
     /// A router could not forward a packet.
     Error { evidence: Scmp, quoted: Quoted },
-    /// The answer to a ping.
-    EchoReply { identifier: u16, sequence: u16 },
+    /// The answer to an echo or traceroute request.
+    Reply { identifier: u16, sequence: u16 },
 }
 
 /// What an error says about the packet that caused it.
@@ -42,7 +46,9 @@ pub(crate) fn parse(message: &[u8]) -> Option<Message> {
         }
         4 if code == 52 => (Scmp::PathExpired, 8),
         1 | 2 | 4 => (Scmp::Other { kind, code }, 8),
-        ECHO_REPLY => return Some(Message::EchoReply { identifier: u16_at(4)?, sequence: u16_at(6)? }),
+        ECHO_REPLY | TRACEROUTE_REPLY => {
+            return Some(Message::Reply { identifier: u16_at(4)?, sequence: u16_at(6)? });
+        }
         _ => return None,
     };
     Some(Message::Error { evidence, quoted: Quoted::parse(message.get(quote..)?)? })
@@ -68,7 +74,7 @@ impl Quoted {
     }
 }
 
-/// A whole SCION packet with an echo request. `None`: the path does not fit a header.
+/// A whole SCION packet with an echo request, which the host answers. `None`: the path does not fit a header.
 pub(crate) fn echo_request(
     from: ScionAddr,
     to: ScionAddr,
@@ -76,10 +82,21 @@ pub(crate) fn echo_request(
     sequence: u16,
     padding: usize,
 ) -> Option<Vec<u8>> {
+    request(ECHO_REQUEST, from, to, path, sequence, padding)
+}
+
+/// A whole SCION packet with a traceroute request, which the last router of the path answers. `None`: there is no
+/// router, or the path does not fit a header.
+pub(crate) fn traceroute_request(from: ScionAddr, to: ScionAddr, path: &[u8], sequence: u16) -> Option<Vec<u8>> {
+    let path = header::alert_last_router(path)?;
+    request(TRACEROUTE_REQUEST, from, to, &path, sequence, TRACEROUTE_FIELDS)
+}
+
+fn request(kind: u8, from: ScionAddr, to: ScionAddr, path: &[u8], sequence: u16, padding: usize) -> Option<Vec<u8>> {
     let mut packet = Vec::new();
     let pseudo = header::write(&mut packet, (from.isd_as, from.host), (to.isd_as, to.host), path, header::SCMP)?;
     let start = packet.len();
-    packet.extend_from_slice(&[ECHO_REQUEST, 0, 0, 0]);
+    packet.extend_from_slice(&[kind, 0, 0, 0]);
     packet.extend_from_slice(&from.port.to_be_bytes());
     packet.extend_from_slice(&sequence.to_be_bytes());
     packet.resize(packet.len() + padding, 0);
