@@ -78,16 +78,22 @@ pub enum TopMode {
     Json,
 }
 
-/// Where a command finds SCION.
+/// Where a command finds SCION, and how it chooses among paths.
 #[cfg(feature = "scion")]
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScionFlags {
     /// SCION daemon, host:port [default: $SCION_DAEMON, $SCION_DAEMON_ADDRESS, then 127.0.0.1:30255]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, visible_alias = "sciond", value_name = "ADDR")]
     pub daemon: Option<String>,
-    /// Address of this host inside its AS
-    #[arg(long, value_name = "IP")]
+    /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
+    #[arg(short = 'l', long, value_name = "IP")]
     pub local: Option<std::net::IpAddr>,
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    #[arg(long, value_name = "LIST", default_value_t)]
+    pub preference: natsd_path::Preference,
+    /// Let the daemon look the paths up again
+    #[arg(long)]
+    pub refresh: bool,
 }
 
 /// Flags of `natsd paths`.
@@ -97,12 +103,37 @@ pub struct PathsFlags {
     /// The AS, such as 1-ff00:0:112
     #[arg(value_name = "ISD-AS")]
     pub destination: natsd_path::IsdAs,
-    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
-    #[arg(long, value_name = "LIST", default_value_t)]
-    pub preference: natsd_path::Preference,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scion: ScionFlags,
+    /// Do not ask the paths whether they are alive
+    #[arg(long)]
+    pub no_probe: bool,
+    /// How long a path may take to answer
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = crate::config::duration::parse)]
+    pub timeout: std::time::Duration,
+    /// Show the best N only
+    #[arg(short = 'm', long, value_name = "N")]
+    pub maxpaths: Option<usize>,
+    /// Show also what only experts need: next hop, sequence, parts of the latency
+    #[arg(short = 'e', long)]
+    pub extended: bool,
+    /// A table for people, or one JSON document
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: PathsFormat,
+    /// No colours even on a terminal
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// How `natsd paths` prints.
+#[cfg(feature = "scion")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PathsFormat {
+    /// A table.
+    Human,
+    /// The keys of `scion showpaths --format json`, and more.
+    Json,
 }
 
 /// Flags of `natsd ping`.
@@ -114,7 +145,22 @@ pub struct PingFlags {
     pub destination: (natsd_path::IsdAs, std::net::IpAddr),
     /// How many times
     #[arg(short = 'c', long, value_name = "N", default_value_t = 3)]
-    pub count: u32,
+    pub count: u16,
+    /// Between two requests
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = crate::config::duration::parse)]
+    pub interval: std::time::Duration,
+    /// How long an answer may take
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = crate::config::duration::parse)]
+    pub timeout: std::time::Duration,
+    /// Bytes behind the header of the request
+    #[arg(short = 's', long, value_name = "BYTES", default_value_t = 0)]
+    pub payload_size: u16,
+    /// Go over the path with this fingerprint, as `natsd paths` shows it [default: the best one that answers]
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "rank")]
+    pub path: Option<String>,
+    /// Go over the path of this rank
+    #[arg(long, value_name = "N")]
+    pub rank: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scion: ScionFlags,
@@ -298,12 +344,18 @@ mod tests {
             panic!("paths")
         };
         assert_eq!(
-            (flags.destination.to_string(), flags.preference.to_string()),
+            (flags.destination.to_string(), flags.scion.preference.to_string()),
             ("1-ff00:0:112".into(), "mtu,hops".into())
         );
         let Ok(Command::Ping(flags)) = parsed("natsd ping 1-ff00:0:112,[::1] -c 5") else { panic!("ping") };
         assert_eq!((flags.destination.1.is_loopback(), flags.count), (true, 5));
         assert!(parsed("natsd ping 1-ff00:0:112").is_err());
+        let Ok(Command::Paths(flags)) = parsed("natsd paths 1-ff00:0:112 --sciond [::1]:30255 -e -m 4 -l 127.0.0.1")
+        else {
+            panic!("paths")
+        };
+        assert_eq!((flags.scion.daemon.as_deref(), flags.maxpaths), (Some("[::1]:30255"), Some(4)));
+        assert!(parsed("natsd ping 1-ff00:0:112,::1 --path 00 --rank 1").is_err(), "one of them is enough");
     }
 
     #[cfg(feature = "lab")]

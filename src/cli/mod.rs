@@ -5,8 +5,14 @@ pub mod check;
 pub mod flags;
 #[cfg(feature = "lab")]
 pub mod lab;
+#[cfg(feature = "scion")]
+pub mod paths;
+#[cfg(feature = "scion")]
+pub mod ping;
 pub mod serve;
 pub mod signal;
 mod single_dash;
+#[cfg(feature = "scion")]
+mod survey;
 #[cfg(feature = "tui")]
 pub mod top;

@@ -1,0 +1,48 @@
+//! `natsd paths`: the paths to an AS, ranked as a server ranks them, and whether they answer.
+
+mod human;
+mod json;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use natsd_path::{Answer, IsdAs};
+use natsd_scion::Host;
+
+use super::args::{PathsFlags, PathsFormat};
+use super::survey::{self, SurveyError, Surveyed};
+
+/// Prints the paths. The status is 1 when none of them answers and 2 when they cannot be told.
+pub fn run(flags: &PathsFlags) -> ExitCode {
+    survey::command("paths", show(flags))
+}
+
+/// What is printed of a lookup.
+struct Listing<'a> {
+    host: &'a Host,
+    from: IsdAs,
+    to: IsdAs,
+    paths: &'a [Surveyed],
+}
+
+async fn show(flags: &PathsFlags) -> Result<bool, SurveyError> {
+    let (host, from) = survey::host(&flags.scion).await?;
+    let to = flags.destination;
+    if from == to {
+        return Err(SurveyError::OwnAs(to));
+    }
+    let timeout = (!flags.no_probe).then_some(flags.timeout);
+    let mut paths = survey::paths(&host, &flags.scion, to, timeout).await?;
+    let alive = flags.no_probe || paths.iter().any(|path| matches!(path.answer, Answer::After(_)));
+    paths.truncate(flags.maxpaths.unwrap_or(usize::MAX));
+    let listing = Listing { host: &host, from, to, paths: &paths };
+    let mut out = std::io::stdout().lock();
+    let colour = !flags.no_color && std::env::var_os("NO_COLOR").is_none() && out.is_terminal();
+    let text = match flags.format {
+        PathsFormat::Human => human::render(&listing, &flags.scion.preference, flags.extended, colour),
+        PathsFormat::Json => json::render(&listing),
+    };
+    // A reader that has seen enough is no error.
+    let _ = out.write_all(text.as_bytes());
+    Ok(alive)
+}

@@ -1,0 +1,119 @@
+//! The paths to an AS as `natsd paths` and `natsd ping` see them: looked up, asked once, ranked.
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime};
+
+use natsd_path::{Answer, Candidate, IsdAs, survey};
+use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use super::args::ScionFlags;
+
+/// Why there is nothing to show.
+#[derive(Debug, Error)]
+pub(super) enum SurveyError {
+    #[error("cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
+    #[error("{0}; start the daemon, or say where it is with --daemon or $SCION_DAEMON")]
+    Daemon(#[from] DaemonError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
+    #[error("the SCION daemon knows no path to {0}; is that its number, and is it up?")]
+    NoPaths(IsdAs),
+    #[error("{0} is the AS of this host: what is in it is reached without a path")]
+    OwnAs(IsdAs),
+}
+
+/// Runs a command that uses the network and tells why it could not.
+pub(super) fn command<E: std::fmt::Display + From<SurveyError>>(
+    name: &str,
+    work: impl Future<Output = Result<bool, E>>,
+) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = runtime.map_err(|error| E::from(SurveyError::Runtime(error))).and_then(|runtime| {
+        let done = runtime.block_on(work);
+        // A daemon that hangs must not hold up the end.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("natsd {name}: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A path, what it answered, and where that puts it.
+pub(super) struct Surveyed {
+    pub(super) info: PathInfo,
+    pub(super) candidate: Candidate,
+    pub(super) answer: Answer,
+    /// 1 is the best.
+    pub(super) rank: usize,
+    pub(super) why: String,
+}
+
+/// This host, once the daemon has told its AS.
+pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyError> {
+    let ScionFlags { daemon, local, preference, .. } = flags.clone();
+    let host = Host::start(HostConfig { daemon, local, preference }.or_env())?;
+    let local_as = host.ask().await?;
+    Ok((host, local_as))
+}
+
+/// All paths to `to`, best first; asked whether they are alive when there is a `timeout` for that.
+pub(super) async fn paths(
+    host: &Host,
+    flags: &ScionFlags,
+    to: IsdAs,
+    timeout: Option<Duration>,
+) -> Result<Vec<Surveyed>, SurveyError> {
+    let found = host.lookup(to, flags.refresh).await?;
+    if found.is_empty() {
+        return Err(SurveyError::NoPaths(to));
+    }
+    let mut answers = vec![Answer::NotAsked; found.len()];
+    if let Some(timeout) = timeout {
+        ask_all(host, to, &found, timeout, &mut answers).await;
+    }
+    let (now, date) = (Instant::now(), SystemTime::now());
+    let candidates: Vec<_> =
+        found.iter().zip(answers).map(|(path, answer)| (path.candidate(now, date), answer)).collect();
+    let ranked = survey(&flags.preference, &candidates);
+    let paths = ranked.into_iter().enumerate().map(|(above, ranked)| {
+        let (candidate, answer) = candidates[ranked.index].clone();
+        Surveyed { info: found[ranked.index].clone(), candidate, answer, rank: above + 1, why: ranked.why }
+    });
+    Ok(paths.collect())
+}
+
+async fn ask_all(host: &Host, to: IsdAs, paths: &[PathInfo], timeout: Duration, answers: &mut [Answer]) {
+    let mut questions = JoinSet::new();
+    for (index, path) in paths.iter().cloned().enumerate() {
+        let host = host.clone();
+        questions.spawn(async move { (index, host.probe(to, &path, timeout).await) });
+    }
+    while let Some(Ok((index, answer))) = questions.join_next().await {
+        answers[index] = answer.map_or(Answer::Silent, Answer::After);
+    }
+}
+
+/// The path as `scion showpaths` writes it: `1-ff00:0:111 3>3 1-ff00:0:112`.
+pub(super) fn hops(path: &PathInfo) -> String {
+    let Some(first) = path.interfaces.first() else { return "within the AS".to_owned() };
+    let mut text = first.isd_as.to_string();
+    for link in path.interfaces.chunks_exact(2) {
+        text.push_str(&format!(" {}>{} {}", link[0].id, link[1].id, link[1].isd_as));
+    }
+    text
+}
+
+/// Milliseconds with one digit.
+pub(super) fn ms(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+}
