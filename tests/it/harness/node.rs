@@ -9,34 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::client::Client;
+pub use super::server::Program as Kind;
 use super::{DEADLINE, POLL};
-
-/// Which program a node runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Natsd,
-    #[cfg_attr(not(feature = "interop"), allow(dead_code))]
-    Go,
-}
-
-impl Kind {
-    fn program(self) -> PathBuf {
-        match self {
-            Kind::Natsd => env!("CARGO_BIN_EXE_natsd").into(),
-            Kind::Go => go_server(),
-        }
-    }
-}
-
-/// `$NATS_SERVER`, or `nats-server` from `PATH`.
-fn go_server() -> PathBuf {
-    if let Some(program) = std::env::var_os("NATS_SERVER") {
-        return program.into();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|dir| dir.join("nats-server")).find(|program| program.is_file());
-    found.expect("this test needs Go's nats-server: run .ci/test, which installs it, or set NATS_SERVER to its path")
-}
 
 /// A server in a process of its own; killed when dropped.
 pub struct Node {
@@ -88,7 +62,7 @@ impl Node {
         let file = self.dir.path().join("server.conf");
         std::fs::write(&file, &self.config).expect("the configuration can be written");
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log file");
-        let child = Command::new(self.kind.program())
+        let child = Command::new(self.kind.path())
             .arg("-c")
             .arg(&file)
             .stdin(Stdio::null())

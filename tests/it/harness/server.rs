@@ -18,7 +18,8 @@ pub enum Program {
 }
 
 impl Program {
-    fn path(self) -> PathBuf {
+    /// Where it is; fails the test when it is not installed.
+    pub fn path(self) -> PathBuf {
         match self {
             Self::Natsd => env!("CARGO_BIN_EXE_natsd").into(),
             #[cfg(feature = "interop")]
