@@ -1,1 +1,17 @@
-//! Tests of: lab.
+//! `natsd lab`, as a user runs it.
+
+use std::process::Command;
+
+use crate::harness::network::free_net;
+
+#[test]
+fn the_lab_survives_a_cut_and_says_that_nothing_was_lost() {
+    let net = free_net().to_string();
+    let args = ["lab", "--for", "5s", "--net", &net, "--cut", "peer@2s", "--preference", "latency"];
+    let output = Command::new(env!("CARGO_BIN_EXE_natsd")).args(args).output().expect("natsd runs");
+    let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{text}{error}");
+    assert!(text.contains("cut peer after 2s"), "{text}");
+    let summary = text.lines().last().expect("a summary");
+    assert!(summary.starts_with("sent ") && summary.contains(", lost 0, duplicated 0, "), "{summary}");
+}

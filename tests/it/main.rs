@@ -6,10 +6,12 @@ mod config;
 mod harness;
 #[cfg(feature = "interop")]
 mod interop;
+#[cfg(feature = "lab")]
 mod lab;
 mod monitor;
-#[cfg(feature = "interop")]
+#[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod route;
+#[cfg(feature = "lab")]
 mod scion;
 mod wire;

@@ -1,1 +1,320 @@
-//! Tests of: scion.
+//! SCION: two servers in different ASes of an emulated network, and the commands that show its paths.
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use natsd_lab::engine::Unit;
+use natsd_lab::link::Cut;
+use natsd_lab::links::Way;
+use natsd_scion::{Host, HostConfig};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+use crate::harness::DEADLINE;
+use crate::harness::client::Client;
+use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, wait_for};
+use crate::harness::server::TestServer;
+
+/// A publisher at one server and a subscriber at the other.
+struct Stream {
+    publisher: Client,
+    subscriber: Client,
+    sent: usize,
+    received: usize,
+}
+
+impl Stream {
+    fn start(pair: &Pair, from: usize, to: usize) -> Self {
+        let (mut publisher, mut subscriber) = (pair.client(from), pair.client(to));
+        let subject = format!("from.{from}");
+        subscriber.subscribe(&subject, "1");
+        subscriber.flush();
+        publisher.wait_for_interest(&subject, true);
+        Self { publisher, subscriber, sent: from << 32, received: from << 32 }
+    }
+
+    fn send(&mut self, count: usize) {
+        for _ in 0..count {
+            self.publisher.publish(&format!("from.{}", self.sent >> 32), &self.sent.to_string());
+            self.sent += 1;
+        }
+        self.publisher.flush();
+    }
+
+    /// All that was sent comes, in order, and once.
+    fn receive_all(&mut self) {
+        let messages = self.subscriber.take(self.sent - self.received);
+        let numbers: Vec<_> = messages.iter().map(|message| message.payload.parse::<usize>()).collect();
+        assert_eq!(numbers, (self.received..self.sent).map(Ok).collect::<Vec<_>>());
+        self.received = self.sent;
+    }
+}
+
+fn both_ways(pair: &Pair) -> [Stream; 2] {
+    [Stream::start(pair, 0, 1), Stream::start(pair, 1, 0)]
+}
+
+const OVER_PEERING: [&str; 2] = ["1-ff00:0:111#3", "1-ff00:0:112#3"];
+
+/// While messages flow both ways, the link that they flow over is cut: nothing is lost or doubled, the route stays.
+fn survives(how: Cut, way: Option<Way>) {
+    let pair = Pair::start(Ground::emulated(), "latency", false);
+    let mut streams = both_ways(&pair);
+    pair.wait_until_measured();
+    wait_for("the peering link is used", || pair.active(0) == OVER_PEERING);
+    let routes = pair.routes();
+    streams.iter_mut().for_each(|stream| stream.send(100));
+    pair.ground.engine.cut("peer", how, way).expect("there is such a link");
+    for _ in 0..5 {
+        streams.iter_mut().for_each(|stream| stream.send(100));
+        streams.iter_mut().for_each(Stream::receive_all);
+    }
+    for server in [0, 1] {
+        wait_for("the cut link is left", || {
+            streams[server].send(1);
+            streams[server].receive_all();
+            !pair.active(server).iter().any(|interface| OVER_PEERING.iter().any(|cut| interface == cut))
+        });
+    }
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn a_cut_that_routers_report_loses_nothing() {
+    survives(Cut::Cable, None);
+}
+
+#[test]
+fn a_black_hole_loses_nothing() {
+    survives(Cut::BlackHole, None);
+}
+
+#[test]
+fn a_black_hole_there_loses_nothing() {
+    survives(Cut::BlackHole, Some(Way::Ab));
+}
+
+#[test]
+fn a_black_hole_back_loses_nothing() {
+    survives(Cut::BlackHole, Some(Way::Ba));
+}
+
+#[test]
+fn messages_requests_and_clients_pass_over_scion() {
+    let pair = Pair::start(Ground::emulated(), "bandwidth,latency", false);
+    for stream in &mut both_ways(&pair) {
+        stream.send(1000);
+        stream.receive_all();
+    }
+
+    for (from, to) in [(0, 1), (1, 0)] {
+        let (mut asker, mut server) = (pair.client(from), pair.client(to));
+        asker.subscribe("answers", "1");
+        server.subscribe("questions", "2");
+        server.flush();
+        asker.wait_for_interest("questions", true);
+        asker.request("questions", "answers", "6 * 7?");
+        let question = server.next();
+        server.wait_for_interest("answers", true);
+        server.publish(question.reply.as_deref().expect("a request"), "42");
+        assert_eq!(asker.next().payload, "42");
+    }
+
+    pair.wait_until_measured();
+    let widest = &pair.paths(0)["paths"][0];
+    assert_eq!((&widest["announced"]["bandwidth_kbps"], &widest["rank"]), (&40_000.into(), &1.into()));
+
+    let mut publisher = pair.client(0);
+    pair.ground.runtime.block_on(async {
+        let at = pair.ground.addresses(ASES[1]);
+        let config =
+            HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host.into()), ..HostConfig::default() };
+        let host = Host::start(config).expect("an address");
+        host.ready().await.expect("the daemon answers");
+        let dialer = host.dialer().expect("a port");
+        let server = pair.ground.scion_address(ASES[0], SCION_CLIENTS);
+        let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
+        let mut line = String::new();
+        client.read_line(&mut line).await.expect("an INFO");
+        assert!(line.starts_with("INFO {"), "{line}");
+        client.write_all(b"CONNECT {\"verbose\":false}\r\nSUB far 1\r\nPING\r\n").await.expect("writable");
+        line.clear();
+        client.read_line(&mut line).await.expect("an answer");
+        assert_eq!(line, "PONG\r\n");
+        publisher.publish("far", "away");
+        publisher.flush();
+        for wanted in ["MSG far 1 4\r\n", "away\r\n"] {
+            line.clear();
+            tokio::time::timeout(DEADLINE, client.read_line(&mut line)).await.expect("in time").expect("a message");
+            assert_eq!(line, wanted);
+        }
+    });
+}
+
+#[test]
+fn with_all_links_cut_traffic_takes_tcp_within_two_seconds_and_comes_back() {
+    let pair = Pair::start(Ground::emulated(), "latency", true);
+    let [mut stream, mut back] = both_ways(&pair);
+    pair.wait_until_measured();
+    let routes = pair.routes();
+    stream.send(100);
+    back.send(100);
+
+    let cut = Instant::now();
+    pair.ground.for_all_links(|engine, link| engine.cut(link, Cut::BlackHole, None).expect("there is such a link"));
+    for (server, stream) in [(0, &mut stream), (1, &mut back)] {
+        wait_for("TCP carries the traffic", || {
+            stream.send(1);
+            pair.paths(server)["transport"] == "tcp"
+        });
+    }
+    let took = cut.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    for stream in [&mut stream, &mut back] {
+        stream.send(100);
+        stream.receive_all();
+    }
+
+    pair.ground.for_all_links(|engine, link| engine.restore(link, None).expect("there is such a link"));
+    for (server, stream) in [(0, &mut stream), (1, &mut back)] {
+        wait_for("SCION carries the traffic", || {
+            stream.send(1);
+            pair.paths(server)["transport"] == "scion"
+        });
+        stream.send(100);
+        stream.receive_all();
+    }
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn the_daemon_may_come_late_and_go() {
+    let ground = Ground::emulated();
+    let first = ASES[0].parse().expect("an AS");
+    ground.runtime.block_on(ground.engine.stop_unit(Unit::Daemon, first)).expect("stopped");
+    let pair = Pair::start(ground, "latency", false);
+    assert_eq!(pair.read(0, "/pathz")["daemon"]["state"], "down");
+
+    let ground = &pair.ground;
+    ground.runtime.block_on(ground.engine.start_unit(Unit::Daemon, first)).expect("started");
+    let mut streams = both_ways(&pair);
+    pair.wait_until_measured();
+    assert_eq!(pair.read(0, "/pathz")["daemon"]["state"], "up");
+
+    ground.runtime.block_on(ground.engine.stop_unit(Unit::Daemon, first)).expect("stopped");
+    let routes = pair.routes();
+    ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
+    for stream in &mut streams {
+        stream.send(500);
+        stream.receive_all();
+    }
+    ground.runtime.block_on(ground.engine.start_unit(Unit::Daemon, first)).expect("started");
+    streams.iter_mut().for_each(|stream| stream.send(100));
+    streams.iter_mut().for_each(Stream::receive_all);
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn a_listener_in_a_foreign_as_is_named() {
+    let ground = Ground::emulated();
+    let at = ground.addresses(ASES[0]);
+    let mut server = TestServer::natsd(&format!(
+        "scion {{ daemon: \"{}\", local: \"{}\" }}\ncluster {{ name: c, listen: \"nats://[{},{}]:4248\" }}",
+        at.daemon, at.host, ASES[1], at.host
+    ));
+    server.wait_for_line(&format!("this host is in AS {}, not in {}", ASES[0], ASES[1]));
+}
+
+#[test]
+fn a_scion_listener_needs_scion() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("server.conf");
+    std::fs::write(&file, "listen: \"nats://[1-ff00:0:111,127.0.0.1]:4222\"\n").expect("a configuration file");
+    let output = natsd(&["-c", &file.to_string_lossy()]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("SCION is off; add scion: true or a scion {} block"), "{error}");
+}
+
+fn natsd(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_natsd")).args(args).output().expect("natsd runs")
+}
+
+/// Runs a command in the AS of the first server.
+fn command(ground: &Ground, args: &[&str]) -> Output {
+    let at = ground.addresses(ASES[0]);
+    let (daemon, local) = (at.daemon.to_string(), at.host.to_string());
+    natsd(&[args, &["--daemon", &daemon, "--local", &local]].concat())
+}
+
+fn listed(ground: &Ground, preference: &str) -> Value {
+    let output = command(ground, &["paths", ASES[1], "--format", "json", "--preference", preference]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn paths_are_ranked_by_preference_and_asked_whether_they_live() {
+    let ground = Ground::emulated();
+    let by_latency = listed(&ground, "latency");
+    assert_eq!((&by_latency["local_isd_as"], &by_latency["destination"]), (&ASES[0].into(), &ASES[1].into()));
+    let first = &by_latency["paths"][0];
+    assert_eq!(first["sequence"], "1-ff00:0:111#0,3 1-ff00:0:112#3,0");
+    assert_eq!((&first["status"], &first["rank"], &first["why"]), (&"alive".into(), &1.into(), &"the best".into()));
+    assert_eq!((&first["mtu"], &first["latency"][0]), (&1400.into(), &4_000_000.into()));
+    assert_eq!(by_latency["paths"].as_array().map(Vec::len), Some(7));
+
+    let widest = &listed(&ground, "bandwidth,latency")["paths"][0];
+    assert_eq!(widest["sequence"], "1-ff00:0:111#0,2 1-ff00:0:120#11,12 1-ff00:0:112#2,0");
+    assert_eq!(widest["announced"]["bandwidth_kbps"], 40_000);
+
+    ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
+    let cut = command(&ground, &["paths", ASES[1], "--timeout", "500ms"]);
+    let table = String::from_utf8_lossy(&cut.stdout);
+    assert_eq!(cut.status.code(), Some(0), "others live");
+    assert!(table.lines().any(|line| line.starts_with("7     timeout  unknown")), "{table}");
+
+    ground.for_all_links(|engine, link| engine.cut(link, Cut::BlackHole, None).expect("there is such a link"));
+    assert_eq!(command(&ground, &["paths", ASES[1], "--timeout", "100ms"]).status.code(), Some(1), "none lives");
+    assert_eq!(command(&ground, &["paths", ASES[1], "--no-probe"]).status.code(), Some(0), "none was asked");
+}
+
+#[test]
+fn hosts_are_pinged_over_the_path_that_is_chosen() {
+    let ground = Ground::emulated();
+    let host = format!("{},{}", ASES[1], ground.addresses(ASES[1]).host);
+    let answered = command(&ground, &["ping", &host, "-c", "2", "--interval", "1ms"]);
+    let text = String::from_utf8_lossy(&answered.stdout);
+    assert_eq!(answered.status.code(), Some(0), "{}", String::from_utf8_lossy(&answered.stderr));
+    assert!(text.starts_with(&format!("PING {host} over 1-ff00:0:111 3>3 1-ff00:0:112\n")), "{text}");
+    assert!(text.contains("seq=1 time=") && text.contains("2 sent, 2 answered, 0 % lost; min/avg/max "), "{text}");
+
+    let wide = listed(&ground, "bandwidth,latency")["paths"][0]["fingerprint"].clone();
+    let wide = wide.as_str().expect("a text");
+    let chosen = command(&ground, &["ping", &host, "-c", "1", "--path", wide]);
+    let text = String::from_utf8_lossy(&chosen.stdout);
+    assert!(text.starts_with(&format!("PING {host} over 1-ff00:0:111 2>11 1-ff00:0:120 12>2 ")), "{text}");
+
+    let nobody = format!("{},127.0.0.9", ASES[1]);
+    let silent = command(&ground, &["ping", &nobody, "-c", "1", "--timeout", "100ms"]);
+    assert_eq!(silent.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&silent.stdout).contains("1 sent, 0 answered, 100 % lost"));
+}
+
+#[test]
+fn commands_say_why_there_is_nothing_to_show() {
+    let ground = Ground::emulated();
+    let says = |output: Output, wanted: &str| {
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    };
+    says(command(&ground, &["paths", ASES[0]]), "natsd paths: 1-ff00:0:111 is the AS of this host");
+    says(command(&ground, &["paths", "1-ff00:0:999"]), "1-ff00:0:999");
+    let host = format!("{},127.0.0.1", ASES[1]);
+    says(command(&ground, &["ping", &host, "--rank", "8"]), "no path of rank 8 to 1-ff00:0:112: 7 are known");
+    says(command(&ground, &["ping", &host, "--path", "00"]), "no path to 1-ff00:0:112 has the fingerprint 00");
+    let missing = natsd(&["paths", ASES[1], "--daemon", "127.0.0.1:1"]);
+    says(missing, "the SCION daemon at 127.0.0.1:1 did not answer");
+    says(natsd(&["ping", &host, "--sciond", "127.0.0.1:1"]), "say where it is with --daemon or $SCION_DAEMON");
+}

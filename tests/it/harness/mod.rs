@@ -1,6 +1,8 @@
 //! Starts servers and speaks to them.
 
 pub mod client;
+#[cfg(feature = "lab")]
+pub mod network;
 pub mod node;
 pub mod peer;
 pub mod raw;

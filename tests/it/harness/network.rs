@@ -1,0 +1,187 @@
+//! A SCION network with a clustered server in each of two ASes, all in the test's own process.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Instant;
+
+use natsd::Server;
+use natsd::config::options::{ClusterOptions, Listen, Options, PeerAddr, Remote, RouteUrl, ScionOptions};
+use natsd_lab::addresses::AsAddresses;
+use natsd_lab::description::Network;
+use natsd_lab::emulator::Emulator;
+use natsd_lab::engine::{Engine, LabOptions};
+use natsd_path::{Preference, ScionAddr};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::client::Client;
+use super::{DEADLINE, POLL};
+
+/// The ASes with a server: both ends of the link `peer`.
+pub const ASES: [&str; 2] = ["1-ff00:0:111", "1-ff00:0:112"];
+/// Where each server takes clients over SCION.
+pub const SCION_CLIENTS: u16 = 4222;
+const SCION_ROUTES: u16 = 4248;
+const TCP_ROUTES: u16 = 6222;
+
+/// A network number that no other test uses. Test runs at the same time begin at different ones.
+pub fn free_net() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    // The reference engine takes two numbers; those from 200 on are the lab's own tests'.
+    100 + (std::process::id() % 3) as u8 * 32 + NEXT.fetch_add(2, Relaxed) % 32
+}
+
+/// A running network without servers.
+pub struct Ground {
+    pub runtime: Runtime,
+    pub engine: Arc<dyn Engine>,
+}
+
+impl Ground {
+    /// The default network in the emulator.
+    pub fn emulated() -> Self {
+        Self::start(async |options| {
+            let emulator = Emulator::start(Network::default_network(), &options).await.expect("the emulator starts");
+            Arc::new(emulator) as Arc<dyn Engine>
+        })
+    }
+
+    pub fn start(engine: impl AsyncFnOnce(LabOptions) -> Arc<dyn Engine>) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let engine = runtime.block_on(engine(LabOptions { net: free_net(), ..LabOptions::default() }));
+        Self { runtime, engine }
+    }
+
+    pub fn addresses(&self, isd_as: &str) -> AsAddresses {
+        self.engine.addresses(isd_as.parse().expect("an AS")).expect("the network has it")
+    }
+
+    pub fn scion_address(&self, isd_as: &str, port: u16) -> ScionAddr {
+        let host = IpAddr::V4(self.addresses(isd_as).host);
+        ScionAddr { isd_as: isd_as.parse().expect("an AS"), host, port }
+    }
+
+    /// Cuts or mends all links of the first server's AS.
+    pub fn for_all_links(&self, act: impl Fn(&dyn Engine, &str)) {
+        ["a111", "b111", "peer"].iter().for_each(|link| act(self.engine.as_ref(), link));
+    }
+
+    fn options(&self, here: &str, there: &str, preference: &str, tcp: bool) -> Options {
+        let at = self.addresses(here);
+        let preference: Preference = preference.parse().expect("a preference");
+        let loopback = || "127.0.0.1".to_owned();
+        let url = |address| RouteUrl { user: None, password: None, address };
+        let mut urls = vec![url(PeerAddr::Scion(self.scion_address(there, SCION_ROUTES)))];
+        let mut listen = vec![Listen::Scion(self.scion_address(here, SCION_ROUTES))];
+        if tcp {
+            urls.push(url(PeerAddr::Tcp { host: self.addresses(there).host.to_string(), port: TCP_ROUTES }));
+            listen.push(Listen::Tcp { host: at.host.to_string(), port: TCP_ROUTES });
+        }
+        Options {
+            server_name: Some(here.to_owned()),
+            listen: vec![
+                Listen::Tcp { host: loopback(), port: 0 },
+                Listen::Scion(self.scion_address(here, SCION_CLIENTS)),
+            ],
+            http: Some((loopback(), 0)),
+            cluster: Some(ClusterOptions {
+                name: Some("c1".into()),
+                listen,
+                routes: vec![Remote { urls }],
+                ..ClusterOptions::default()
+            }),
+            scion: Some(ScionOptions {
+                daemon: Some(at.daemon.to_string()),
+                local: Some(IpAddr::V4(at.host)),
+                path_preference: preference,
+            }),
+            ..Options::default()
+        }
+    }
+}
+
+/// Two servers with routes to each other over SCION, and over TCP if that is wanted too.
+pub struct Pair {
+    pub ground: Ground,
+    servers: [Server; 2],
+}
+
+impl Pair {
+    pub fn start(ground: Ground, preference: &str, tcp: bool) -> Self {
+        let start = |here, there| {
+            let options = ground.options(here, there, preference, tcp);
+            ground.runtime.block_on(Server::start(options)).expect("the server starts")
+        };
+        let servers = [start(ASES[0], ASES[1]), start(ASES[1], ASES[0])];
+        Self { ground, servers }
+    }
+
+    pub fn client(&self, server: usize) -> Client {
+        Client::connect(self.client_port(server))
+    }
+
+    pub fn client_port(&self, server: usize) -> u16 {
+        self.servers[server].client_addrs()[0].port()
+    }
+
+    /// A document of monitoring.
+    pub fn read(&self, server: usize, path: &str) -> Value {
+        get(self.servers[server].monitor_addr().expect("monitoring is on"), path)
+    }
+
+    /// The paths from one server to the other's AS, best first, and what carries the traffic.
+    pub fn paths(&self, server: usize) -> Value {
+        self.read(server, "/pathz")["peers"][0].clone()
+    }
+
+    /// The interfaces of the path that carries the traffic.
+    pub fn active(&self, server: usize) -> Vec<Value> {
+        let peer = self.paths(server);
+        let paths = peer["paths"].as_array().cloned().unwrap_or_default();
+        let active = paths.into_iter().find(|path| path["fingerprint"] == peer["active"]);
+        active.map(|path| path["interfaces"].as_array().cloned().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The routes of both servers: the same as long as none was made anew.
+    pub fn routes(&self) -> Vec<(Value, Value)> {
+        let routes =
+            [0, 1].map(|server| self.read(server, "/routez")["routes"].as_array().cloned().unwrap_or_default());
+        let mut ids: Vec<_> = routes.iter().flatten().map(|r| (r["remote_id"].clone(), r["rid"].clone())).collect();
+        ids.sort_by_key(|(server, rid)| (server.to_string(), rid.as_u64()));
+        ids
+    }
+
+    /// Waits until every path of both servers has been measured.
+    pub fn wait_until_measured(&self) {
+        for server in [0, 1] {
+            wait_for("all paths are measured", || {
+                let peer = self.paths(server);
+                let paths = peer["paths"].as_array().filter(|paths| !paths.is_empty());
+                paths.is_some_and(|paths| {
+                    paths.iter().all(|path| path["transport"] == "tcp" || path["measured"]["rtt_ms"].is_number())
+                })
+            });
+        }
+    }
+}
+
+/// Waits for a condition that cannot be listened to.
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} until {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+fn get(monitor: SocketAddr, path: &str) -> Value {
+    let mut stream = TcpStream::connect(monitor).expect("monitoring accepts");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("writable");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("readable");
+    let (_, body) = reply.split_once("\r\n\r\n").expect("a head");
+    serde_json::from_str(body).expect(path)
+}
