@@ -70,7 +70,7 @@ fn a_black_hole_loses_nothing_on_reference_routers() {
         Arc::new(reference) as Arc<dyn Engine>
     });
     let pair = Pair::start(ground, "latency", false);
-    pair.wait_until_measured();
+    pair.settle();
     let best = pair.active(0);
     assert!(best.iter().any(|interface| interface == "1-ff00:0:111#1"), "not over the core: {best:?}");
     let routes = pair.routes();

@@ -60,7 +60,7 @@ const OVER_PEERING: [&str; 2] = ["1-ff00:0:111#3", "1-ff00:0:112#3"];
 fn survives(how: Cut, way: Option<Way>) {
     let pair = Pair::start(Ground::emulated(), "latency", false);
     let mut streams = both_ways(&pair);
-    pair.wait_until_measured();
+    pair.settle();
     wait_for("the peering link is used", || pair.active(0) == OVER_PEERING);
     let routes = pair.routes();
     streams.iter_mut().for_each(|stream| stream.send(100));
@@ -120,7 +120,7 @@ fn messages_requests_and_clients_pass_over_scion() {
         assert_eq!(asker.next().payload, "42");
     }
 
-    pair.wait_until_measured();
+    pair.settle();
     let widest = &pair.paths(0)["paths"][0];
     assert_eq!((&widest["announced"]["bandwidth_kbps"], &widest["rank"]), (&40_000.into(), &1.into()));
 
@@ -155,7 +155,7 @@ fn messages_requests_and_clients_pass_over_scion() {
 fn with_all_links_cut_traffic_takes_tcp_within_two_seconds_and_comes_back() {
     let pair = Pair::start(Ground::emulated(), "latency", true);
     let [mut stream, mut back] = both_ways(&pair);
-    pair.wait_until_measured();
+    pair.settle();
     let routes = pair.routes();
     stream.send(100);
     back.send(100);
@@ -198,7 +198,7 @@ fn the_daemon_may_come_late_and_go() {
     let ground = &pair.ground;
     ground.runtime.block_on(ground.engine.start_unit(Unit::Daemon, first)).expect("started");
     let mut streams = both_ways(&pair);
-    pair.wait_until_measured();
+    pair.settle();
     assert_eq!(pair.read(0, "/pathz")["daemon"]["state"], "up");
 
     ground.runtime.block_on(ground.engine.stop_unit(Unit::Daemon, first)).expect("stopped");

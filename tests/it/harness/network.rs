@@ -25,6 +25,8 @@ pub const ASES: [&str; 2] = ["1-ff00:0:111", "1-ff00:0:112"];
 pub const SCION_CLIENTS: u16 = 4222;
 const SCION_ROUTES: u16 = 4248;
 const TCP_ROUTES: u16 = 6222;
+/// Connections that two servers have when nothing is said about `pool_size`.
+const ROUTES: u64 = 3;
 
 /// A network number that no other test uses. Test runs at the same time begin at different ones.
 pub fn free_net() -> u8 {
@@ -153,9 +155,10 @@ impl Pair {
         ids
     }
 
-    /// Waits until every path of both servers has been measured.
-    pub fn wait_until_measured(&self) {
+    /// Waits until the servers have all routes to each other and have measured every path.
+    pub fn settle(&self) {
         for server in [0, 1] {
+            wait_for("all routes are there", || self.read(server, "/routez")["num_routes"] == ROUTES);
             wait_for("all paths are measured", || {
                 let peer = self.paths(server);
                 let paths = peer["paths"].as_array().filter(|paths| !paths.is_empty());
