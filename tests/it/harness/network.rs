@@ -1,14 +1,14 @@
 //! A SCION network with a clustered server in each of two ASes, all in the test's own process.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Instant;
 
 use natsd::Server;
 use natsd::config::options::{ClusterOptions, Listen, Options, PeerAddr, Remote, RouteUrl, ScionOptions};
-use natsd_lab::addresses::AsAddresses;
+use natsd_lab::addresses::{AsAddresses, ROUTER_PORT};
 use natsd_lab::description::Network;
 use natsd_lab::emulator::Emulator;
 use natsd_lab::engine::{Engine, LabOptions};
@@ -28,11 +28,14 @@ const TCP_ROUTES: u16 = 6222;
 /// Connections that two servers have when nothing is said about `pool_size`.
 const ROUTES: u64 = 3;
 
-/// A network number that no other test uses. Test runs at the same time begin at different ones.
+/// A network number that nobody uses. Test runs at the same time begin at different ones.
 pub fn free_net() -> u8 {
     static NEXT: AtomicU8 = AtomicU8::new(0);
     // The reference engine takes two numbers; those from 200 on are the lab's own tests'.
-    100 + (std::process::id() % 3) as u8 * 32 + NEXT.fetch_add(2, Relaxed) % 32
+    let begin = 100 + (std::process::id() % 3) as u8 * 32;
+    let mut nets = std::iter::repeat_with(|| begin + NEXT.fetch_add(2, Relaxed) % 32).take(16);
+    let is_free = |net: &u8| UdpSocket::bind((Ipv4Addr::new(127, *net, 110, 1), ROUTER_PORT)).is_ok();
+    nets.find(is_free).expect("sixteen labs on one machine are enough")
 }
 
 /// A running network without servers.
