@@ -25,6 +25,7 @@ mod heard;
 mod host;
 mod lookup;
 mod metadata;
+mod outage;
 mod peers;
 mod ping;
 mod probe;
