@@ -20,6 +20,9 @@ mod daemon;
 mod destination;
 mod endpoint;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod heard;
 mod host;
