@@ -27,7 +27,9 @@ pub enum AddressError {
     )]
     RouteScheme(String),
     /// A port that cannot be dialled.
-    #[error("{0:?} has no port that could be dialled; write nats-route://host:port")]
+    #[error(
+        "{0:?} has no port that could be dialled; write nats-route://host:port, or nats-route://[ISD-AS,host]:port for SCION"
+    )]
     RoutePort(String),
     /// TLS.
     #[error("{0:?} asks for TLS, which is not supported by this version of natsd; write nats-route://host:port")]

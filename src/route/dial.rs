@@ -37,6 +37,9 @@ pub(crate) enum DialError {
         /// Why not.
         source: io::Error,
     },
+    /// As above; the text names the peer.
+    #[error(transparent)]
+    Scion(io::Error),
     /// Nobody answers.
     #[error("{0}: no answer within {CONNECT_TIMEOUT:?}")]
     TimedOut(String),
@@ -107,7 +110,7 @@ async fn connect_scion(
     scion: Option<&ScionDial>,
 ) -> Result<Connection, DialError> {
     let dial = scion.ok_or(DialError::NoScion(address))?;
-    dial(address, tcp).await.map_err(|source| DialError::Failed { address: address.to_string(), source })
+    dial(address, tcp).await.map_err(DialError::Scion)
 }
 
 /// An address heard of from a peer: `nats-route://host:port/` or `[ISD-AS,host]:port`.

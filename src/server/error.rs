@@ -31,8 +31,13 @@ pub enum StartError {
     Scion(#[source] natsd_scion::DaemonError),
     /// A SCION address cannot be listened on.
     #[cfg(feature = "scion")]
-    #[error(transparent)]
-    ScionListen(#[from] natsd_scion::ListenError),
+    #[error("{option}: {source}")]
+    ScionListen {
+        /// The option that names the address.
+        option: &'static str,
+        /// What the SCION host says.
+        source: natsd_scion::ListenError,
+    },
     /// Routes cannot be taken.
     #[error(transparent)]
     Routes(#[from] ListenError),

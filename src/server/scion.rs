@@ -62,7 +62,7 @@ impl ScionSide {
         let listener =
             Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port });
         let hub = Arc::clone(hub);
-        self.listen(address, "client", move |connection| listener.serve(&hub, connection)).await
+        self.listen(address, "client", "listen", move |connection| listener.serve(&hub, connection)).await
     }
 
     /// Takes routes at the SCION addresses among `listen`.
@@ -73,7 +73,7 @@ impl ScionSide {
     ) -> Result<(), StartError> {
         for address in scion_addresses(listen) {
             let routes = Arc::clone(routes);
-            self.listen(address, "route", move |connection| routes.serve(connection)).await?;
+            self.listen(address, "route", "cluster.listen", move |connection| routes.serve(connection)).await?;
         }
         Ok(())
     }
@@ -82,9 +82,11 @@ impl ScionSide {
         &mut self,
         address: ScionAddr,
         what: &'static str,
+        option: &'static str,
         serve: impl Fn(Connection) + Send + Sync + 'static,
     ) -> Result<(), StartError> {
-        let endpoint = self.host.listen(address).await?;
+        let listening = self.host.listen(address).await;
+        let endpoint = listening.map_err(|source| StartError::ScionListen { option, source })?;
         log::info!("Listening for {what} connections on {address} (SCION)");
         self.endpoints.push(endpoint.clone());
         self.tasks.spawn(accept(endpoint, serve));
@@ -242,13 +244,12 @@ impl Paths {
     }
 }
 
-/// Logs and keeps what happens to paths.
+/// Keeps what happens to paths.
 async fn keep_history(paths: Arc<Paths>) {
     let mut events = paths.host.events();
     loop {
         match events.recv().await {
             Ok(event) => {
-                log_event(&event);
                 paths.history.lock().record(&event);
             }
             Err(RecvError::Lagged(missed)) => log::warn!("{missed} path events came too fast to be kept"),
@@ -257,12 +258,30 @@ async fn keep_history(paths: Arc<Paths>) {
     }
 }
 
-fn log_event(event: &PathEvent) {
-    let level = match event.kind {
-        EventKind::Switch { .. } => log::Level::Info,
-        EventKind::NoPath { .. } | EventKind::Down { .. } => log::Level::Warn,
-        // A path with losses is suspected and cleared all the time.
-        _ => log::Level::Debug,
-    };
-    log::log!(level, "Path to {}: {}", event.remote, event.text);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::options::Options;
+    use crate::server::Server;
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_bound_is_told_with_its_option() {
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let port = taken.local_addr().expect("bound").port();
+        let address = format!("1-ff00:0:111,127.0.0.1:{port}").parse().expect("an address");
+        let scion = Some(ScionOptions { daemon: Some("127.0.0.1:1".into()), ..ScionOptions::default() });
+        let refusal = async |options| match Server::start(options).await {
+            Ok(_) => panic!("the port is taken"),
+            Err(error) => error.to_string(),
+        };
+
+        let listen = vec![Listen::Scion(address)];
+        let cluster = Some(ClusterOptions { listen: listen.clone(), ..ClusterOptions::default() });
+        let routes = refusal(Options { scion: scion.clone(), listen: Vec::new(), cluster, ..Options::default() }).await;
+        assert!(routes.starts_with("cluster.listen: cannot bind 127.0.0.1:"), "{routes}");
+        assert!(routes.ends_with("; choose another address, or end what has it"), "{routes}");
+
+        let clients = refusal(Options { scion, listen, ..Options::default() }).await;
+        assert!(clients.starts_with("listen: cannot bind 127.0.0.1:"), "{clients}");
+    }
 }

@@ -174,6 +174,11 @@ impl Destination {
         }
     }
 
+    /// How many paths the last good lookup found.
+    pub(crate) fn known(&self) -> usize {
+        self.state.lock().current.len()
+    }
+
     /// When the earliest path expires.
     pub(crate) fn expiry(&self) -> Option<SystemTime> {
         self.state.lock().current.iter().filter_map(|p| p.expiry).min()

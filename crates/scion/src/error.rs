@@ -40,7 +40,10 @@ pub enum HostError {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The address belongs to another AS.
-    #[error("cannot listen on {address}: this host is in AS {local}, not in {}", address.isd_as)]
+    #[error(
+        "cannot listen on {address}: this host is in AS {local}, not in {}; correct the address, or scion.daemon",
+        address.isd_as
+    )]
     ForeignAs {
         /// As configured.
         address: ScionAddr,
@@ -48,7 +51,7 @@ pub enum ListenError {
         local: IsdAs,
     },
     /// The socket could not be bound.
-    #[error("cannot bind {address} for SCION: {source}")]
+    #[error("cannot bind {address} for SCION: {source}; choose another address, or end what has it")]
     Bind {
         /// The underlay address.
         address: SocketAddr,

@@ -17,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{DaemonError, HostError, ListenError, LookupError};
 use crate::lookup;
 use crate::metadata::PathInfo;
+use crate::outage::DaemonState;
 use crate::peers::Peer;
 use crate::quic::Identity;
 use crate::socket::Socket;
@@ -27,7 +28,7 @@ const EVENTS: usize = 256;
 
 /// Between attempts to reach the daemon, and between checks that it is still there.
 const RETRY: Duration = Duration::from_millis(500);
-const CHECK: Duration = Duration::from_secs(30);
+const CHECK: Duration = Duration::from_secs(5);
 
 /// How [`Host::start`] finds the daemon and itself.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +71,7 @@ pub(crate) struct Inner {
     local: Option<IpAddr>,
     preference: Mutex<Preference>,
     pub(crate) local_as: watch::Sender<Option<LocalAs>>,
-    status: Mutex<Result<SystemTime, (SystemTime, DaemonError)>>,
+    daemon: Mutex<DaemonState>,
     pub(crate) destinations: Mutex<HashMap<IsdAs, Arc<Destination>>>,
     sockets: Mutex<Vec<Weak<Socket>>>,
     events: broadcast::Sender<PathEvent>,
@@ -101,7 +102,7 @@ impl Host {
             local: config.local,
             preference: Mutex::new(config.preference),
             local_as: watch::Sender::new(None),
-            status: Mutex::new(Err((SystemTime::now(), waiting))),
+            daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
             destinations: Mutex::new(HashMap::new()),
             sockets: Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
@@ -189,7 +190,7 @@ impl Host {
     pub fn status(&self) -> Status {
         Status {
             daemon: self.0.source.name().to_owned(),
-            state: self.0.status.lock().clone(),
+            state: self.0.daemon.lock().state.clone(),
             local_as: self.local_as().map(|l| l.isd_as),
         }
     }
@@ -240,9 +241,9 @@ impl Host {
 
     /// What is known that could explain why a peer does not answer.
     pub(crate) fn hint(&self, to: IsdAs) -> String {
-        match (&*self.0.status.lock(), self.known(to).and_then(|d| d.active())) {
+        match (&self.0.daemon.lock().state, self.known(to).and_then(|d| d.active())) {
             (Err((_, e)), _) => e.to_string(),
-            (Ok(_), None) => format!("no path to {to} is known"),
+            (Ok(_), None) => format!("the SCION daemon knows no path to {to}, is the ISD-AS right?"),
             (Ok(_), Some(_)) => format!("there are paths to {to}"),
         }
     }
@@ -281,29 +282,21 @@ async fn watch_daemon(host: Weak<Inner>) {
 
 impl Inner {
     fn note(&self, answer: Result<LocalAs, DaemonError>) {
-        let mut status = self.status.lock();
-        match (answer, &*status) {
-            (Ok(local), before) => {
-                if before.is_err() {
-                    log::info!("the SCION daemon at {} answers: this is AS {}", self.source.name(), local.isd_as);
-                    *status = Ok(SystemTime::now());
-                }
-                self.local_as.send_if_modified(|known| {
-                    let changed = known.as_ref() != Some(&local);
-                    *known = Some(local);
-                    changed
-                });
-            }
-            (Err(e), before) => {
-                let since = match before {
-                    Err((since, before)) if before.to_string() == e.to_string() => *since,
-                    _ => {
-                        log::warn!("{e}; trying again");
-                        SystemTime::now()
-                    }
-                };
-                *status = Err((since, e));
-            }
+        let knew_local = self.local_as.borrow().is_some();
+        let news = match &answer {
+            Ok(local) => Ok(local),
+            Err(error) => Err(error.clone()),
+        };
+        let line = self.daemon.lock().note(SystemTime::now(), self.source.name(), knew_local, news);
+        if let Some((level, text)) = line {
+            log::log!(level, "{text}");
+        }
+        if let Ok(local) = answer {
+            self.local_as.send_if_modified(|known| {
+                let changed = known.as_ref() != Some(&local);
+                *known = Some(local);
+                changed
+            });
         }
     }
 }

@@ -20,11 +20,15 @@ mod daemon;
 mod destination;
 mod endpoint;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod heard;
 mod host;
 mod lookup;
 mod metadata;
+mod outage;
 mod peers;
 mod ping;
 mod probe;

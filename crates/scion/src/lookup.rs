@@ -10,6 +10,7 @@ use crate::destination::Destination;
 use crate::error::LookupError;
 use crate::host::Inner;
 use crate::metadata::PathInfo;
+use crate::outage::Lookups;
 use crate::template::NO_AS;
 
 /// The first lookup may take a second; with a TCP address at hand a dial does not wait that long.
@@ -47,6 +48,7 @@ pub(crate) fn spawn(host: Weak<Inner>, destination: &Arc<Destination>) {
 
 async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
     let mut first = true;
+    let mut outage = Lookups::default();
     loop {
         let (Some(inner), Some(paths)) = (host.upgrade(), destination.upgrade()) else { return };
         if paths.idle() > IDLE {
@@ -70,14 +72,17 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
         };
         first = false;
         let failed = answer.is_err();
+        if paths.isd_as != NO_AS {
+            let found = answer.as_ref().map(Vec::len).map_err(ToString::to_string);
+            if let Some((level, text)) = outage.note(paths.isd_as, found, paths.known()) {
+                log::log!(level, "{text}");
+            }
+        }
         match answer {
             // None at all is most likely a control service that is down: the known ones may work until they expire.
             Ok(found) if found.is_empty() => paths.set_paths(None),
             Ok(found) => paths.set_paths(Some(found)),
-            Err(e) => {
-                log::debug!("{e}");
-                paths.set_paths(None);
-            }
+            Err(_) => paths.set_paths(None),
         }
         let wait = if failed || paths.active().is_none() { AT_MOST } else { until_next(paths.expiry()) };
         drop(inner);

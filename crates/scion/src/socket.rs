@@ -78,7 +78,7 @@ struct Receiver {
 }
 
 /// A datagram for QUIC within a received buffer.
-struct Datagram {
+pub(crate) struct Datagram {
     peer: Arc<Peer>,
     at: usize,
     path: Option<PathId>,
@@ -234,7 +234,7 @@ impl Socket {
     }
 
     /// What a packet is; all but QUIC is dealt with here.
-    fn classify(&self, cache: &mut Cache, packet: &[u8], source: SocketAddr) -> Option<Datagram> {
+    pub(crate) fn classify(&self, cache: &mut Cache, packet: &[u8], source: SocketAddr) -> Option<Datagram> {
         if let Some((known, len)) = cache.find(packet) {
             let declared = usize::from(u16::from_be_bytes([packet[6], packet[7]]));
             if len - 8 + declared != packet.len() {

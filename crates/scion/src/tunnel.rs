@@ -205,7 +205,7 @@ pub(crate) async fn serve(
     pump(&peer, stream, read, datagrams).await.map_err(io)
 }
 
-fn parse_hello(line: &str) -> Option<(ScionAddr, ScionAddr)> {
+pub(crate) fn parse_hello(line: &str) -> Option<(ScionAddr, ScionAddr)> {
     let hello: Hello = serde_json::from_str(line.strip_prefix("TUNNEL ")?).ok()?;
     Some((hello.from.parse().ok()?, hello.to.parse().ok()?))
 }
@@ -256,7 +256,7 @@ fn push_frame(frames: &mut BytesMut, datagram: &[u8]) {
     }
 }
 
-fn take_frame(read: &mut BytesMut) -> Option<Bytes> {
+pub(crate) fn take_frame(read: &mut BytesMut) -> Option<Bytes> {
     let len = usize::from(u16::from_be_bytes(*read.first_chunk()?));
     if read.len() < 2 + len {
         return None;
