@@ -13,8 +13,11 @@ pub struct Config {
     pub min_silence: Duration,
     /// Longest silence before a path can be left. 500 ms.
     pub max_silence: Duration,
-    /// How long the peer may hold back an acknowledgement. 25 ms, QUIC's `max_ack_delay`.
+    /// How long the peer may hold back an acknowledgement at most. 25 ms, QUIC's `max_ack_delay`.
     pub ack_delay: Duration,
+    /// How late an answer is usual on a path that works: the delay that we ask the peer's QUIC for (5 ms), and timers
+    /// and schedulers on both sides. 20 ms.
+    pub lateness: Duration,
     /// Round-trip time assumed of a path that is neither measured nor announced. 200 ms.
     pub assumed_rtt: Duration,
     /// How long a path must be better before traffic moves to it. 3 s.
@@ -53,6 +56,7 @@ impl Default for Config {
             min_silence: ms(60),
             max_silence: ms(500),
             ack_delay: ms(25),
+            lateness: ms(20),
             assumed_rtt: ms(200),
             hold: ms(3000),
             latency_margin: ms(10),

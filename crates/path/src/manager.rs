@@ -40,6 +40,8 @@ pub struct Manager {
     paths: Vec<Path>,
     next_id: u32,
     active: Option<PathId>,
+    /// Since when it carries the traffic.
+    active_since: Option<Instant>,
     /// The largest datagram of late that awaited a reply.
     largest: RecentMax,
     /// Set while no path answers.
@@ -68,6 +70,7 @@ impl Manager {
             paths: Vec::new(),
             next_id: 0,
             active: None,
+            active_since: None,
             largest: RecentMax::default(),
             hunt: None,
             unprobeable: false,
@@ -126,19 +129,34 @@ impl Manager {
         }
     }
 
+    /// What came over `path` was an acknowledgement: data sent over other paths is answered by it too, because the two
+    /// ends need not send over the same path. In addition to [`handle_received`](Self::handle_received).
+    pub fn handle_acknowledgement(&mut self, now: Instant, path: PathId) {
+        let Some(index) = self.index(path) else { return };
+        let back = self.paths[index].rtt.get().map_or(Duration::ZERO, |rtt| rtt.min);
+        for other in self.paths.iter_mut().filter(|other| other.id != path) {
+            let out = other.rtt.get().map_or(Duration::ZERO, |rtt| rtt.min);
+            other.silence.broken(now, (out + back) / 2);
+        }
+    }
+
     /// The peer now sends over `path`, which is not our active one: the active one may have failed in the direction
-    /// that we do not see. Asks both; moves only if the active one does not answer.
+    /// that we do not see. Asks both, and sends over both meanwhile; moves only if the active one does not answer.
     pub fn handle_peer_moved(&mut self, now: Instant, path: PathId) {
         let active = self.active.and_then(|id| self.index(id));
         let (Some(active), Some(_)) = (active, self.index(path)) else { return };
-        if self.active == Some(path) || self.unprobeable || !self.paths[active].hearsay.allows(now) {
+        if self.active == Some(path) || self.unprobeable {
             return;
         }
         if self.paths[active].suspicion.is_none() {
+            if !self.paths[active].moves.allows(now) {
+                return;
+            }
             self.suspect(now, active, Reason::PeerMoved, Acquittal::Reply(0));
         }
         if let Some(suspicion) = &mut self.paths[active].suspicion {
             suspicion.follow = Some(path);
+            suspicion.hedge = Some(path);
             if !suspicion.challengers.contains(&path) {
                 suspicion.challengers.push(path);
             }
@@ -230,6 +248,15 @@ impl Manager {
     /// The path that carries the traffic; `None` before the first lookup and when the last path is gone.
     pub fn active(&self) -> Option<PathId> {
         self.active
+    }
+
+    /// The path that datagrams shall go over *as well*, while the active one is suspect: one that answered since, or
+    /// the one that the peer moved to. Until judgement falls nobody waits for it, and a false suspicion costs nothing
+    /// but some datagrams that arrive twice. To be read after every `handle_*`; when it changes to a path, the driver
+    /// replays the last datagrams over it.
+    pub fn hedge(&self) -> Option<PathId> {
+        let suspicion = self.paths[self.active_index()?].suspicion.as_ref()?;
+        suspicion.hedge.filter(|path| Some(*path) != self.active && self.index(*path).is_some())
     }
 
     /// The path with this fingerprint.

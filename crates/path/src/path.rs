@@ -76,6 +76,8 @@ pub(crate) struct Path {
     pub(crate) withdrawn: bool,
     /// Limits suspicion by hearsay.
     pub(crate) hearsay: Limit,
+    /// Limits suspicion because the peer moved.
+    pub(crate) moves: Limit,
     pub(crate) failures: u32,
     pub(crate) probes_sent: u64,
     pub(crate) probes_answered: u64,
@@ -103,6 +105,7 @@ impl Path {
             ahead_since: None,
             withdrawn: false,
             hearsay: Limit::default(),
+            moves: Limit::default(),
             failures: 0,
             probes_sent: 0,
             probes_answered: 0,
@@ -167,12 +170,12 @@ impl Path {
         wanted.max(config.min_silence).min(config.max_silence)
     }
 
-    /// Silence after which the path is asked: half the patience, but not before an acknowledgement that the peer
-    /// held back could be here; else every lone message would raise suspicion.
+    /// Silence after which the path is asked: half the patience, but not before an acknowledgement of usual lateness
+    /// could be here; else every lone message would raise suspicion.
     pub(crate) fn suspect_after(&self, config: &Config) -> Duration {
         let patience = self.patience(config);
-        let held_back = self.expected_rtt(config) + self.variation(config) + config.ack_delay;
-        held_back.max(patience / 2).min(patience)
+        let usual = self.expected_rtt(config) + self.variation(config) * 2 + config.lateness;
+        usual.max(patience / 2).min(patience)
     }
 
     /// How long the answer to a probe may take before its absence says something.

@@ -37,6 +37,8 @@ pub(crate) struct Suspicion {
     pub(crate) challengers_time: Duration,
     /// The successor to prefer: where the peer went.
     pub(crate) follow: Option<PathId>,
+    /// Where datagrams go as well until judgement falls.
+    pub(crate) hedge: Option<PathId>,
     /// When the first probe was sent that another path answered.
     pub(crate) witnessed: Option<Instant>,
     /// How often the case was opened anew because our own process had stalled.
@@ -61,6 +63,7 @@ impl Suspicion {
             challengers: Vec::new(),
             challengers_time: Duration::ZERO,
             follow: None,
+            hedge: None,
             witnessed: None,
             reopened: 0,
         }

@@ -31,7 +31,10 @@ impl Manager {
         if self.unprobeable || self.paths[index].suspicion.is_some() {
             return;
         }
-        let eligible = |path: &Path| path.is_up() && path.is_scion() && stays(now, path);
+        // Standby paths may have failed with the one that TCP/IP stands in for, unnoticed as yet.
+        let fallen_back = self.active_since.filter(|_| self.paths[index].candidate.kind == Kind::Tcp);
+        let proven = |path: &Path| fallen_back.is_none_or(|at| path.proof.is_some_and(|proof| proof.sent >= at));
+        let eligible = |path: &Path| path.is_up() && path.is_scion() && stays(now, path) && proven(path);
         let reason = match self.paths[index].candidate.kind {
             Kind::Tcp => Some(Reason::ScionBack),
             Kind::Scion => {

@@ -131,6 +131,7 @@ impl Manager {
 
     /// Condemns the suspects that had their chance while another path answered.
     pub(super) fn judge_suspects(&mut self, now: Instant) {
+        self.hedge_suspicion();
         for index in 0..self.paths.len() {
             let path = &self.paths[index];
             let Some(suspicion) = path.suspicion.as_ref().filter(|s| s.leave_at().is_some_and(|at| at <= now)) else {
@@ -146,6 +147,17 @@ impl Manager {
             } else if let Some(suspicion) = &mut self.paths[index].suspicion {
                 suspicion.witnessed = None;
             }
+        }
+    }
+
+    /// As soon as another path has answered, traffic need not wait for the judgement on the active one.
+    fn hedge_suspicion(&mut self) {
+        let Some(index) = self.active_index() else { return };
+        let wanted = |s: &&Suspicion| s.hedge.is_none() && s.witnessed.is_some();
+        let Some(suspicion) = self.paths[index].suspicion.as_ref().filter(wanted) else { return };
+        let hedge = self.successor(suspicion);
+        if let Some(suspicion) = &mut self.paths[index].suspicion {
+            suspicion.hedge = hedge;
         }
     }
 
@@ -201,6 +213,7 @@ impl Manager {
 
     pub(super) fn switch(&mut self, now: Instant, to: PathId, reason: Reason, silent_for: Duration) {
         let from = self.active.replace(to);
+        self.active_since = Some(now);
         self.hunt = None;
         self.no_path_said = false;
         let scion_down = self.index(to).is_some_and(|index| !self.paths[index].is_scion());
@@ -209,7 +222,7 @@ impl Manager {
             if Some(path.id) == from {
                 path.silence.forget();
             }
-            if scion_down && path.is_dead() {
+            if scion_down && path.id != to {
                 let soon = now + self.config.dead_interval;
                 path.next_probe = path.next_probe.map(|at| at.min(soon));
             }

@@ -1,8 +1,8 @@
 //! Two natsd hosts and the paths between them, in simulated time.
 //!
 //! Each host has a path manager and drives it as the real driver does: it sends numbered messages over its active
-//! path, acknowledges what it receives, answers probes over the reverse of the path they came on, replays what is
-//! unacknowledged on a switch, and retransmits after a backed-off timeout as QUIC does.
+//! path (and the hedge, if there is one), acknowledges what it receives, answers probes over the reverse of the path
+//! they came on, replays what is unacknowledged on a switch, and retransmits after a backed-off timeout as QUIC does.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -103,6 +103,8 @@ pub(crate) struct Host {
     last_delivery: Option<Instant>,
     pub(crate) longest_gap: Duration,
     strays: u32,
+    hedge: Option<PathId>,
+    last_ack: Option<u64>,
     ids: BTreeMap<PathId, usize>,
 }
 
@@ -139,6 +141,8 @@ impl World {
             last_delivery: None,
             longest_gap: Duration::ZERO,
             strays: 0,
+            hedge: None,
+            last_ack: None,
             ids: BTreeMap::new(),
         };
         let mut world = Self {
@@ -330,11 +334,13 @@ impl World {
                     host.last_delivery = Some(now);
                 }
                 self.heard(side, id);
+                self.hosts[side].last_ack = Some(number);
                 self.send_active(side, 40, Payload::Ack(number));
             }
             Payload::Ack(number) => {
                 host.unacked.remove(&number);
                 host.retransmit = None;
+                host.manager.handle_acknowledgement(now, id);
                 self.heard(side, id);
             }
         }
@@ -350,6 +356,7 @@ impl World {
             host.strays = 0;
             host.manager.handle_peer_moved(self.now, id);
         }
+        self.drain(side);
     }
 
     fn act(&mut self, side: usize) {
@@ -409,8 +416,14 @@ impl World {
                 self.send(side, link, usize::from(probe.size), Payload::Probe(probe.token));
             }
         }
-        if moved {
+        let hedge = self.hosts[side].manager.hedge();
+        let hedged = hedge != self.hosts[side].hedge && hedge.is_some();
+        self.hosts[side].hedge = hedge;
+        if moved || hedged {
             self.replay(side, usize::MAX);
+        }
+        if hedged && let Some(number) = self.hosts[side].last_ack {
+            self.send_active(side, 40, Payload::Ack(number));
         }
     }
 
@@ -418,8 +431,10 @@ impl World {
         let Some(id) = self.hosts[side].manager.active() else { return };
         let awaits_reply = matches!(payload, Payload::Message(_));
         self.hosts[side].manager.handle_sent(self.now, id, size, awaits_reply);
-        if let Some(link) = self.hosts[side].ids.get(&id).copied() {
-            self.send(side, link, size, payload);
+        for id in [Some(id), self.hosts[side].hedge].into_iter().flatten() {
+            if let Some(link) = self.hosts[side].ids.get(&id).copied() {
+                self.send(side, link, size, payload);
+            }
         }
     }
 
