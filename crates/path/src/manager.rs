@@ -155,8 +155,11 @@ impl Manager {
             self.suspect(now, active, Reason::PeerMoved, Acquittal::Reply(0));
         }
         if let Some(suspicion) = &mut self.paths[active].suspicion {
-            suspicion.follow = Some(path);
-            suspicion.hedge = Some(path);
+            // Amid a suspicion of our own the peer's packets over another path may be copies, and no choice of its own.
+            if suspicion.reason == Reason::PeerMoved {
+                suspicion.follow = Some(path);
+            }
+            suspicion.hedge.get_or_insert(path);
             if !suspicion.challengers.contains(&path) {
                 suspicion.challengers.push(path);
             }

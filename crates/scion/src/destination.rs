@@ -78,6 +78,8 @@ struct State {
     by_interfaces: HashMap<Box<[u16]>, PathId>,
     last_sent: HashMap<PathId, Instant>,
     tcp: Option<PathId>,
+    /// The path that datagrams go over as well, while the active one is suspect.
+    hedge: Option<PathId>,
     peers: Vec<Weak<Peer>>,
     armed: Option<Instant>,
     recent: VecDeque<PathEvent>,
@@ -99,6 +101,7 @@ impl Destination {
             by_interfaces: HashMap::new(),
             last_sent: HashMap::new(),
             tcp: None,
+            hedge: None,
             peers: Vec::new(),
             armed: None,
             recent: VecDeque::new(),
@@ -285,10 +288,28 @@ impl Destination {
             let Some(path) = failed else { break };
             state.manager.handle_send_error(Instant::now(), path);
         }
+        let hedge = state.manager.hedge();
+        if hedge != state.hedge {
+            self.hedge(state, hedge);
+        }
         let next = state.manager.poll_timeout();
         if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
             state.armed = next;
             self.rearm.notify_one();
+        }
+    }
+
+    fn hedge(&self, state: &mut State, hedge: Option<PathId>) {
+        match hedge {
+            Some(path) => log::debug!("paths to {}: traffic also goes over path {path}", self.isd_as),
+            None => log::debug!("paths to {}: traffic goes over one path", self.isd_as),
+        }
+        state.hedge = hedge;
+        for peer in state.live_peers() {
+            peer.set_hedge(hedge.and_then(|path| state.route_of(&peer, path)));
+        }
+        if hedge.is_some() {
+            state.replay();
         }
     }
 
@@ -361,12 +382,16 @@ impl State {
         }
     }
 
-    /// Sends each peer's last datagram again: its acknowledgement tells QUIC at once what was lost.
+    /// Sends each peer's last datagrams again: the acknowledgement of data tells QUIC at once what was lost, and what
+    /// it acknowledged itself may have been lost as well. Twice, because the peer believes that we moved from the
+    /// second packet in a row on.
     fn replay(&mut self) {
         for peer in self.live_peers() {
-            let (last, Some(socket)) = (peer.last_data(), peer.socket.upgrade()) else { continue };
-            if !last.is_empty() {
-                socket.send_now(&peer, &last);
+            let Some(socket) = peer.socket.upgrade() else { continue };
+            for datagram in peer.last() {
+                for _ in 0..2 {
+                    socket.send_now(&peer, &datagram);
+                }
             }
         }
     }

@@ -6,12 +6,14 @@ use natsd_path::PathId;
 
 use crate::destination::Destination;
 use crate::peers::Peer;
+use crate::socket::ACK_ONLY;
 
 /// Packets of one peer over one path, told to the path manager together.
 #[derive(Default)]
 pub(crate) struct Heard {
     from: Option<(Arc<Peer>, PathId)>,
     len: usize,
+    acknowledged: bool,
 }
 
 impl Heard {
@@ -22,16 +24,21 @@ impl Heard {
             self.from = Some((peer, path));
         }
         self.len += len;
+        self.acknowledged |= len <= ACK_ONLY;
     }
 
     pub(crate) fn tell(&mut self) {
         let len = std::mem::take(&mut self.len);
+        let acknowledged = std::mem::take(&mut self.acknowledged);
         let Some((peer, path)) = self.from.take() else { return };
         let destination: Option<Arc<Destination>> = peer.destination().clone();
         let Some(destination) = destination else { return };
         let moved = peer.moved_to(path) && destination.active() != Some(path);
         destination.drive(|manager, now| {
             manager.handle_received(now, path, len);
+            if acknowledged {
+                manager.handle_acknowledgement(now, path);
+            }
             if moved {
                 manager.handle_peer_moved(now, path);
             }

@@ -61,6 +61,8 @@ pub(crate) struct Peer {
     pub(crate) socket: Weak<Socket>,
     pub(crate) tunnel: Tunnel,
     route: ArcSwapOption<Route>,
+    /// Where datagrams go as well, while the path of `route` is suspect.
+    hedge: ArcSwapOption<Route>,
     /// Told whenever the route changes.
     pub(crate) routed: Notify,
     destination: ArcSwapOption<Destination>,
@@ -68,12 +70,21 @@ pub(crate) struct Peer {
     connections: AtomicUsize,
     /// The application wrote something that no datagram has carried yet.
     pub(crate) wrote: AtomicBool,
-    /// The last datagram that the peer has to acknowledge, for replay.
-    last_data: Mutex<Vec<u8>>,
+    /// The last datagrams, for replay.
+    last: Mutex<Last>,
     arrivals: Mutex<Arrivals>,
     /// Milliseconds of the table's clock.
     heard: AtomicU64,
     touched: AtomicBool,
+}
+
+/// What was sent last. Allocated once each.
+#[derive(Debug, Default)]
+struct Last {
+    /// A datagram that the peer has to acknowledge.
+    data: Vec<u8>,
+    /// An acknowledgement, if one was sent since.
+    ack: Vec<u8>,
 }
 
 /// By which path the peer's packets come.
@@ -93,6 +104,14 @@ impl Peer {
     pub(crate) fn set_route(&self, route: Route) {
         self.route.store(Some(Arc::new(route)));
         self.routed.notify_waiters();
+    }
+
+    pub(crate) fn hedge(&self) -> arc_swap::Guard<Option<Arc<Route>>> {
+        self.hedge.load()
+    }
+
+    pub(crate) fn set_hedge(&self, route: Option<Route>) {
+        self.hedge.store(route.map(Arc::new));
     }
 
     pub(crate) fn destination(&self) -> arc_swap::Guard<Option<Arc<Destination>>> {
@@ -135,15 +154,20 @@ impl Peer {
     }
 
     /// Remembers a datagram for replay.
-    pub(crate) fn keep(&self, datagram: &[u8]) {
-        let mut last = self.last_data.lock();
-        last.clear();
-        last.extend_from_slice(datagram);
+    pub(crate) fn keep(&self, datagram: &[u8], awaits_reply: bool) {
+        let mut last = self.last.lock();
+        if awaits_reply {
+            last.ack.clear();
+        }
+        let kept = if awaits_reply { &mut last.data } else { &mut last.ack };
+        kept.clear();
+        kept.extend_from_slice(datagram);
     }
 
-    /// The datagram to replay; empty when nothing was sent yet.
-    pub(crate) fn last_data(&self) -> Vec<u8> {
-        self.last_data.lock().clone()
+    /// The datagrams to replay: the last one with data and the acknowledgement that followed it.
+    pub(crate) fn last(&self) -> impl Iterator<Item = Vec<u8>> {
+        let last = self.last.lock();
+        [last.data.clone(), last.ack.clone()].into_iter().filter(|datagram| !datagram.is_empty())
     }
 
     /// Notes by which path a packet came; true when the peer has moved to it: the second in a row, once.
@@ -236,11 +260,12 @@ impl Peers {
             socket: socket.clone(),
             tunnel: Tunnel::default(),
             route: ArcSwapOption::empty(),
+            hedge: ArcSwapOption::empty(),
             routed: Notify::new(),
             destination: ArcSwapOption::empty(),
             connections: AtomicUsize::new(0),
             wrote: AtomicBool::new(false),
-            last_data: Mutex::default(),
+            last: Mutex::default(),
             arrivals: Mutex::default(),
             heard: AtomicU64::new(0),
             touched: AtomicBool::new(false),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, ClientConfig, ServerConfig, TransportConfig, VarInt};
 use rustls::DigitallySignedStruct;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -25,6 +25,14 @@ const MAX_MTU: u16 = 1472;
 /// A link without any path survives this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// How long the peer shall hold back an acknowledgement at most: the silence of a path is told apart from a slow
+/// answer that much sooner.
+const ACK_DELAY: Duration = Duration::from_millis(5);
+
+/// In probe timeouts. What an outage of one path took is no congestion of the next, which then would have to begin with
+/// two packets a round trip.
+const PERSISTENT_CONGESTION: u32 = 30;
 
 /// Bounds the burst after a switch, and stays below what quinn's reassembly tolerates in gaps.
 const STREAM_WINDOW: u32 = 2 << 20;
@@ -89,6 +97,9 @@ impl Identity {
 }
 
 fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
+    let mut acknowledgements = AckFrequencyConfig::default();
+    // An acknowledgement at the first gap: after a switch it tells what was lost.
+    acknowledgements.max_ack_delay(Some(ACK_DELAY)).reordering_threshold(VarInt::from_u32(1));
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
@@ -99,6 +110,8 @@ fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
         .send_window(u64::from(STREAM_WINDOW) * 2)
         .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().expect("a minute is a valid idle timeout")))
         .keep_alive_interval(Some(KEEP_ALIVE))
+        .ack_frequency_config(Some(acknowledgements))
+        .persistent_congestion_threshold(PERSISTENT_CONGESTION)
         .initial_mtu(mtu.unwrap_or(MIN_MTU).clamp(MIN_MTU, MAX_MTU))
         .mtu_discovery_config(None);
     Arc::new(config)

@@ -41,7 +41,7 @@ const INJECTED: usize = 1024;
 
 /// Datagrams of up to this size hold only an acknowledgement, unless the application has just written something.
 /// QUIC does not tell; acknowledgements without data are 25 to 50 bytes.
-const ACK_ONLY: usize = 64;
+pub(crate) const ACK_ONLY: usize = 64;
 
 /// Answers to probes of strangers, and their QUIC datagrams that open no connection (a peer whose address changed).
 const STRANGERS_PER_SECOND: u32 = 200;
@@ -133,10 +133,32 @@ impl Socket {
         if bound.is_unspecified() { source_towards(next_hop) } else { Some(bound) }
     }
 
-    /// Sends outside of QUIC, by the peer's present route.
+    /// Sends outside of QUIC: by the hedge while the peer's route is in doubt, else by that.
     pub(crate) fn send_now(&self, peer: &Arc<Peer>, payload: &[u8]) {
-        if let Some(route) = peer.route().as_deref() {
+        let (hedge, route) = (peer.hedge(), peer.route());
+        if let Some(route) = hedge.as_deref().or(route.as_deref()) {
             self.send_over(peer, route, payload);
+        }
+    }
+
+    /// Sends what QUIC wants sent by `route`.
+    fn send_batch(&self, peer: &Arc<Peer>, route: &Route, contents: &[u8], segment: usize) -> io::Result<()> {
+        match route {
+            Route::Tcp(_) => {
+                for datagram in contents.chunks(segment.max(1)) {
+                    peer.tunnel.send(peer, self, datagram);
+                }
+                Ok(())
+            }
+            Route::Scion(template) => OUT.with_borrow_mut(|out| {
+                let size = template.fill(contents, segment, out);
+                let sent = self.underlay.send(template.next_hop, out, Some(size));
+                sent.inspect_err(|e| {
+                    if e.kind() != io::ErrorKind::WouldBlock {
+                        log::debug!("cannot send to {} by {}: {e}", peer.addr, template.next_hop);
+                    }
+                })
+            }),
         }
     }
 
@@ -367,9 +389,7 @@ impl Socket {
         let last = contents.chunks(segment.max(1)).next_back().unwrap_or_default();
         let fresh = peer.wrote.swap(false, Ordering::Relaxed);
         let awaits_reply = fresh || contents.len() > ACK_ONLY;
-        if awaits_reply {
-            peer.keep(last);
-        }
+        peer.keep(last, awaits_reply);
         if let (Some(path), Some(destination)) = (path, &*peer.destination()) {
             destination.sent(path, segment.min(contents.len()), awaits_reply);
         }
@@ -398,32 +418,22 @@ impl AsyncUdpSocket for Socket {
         let Some(peer) = self.peers.by_synthetic(transmit.destination) else { return Ok(()) };
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len());
         let route = peer.route().clone();
-        match route.as_deref() {
-            // No path yet: lost like on a network that is down.
-            None => return Ok(()),
-            Some(Route::Tcp(_)) => {
-                for datagram in transmit.contents.chunks(segment.max(1)) {
-                    peer.tunnel.send(&peer, self, datagram);
+        // No path yet: lost like on a network that is down.
+        let Some(active) = route.as_deref() else { return Ok(()) };
+        match self.send_batch(&peer, active, transmit.contents, segment) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
+            Err(_) => {
+                if let (Some(path), Some(destination)) = (active.path(), &*peer.destination()) {
+                    destination.drive(|manager, now| manager.handle_send_error(now, path));
                 }
             }
-            Some(Route::Scion(template)) => {
-                let sent = OUT.with_borrow_mut(|out| {
-                    let size = template.fill(transmit.contents, segment, out);
-                    self.underlay.send(template.next_hop, out, Some(size))
-                });
-                match sent {
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
-                    Err(e) => {
-                        log::debug!("cannot send to {} by {}: {e}", peer.addr, template.next_hop);
-                        if let (Some(path), Some(destination)) = (template.path, &*peer.destination()) {
-                            destination.drive(|manager, now| manager.handle_send_error(now, path));
-                        }
-                    }
-                    Ok(()) => {}
-                }
-            }
+            Ok(()) => {}
         }
-        self.note_sent(&peer, route.as_ref().and_then(|r| r.path()), transmit.contents, segment);
+        if let Some(hedge) = peer.hedge().as_deref() {
+            // Failures show in the probes over that path.
+            let _ = self.send_batch(&peer, hedge, transmit.contents, segment);
+        }
+        self.note_sent(&peer, active.path(), transmit.contents, segment);
         Ok(())
     }
 
