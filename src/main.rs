@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use natsd::cli::args::{self, Command};
 use natsd::cli::{check, serve, signal};
 
-// The system's allocator keeps more memory for as many idle connections, and is slower when many threads allocate.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Command::Serve(flags) => serve::run(&flags),
