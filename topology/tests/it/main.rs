@@ -4,5 +4,7 @@ mod description;
 mod emulator;
 mod fabric;
 mod host;
+#[cfg(feature = "interop")]
 mod programs;
+#[cfg(feature = "interop")]
 mod reference;
