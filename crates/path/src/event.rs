@@ -24,6 +24,9 @@ pub struct Probe {
     pub token: u64,
     /// Pad the probe's datagram to this many bytes of payload, or to the most that the path carries if that is less.
     pub size: u16,
+    /// Tell the peer along with it that nothing has answered our data; it goes to
+    /// [`handle_peer_deaf`](crate::Manager::handle_peer_deaf) there.
+    pub unanswered: bool,
 }
 
 /// Something that happened to a path.
@@ -115,8 +118,10 @@ pub enum Reason {
     Scmp(Scmp),
     /// The local send failed.
     SendError,
-    /// The peer moved its traffic here and the former path does not answer.
+    /// The peer sends over another path, and does not answer over this one.
     PeerMoved,
+    /// The peer says that nothing answers its data, and does not answer over this path.
+    PeerDeaf,
     /// Better by this metric, for as long as the hold time.
     Better(Metric),
     /// SCION works again, TCP/IP was the fallback.
@@ -138,7 +143,8 @@ impl fmt::Display for Reason {
             Reason::LargePacketsLost(size) => write!(f, "packets of {size} bytes are lost while smaller ones pass"),
             Reason::Scmp(scmp) => write!(f, "a router says: {scmp}"),
             Reason::SendError => f.write_str("the local send failed"),
-            Reason::PeerMoved => f.write_str("followed the peer"),
+            Reason::PeerMoved => f.write_str("the peer sends over another path"),
+            Reason::PeerDeaf => f.write_str("the peer hears nothing"),
             Reason::Better(metric) => write!(f, "better {metric}"),
             Reason::ScionBack => f.write_str("SCION is back"),
             Reason::Expiring => f.write_str("the former path expires"),
@@ -218,6 +224,7 @@ mod tests {
         let switches = [
             Reason::Unproven,
             Reason::PeerMoved,
+            Reason::PeerDeaf,
             Reason::Better(Metric::Latency),
             Reason::ScionBack,
             Reason::Expiring,

@@ -18,12 +18,16 @@
 //! ## Suspicion
 //!
 //! Data went out over a path and nothing came back: that silence is judged for each path by its own measure, its
-//! *patience*, clamp(2 × srtt + 4 × rttvar + 25 ms, 60 ms, 500 ms). Half of it makes the path a **suspect** (or
-//! srtt + rttvar + 25 ms if that is longer, because the peer may hold back the acknowledgement of a lone message for
-//! 25 ms). A lost probe, a router's error message, a failed local send, or a peer that moved its traffic elsewhere
-//! make a suspect too. A suspect is asked with probes as large as the data that got no answer, every eighth of its
-//! patience; if it is the active one, up to three others are asked along with it: the best, and those that share the
-//! fewest interfaces with the suspect.
+//! *patience*, clamp(2 × srtt + 4 × rttvar + 25 ms, 60 ms, 500 ms), where srtt is that of the way there and the way that
+//! the peer's packets take back. Half of it makes the path a **suspect** (or srtt + 2 × rttvar + 20 ms if that is
+//! longer, because acknowledgements, timers and schedulers are that late even when all is well). A lost probe, a
+//! router's error message, a failed local send, and what the peer does (below) make a suspect too. A suspect is asked
+//! with probes as large as the data that got no answer, every eighth of its patience; if it is the active one, up to
+//! three others are asked along with it: the best, and those that share the fewest interfaces with the suspect.
+//!
+//! From the first answer of another path until judgement falls, traffic goes over both: the suspect and the best that
+//! answered, the [`hedge`](Manager::hedge). A false suspicion then costs some datagrams that arrive twice, and a true one
+//! is over for the application before it is judged.
 //!
 //! A suspect is acquitted by any packet that comes over it if only small datagrams are unanswered, otherwise by the
 //! reply to a probe as large. It is condemned if all of this holds:
@@ -42,6 +46,14 @@
 //!
 //! Router messages are not authenticated. They only open a case, for all paths that share the broken interface; a path
 //! that answers is acquitted whatever routers say, and hearsay opens cases ever more rarely (100 ms to 5 s apart).
+//!
+//! ## The direction that we do not see
+//!
+//! Who only acknowledges gets no answers that could be missing. The peer misses them: its probes in a silence say so
+//! ([`Probe::unanswered`]), and make our active path a suspect, hedged at once by the path that the probe came over. So
+//! does a peer that has gone over to another path: two packets in a row over that, and nothing over its old path and our
+//! active one for 20 ms (a peer that hedges sends over both). Neither is authenticated: they open a case as rarely as
+//! once a second if earlier ones came to nothing, and never decide it. The two ends need not use the same path.
 //!
 //! ## Death and return
 //!
@@ -86,12 +98,12 @@
 //! fn drive(manager: &mut Manager) -> Option<Instant> {
 //!     while let Some(event) = manager.poll_event() {
 //!         if let EventKind::Switch { to, .. } = event.kind {
-//!             // Swap the header template for that of `to`, then replay the last datagram.
+//!             // Swap the header template for that of `to`, then replay the last datagrams.
 //!         }
 //!         // Log event.kind.
 //!     }
 //!     while let Some(probe) = manager.poll_probe() {
-//!         // Send a datagram padded to probe.size with probe.token over probe.path.
+//!         // Send a datagram padded to probe.size with probe.token (and probe.unanswered) over probe.path.
 //!     }
 //!     manager.poll_timeout() // Call handle_timeout then.
 //! }
@@ -104,6 +116,7 @@
 //! ```
 
 mod address;
+mod arrivals;
 mod candidate;
 mod config;
 mod event;

@@ -3,12 +3,14 @@
 mod choice;
 mod describe;
 mod failover;
+mod peer;
 mod probing;
 mod settle;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::arrivals::Arrivals;
 use crate::path::{Health, Path};
 use crate::rank::{Score, Standing};
 use crate::recent::RecentMax;
@@ -42,6 +44,7 @@ pub struct Manager {
     active: Option<PathId>,
     /// Since when it carries the traffic.
     active_since: Option<Instant>,
+    arrivals: Arrivals,
     /// The largest datagram of late that awaited a reply.
     largest: RecentMax,
     /// Set while no path answers.
@@ -71,6 +74,7 @@ impl Manager {
             next_id: 0,
             active: None,
             active_since: None,
+            arrivals: Arrivals::default(),
             largest: RecentMax::default(),
             hunt: None,
             unprobeable: false,
@@ -114,19 +118,20 @@ impl Manager {
         }
     }
 
-    /// A packet of the peer came over (the reverse of) `path`; not a probe reply, which goes to
-    /// [`handle_probe_reply`](Self::handle_probe_reply).
-    pub fn handle_received(&mut self, now: Instant, path: PathId, _len: usize) {
+    /// So many packets of the peer came over (the reverse of) `path`, one after the other; not probes, whose replies
+    /// go to [`handle_probe_reply`](Self::handle_probe_reply).
+    pub fn handle_received(&mut self, now: Instant, path: PathId, packets: usize) {
         let Some(index) = self.index(path) else { return };
-        let path = &mut self.paths[index];
-        path.last_received = Some(now);
-        path.silence_broken(now);
-        if Some(path.id) == self.active {
+        let heard = &mut self.paths[index];
+        heard.last_received = Some(now);
+        heard.silence_broken(now);
+        if Some(path) == self.active {
             self.no_path_said = false;
         }
-        if path.suspicion.is_some() || path.is_dead() {
+        if heard.suspicion.is_some() || heard.is_dead() {
             self.received_in_doubt(now, index);
         }
+        self.arrived(now, path, packets);
     }
 
     /// What came over `path` was an acknowledgement: data sent over other paths is answered by it too, because the two
@@ -138,33 +143,6 @@ impl Manager {
             let out = other.rtt.get().map_or(Duration::ZERO, |rtt| rtt.min);
             other.silence.broken(now, (out + back) / 2);
         }
-    }
-
-    /// The peer now sends over `path`, which is not our active one: the active one may have failed in the direction
-    /// that we do not see. Asks both, and sends over both meanwhile; moves only if the active one does not answer.
-    pub fn handle_peer_moved(&mut self, now: Instant, path: PathId) {
-        let active = self.active.and_then(|id| self.index(id));
-        let (Some(active), Some(_)) = (active, self.index(path)) else { return };
-        if self.active == Some(path) || self.unprobeable {
-            return;
-        }
-        if self.paths[active].suspicion.is_none() {
-            if !self.paths[active].moves.allows(now) {
-                return;
-            }
-            self.suspect(now, active, Reason::PeerMoved, Acquittal::Reply(0));
-        }
-        if let Some(suspicion) = &mut self.paths[active].suspicion {
-            // Amid a suspicion of our own the peer's packets over another path may be copies, and no choice of its own.
-            if suspicion.reason == Reason::PeerMoved {
-                suspicion.follow = Some(path);
-            }
-            suspicion.hedge.get_or_insert(path);
-            if !suspicion.challengers.contains(&path) {
-                suspicion.challengers.push(path);
-            }
-        }
-        self.settle(now);
     }
 
     /// The peer returned a probe's token: the path works in both directions. Returns the path; `None` for a token that

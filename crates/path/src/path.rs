@@ -20,6 +20,10 @@ const FLAPPING: Duration = Duration::from_secs(60);
 const ACCEPTED_RISK: f64 = 1e-5;
 /// A path is never trusted to lose less than this share of its probes.
 const LEAST_LOSS: f64 = 0.003;
+/// Longest time for which a router's word and a failed send count for nothing, after others came to nothing.
+const HEARSAY: Duration = Duration::from_secs(5);
+/// The same of the peer's behaviour. Shorter: a path that carries nothing but acknowledgements has no other evidence.
+const HINTS: Duration = Duration::from_secs(1);
 /// Longer round trips, announced or measured, are taken for this.
 const LONGEST_RTT: Duration = Duration::from_secs(10);
 
@@ -76,8 +80,10 @@ pub(crate) struct Path {
     pub(crate) withdrawn: bool,
     /// Limits suspicion by hearsay.
     pub(crate) hearsay: Limit,
-    /// Limits suspicion because the peer moved.
-    pub(crate) moves: Limit,
+    /// Limits suspicion because of what the peer does.
+    pub(crate) hints: Limit,
+    /// How much later answers to data come because the peer sends them over another path.
+    pub(crate) detour: Duration,
     pub(crate) failures: u32,
     pub(crate) probes_sent: u64,
     pub(crate) probes_answered: u64,
@@ -104,8 +110,9 @@ impl Path {
             next_probe: None,
             ahead_since: None,
             withdrawn: false,
-            hearsay: Limit::default(),
-            moves: Limit::default(),
+            hearsay: Limit::new(HEARSAY),
+            hints: Limit::new(HINTS),
+            detour: Duration::ZERO,
             failures: 0,
             probes_sent: 0,
             probes_answered: 0,
@@ -166,7 +173,7 @@ impl Path {
 
     /// Silence after which the path can be left: twice the round trip, its variation, the peer's delay; bounded.
     pub(crate) fn patience(&self, config: &Config) -> Duration {
-        let wanted = self.expected_rtt(config) * 2 + self.variation(config) * 4 + config.ack_delay;
+        let wanted = (self.expected_rtt(config) + self.detour) * 2 + self.variation(config) * 4 + config.ack_delay;
         wanted.max(config.min_silence).min(config.max_silence)
     }
 
@@ -174,7 +181,7 @@ impl Path {
     /// could be here; else every lone message would raise suspicion.
     pub(crate) fn suspect_after(&self, config: &Config) -> Duration {
         let patience = self.patience(config);
-        let usual = self.expected_rtt(config) + self.variation(config) * 2 + config.lateness;
+        let usual = self.expected_rtt(config) + self.detour + self.variation(config) * 2 + config.lateness;
         usual.max(patience / 2).min(patience)
     }
 

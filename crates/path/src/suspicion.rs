@@ -35,8 +35,6 @@ pub(crate) struct Suspicion {
     pub(crate) challengers: Vec<PathId>,
     /// How long the slowest of them may take to answer.
     pub(crate) challengers_time: Duration,
-    /// The successor to prefer: where the peer went.
-    pub(crate) follow: Option<PathId>,
     /// Where datagrams go as well until judgement falls.
     pub(crate) hedge: Option<PathId>,
     /// When the first probe was sent that another path answered.
@@ -62,7 +60,6 @@ impl Suspicion {
             round: Duration::ZERO,
             challengers: Vec::new(),
             challengers_time: Duration::ZERO,
-            follow: None,
             hedge: None,
             witnessed: None,
             reopened: 0,

@@ -271,10 +271,10 @@ impl Destination {
                 match event.kind {
                     EventKind::Switch { to, .. } => {
                         state.route_all(to);
-                        state.replay();
+                        state.replay(2);
                         self.refresh.notify_one();
                     }
-                    EventKind::Up { path } if state.manager.active() == Some(path) => state.replay(),
+                    EventKind::Up { path } if state.manager.active() == Some(path) => state.replay(1),
                     EventKind::NoPath { .. } => self.refresh.notify_one(),
                     EventKind::Removed { path } => state.forget(path),
                     _ => {}
@@ -309,7 +309,7 @@ impl Destination {
             peer.set_hedge(hedge.and_then(|path| state.route_of(&peer, path)));
         }
         if hedge.is_some() {
-            state.replay();
+            state.replay(1);
         }
     }
 
@@ -383,13 +383,13 @@ impl State {
     }
 
     /// Sends each peer's last datagrams again: the acknowledgement of data tells QUIC at once what was lost, and what
-    /// it acknowledged itself may have been lost as well. Twice, because the peer believes that we moved from the
-    /// second packet in a row on.
-    fn replay(&mut self) {
+    /// it acknowledged itself may have been lost as well. Twice after a switch, because the peer believes that we moved
+    /// from the second packet in a row on.
+    fn replay(&mut self, times: usize) {
         for peer in self.live_peers() {
             let Some(socket) = peer.socket.upgrade() else { continue };
             for datagram in peer.last() {
-                for _ in 0..2 {
+                for _ in 0..times {
                     socket.send_now(&peer, &datagram);
                 }
             }
@@ -410,6 +410,7 @@ impl State {
             Route::Tcp(_) => 1200,
         };
         self.last_sent.insert(probe.path, Instant::now());
-        socket.send_over(peer, &route, &Probe::Request(probe.token).encode(usize::from(probe.size).min(room)))
+        let request = if probe.unanswered { Probe::Unanswered(probe.token) } else { Probe::Request(probe.token) };
+        socket.send_over(peer, &route, &request.encode(usize::from(probe.size).min(room)))
     }
 }

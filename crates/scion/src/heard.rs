@@ -12,7 +12,7 @@ use crate::socket::ACK_ONLY;
 #[derive(Default)]
 pub(crate) struct Heard {
     from: Option<(Arc<Peer>, PathId)>,
-    len: usize,
+    packets: usize,
     acknowledged: bool,
 }
 
@@ -23,24 +23,20 @@ impl Heard {
             self.tell();
             self.from = Some((peer, path));
         }
-        self.len += len;
+        self.packets += 1;
         self.acknowledged |= len <= ACK_ONLY;
     }
 
     pub(crate) fn tell(&mut self) {
-        let len = std::mem::take(&mut self.len);
+        let packets = std::mem::take(&mut self.packets);
         let acknowledged = std::mem::take(&mut self.acknowledged);
         let Some((peer, path)) = self.from.take() else { return };
         let destination: Option<Arc<Destination>> = peer.destination().clone();
         let Some(destination) = destination else { return };
-        let moved = peer.moved_to(path) && destination.active() != Some(path);
         destination.drive(|manager, now| {
-            manager.handle_received(now, path, len);
+            manager.handle_received(now, path, packets);
             if acknowledged {
                 manager.handle_acknowledgement(now, path);
-            }
-            if moved {
-                manager.handle_peer_moved(now, path);
             }
         });
     }

@@ -72,7 +72,8 @@ pub(crate) struct Peer {
     pub(crate) wrote: AtomicBool,
     /// The last datagrams, for replay.
     last: Mutex<Last>,
-    arrivals: Mutex<Arrivals>,
+    /// The reversed path by which packets come, when the path manager does not rule.
+    bootstrap: Mutex<Option<Vec<u16>>>,
     /// Milliseconds of the table's clock.
     heard: AtomicU64,
     touched: AtomicBool,
@@ -85,15 +86,6 @@ struct Last {
     data: Vec<u8>,
     /// An acknowledgement, if one was sent since.
     ack: Vec<u8>,
-}
-
-/// By which path the peer's packets come.
-#[derive(Debug, Default)]
-struct Arrivals {
-    path: Option<PathId>,
-    in_a_row: u32,
-    /// As reversed, when the path manager does not rule.
-    bootstrap: Option<Vec<u16>>,
 }
 
 impl Peer {
@@ -170,24 +162,12 @@ impl Peer {
         [last.data.clone(), last.ack.clone()].into_iter().filter(|datagram| !datagram.is_empty())
     }
 
-    /// Notes by which path a packet came; true when the peer has moved to it: the second in a row, once.
-    pub(crate) fn moved_to(&self, path: PathId) -> bool {
-        let mut arrivals = self.arrivals.lock();
-        if arrivals.path != Some(path) {
-            arrivals.path = Some(path);
-            arrivals.in_a_row = 1;
-            return false;
-        }
-        arrivals.in_a_row = arrivals.in_a_row.saturating_add(1);
-        arrivals.in_a_row == 2
-    }
-
     /// Whether the reversed path differs from that of the last call (as long as no path of our own is known).
     pub(crate) fn new_bootstrap(&self, interfaces: &[u16]) -> bool {
-        let mut arrivals = self.arrivals.lock();
-        let new = arrivals.bootstrap.as_deref() != Some(interfaces);
+        let mut bootstrap = self.bootstrap.lock();
+        let new = bootstrap.as_deref() != Some(interfaces);
         if new {
-            arrivals.bootstrap = Some(interfaces.to_vec());
+            *bootstrap = Some(interfaces.to_vec());
         }
         new
     }
@@ -266,7 +246,7 @@ impl Peers {
             connections: AtomicUsize::new(0),
             wrote: AtomicBool::new(false),
             last: Mutex::default(),
-            arrivals: Mutex::default(),
+            bootstrap: Mutex::default(),
             heard: AtomicU64::new(0),
             touched: AtomicBool::new(false),
         });
@@ -365,14 +345,6 @@ mod tests {
         assert!(peers.inner.read().by_id.len() <= MAX_STRANGERS);
         drop(guard);
         assert!(!connected.is_live());
-    }
-
-    #[test]
-    fn a_peer_has_moved_with_its_second_packet_in_a_row() {
-        let peers = Peers::new();
-        let peer = peers.enter(&Weak::new(), addr(1)).expect("room");
-        let told: Vec<_> = [1, 2, 2, 2, 1, 2, 1, 1].map(|n| peer.moved_to(PathId(n))).into();
-        assert_eq!(told, [false, false, true, false, false, false, false, true]);
     }
 
     #[test]

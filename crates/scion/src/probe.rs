@@ -14,12 +14,15 @@ pub(crate) const MIN: usize = 13;
 const MAGIC: [u8; 4] = [0, b'n', b'P', 1];
 const REQUEST: u8 = 1;
 const REPLY: u8 = 2;
+const UNANSWERED: u8 = 3;
 
 /// A probe's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Probe {
     /// Please answer.
     Request(u64),
+    /// Please answer; and nothing has answered my data of late.
+    Unanswered(u64),
     /// The answer.
     Reply(u64),
 }
@@ -33,6 +36,7 @@ impl Probe {
         match (*magic == MAGIC, *kind) {
             (true, REQUEST) => Some(Probe::Request(token)),
             (true, REPLY) => Some(Probe::Reply(token)),
+            (true, UNANSWERED) => Some(Probe::Unanswered(token)),
             _ => None,
         }
     }
@@ -42,6 +46,7 @@ impl Probe {
         let (kind, token) = match self {
             Probe::Request(token) => (REQUEST, token),
             Probe::Reply(token) => (REPLY, token),
+            Probe::Unanswered(token) => (UNANSWERED, token),
         };
         let mut bytes = Vec::with_capacity(size.max(MIN));
         bytes.extend_from_slice(&MAGIC);
@@ -81,7 +86,7 @@ mod tests {
     proptest! {
         #[test]
         fn probes_survive_the_wire(token: u64, size in 0usize..1500) {
-            for probe in [Probe::Request(token), Probe::Reply(token)] {
+            for probe in [Probe::Request(token), Probe::Unanswered(token), Probe::Reply(token)] {
                 let bytes = probe.encode(size);
                 prop_assert_eq!(bytes.len(), size.max(MIN));
                 prop_assert_eq!(Probe::parse(&bytes), Some(probe));

@@ -184,13 +184,7 @@ impl Socket {
             if let Some(destination) = &*peer.destination()
                 && let Some(path) = destination.tcp()
             {
-                let moved = peer.moved_to(path) && destination.active() != Some(path);
-                destination.drive(|manager, now| {
-                    manager.handle_received(now, path, datagram.len());
-                    if moved {
-                        manager.handle_peer_moved(now, path);
-                    }
-                });
+                destination.drive(|manager, now| manager.handle_received(now, path, 1));
             }
             let mut injected = self.injected.lock();
             if injected.len() < INJECTED {
@@ -203,8 +197,10 @@ impl Socket {
             return;
         }
         match Probe::parse(&datagram) {
-            Some(Probe::Request(token)) => {
+            Some(request @ (Probe::Request(token) | Probe::Unanswered(token))) => {
                 peer.tunnel.send(peer, self, &Probe::Reply(token).encode(datagram.len()));
+                let path = peer.destination().as_ref().and_then(|d| d.tcp());
+                peer_asks(peer, request, path);
             }
             Some(Probe::Reply(token)) => probe_reply(peer, token),
             None => {}
@@ -334,7 +330,7 @@ impl Socket {
         source: SocketAddr,
     ) {
         match (Probe::parse(payload), peer.filter(|p| p.is_live())) {
-            (Some(Probe::Request(token)), peer) => {
+            (Some(request @ (Probe::Request(token) | Probe::Unanswered(token))), peer) => {
                 if peer.is_none() && !self.probes_of_strangers.take(Instant::now()) {
                     return;
                 }
@@ -345,6 +341,9 @@ impl Socket {
                     template.append(&Probe::Reply(token).encode(payload.len()), &mut out);
                     // Lost like any other packet if the buffer is full.
                     let _ = self.underlay.send(template.next_hop, &out, None);
+                }
+                if let Some(peer) = peer {
+                    peer_asks(peer, request, came_over(peer, header));
                 }
             }
             (Some(Probe::Reply(token)), Some(peer)) => {
@@ -399,6 +398,19 @@ impl Socket {
 /// Whether another datagram continues a run.
 fn fits(run: &RecvMeta, buf: &IoSliceMut<'_>, peer: SocketAddr, len: usize) -> bool {
     run.addr == peer && len <= run.stride && run.len + len <= buf.len()
+}
+
+/// Our name for the path by which a packet came.
+fn came_over(peer: &Peer, header: &Header<'_>) -> Option<PathId> {
+    let mut back = header::interfaces(header.path)?;
+    back.reverse();
+    peer.destination().as_ref()?.path_over(&back).1
+}
+
+fn peer_asks(peer: &Peer, request: Probe, path: Option<PathId>) {
+    if let (Probe::Unanswered(_), Some(path), Some(destination)) = (request, path, &*peer.destination()) {
+        destination.drive(|manager, now| manager.handle_peer_deaf(now, path));
+    }
 }
 
 fn probe_reply(peer: &Peer, token: u64) {

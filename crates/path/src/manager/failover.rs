@@ -106,15 +106,16 @@ impl Manager {
             };
             let on = carries || !suspicion.asked_enough();
             suspicion.next_round = on.then_some(now + suspicion.round);
+            let unanswered = matches!(suspicion.reason, Reason::Silence(_));
             let challengers = suspicion.challengers.clone();
-            self.probe(now, index, size);
+            self.probe(now, index, size, unanswered);
             if size > SMALL {
                 // Its answer tells an MTU hole from a dead path.
-                self.probe(now, index, 0);
+                self.probe(now, index, 0, unanswered);
             }
             for challenger in challengers {
                 if let Some(challenger) = self.index(challenger) {
-                    self.probe(now, challenger, size);
+                    self.probe(now, challenger, size, unanswered);
                 }
             }
         }
@@ -141,8 +142,6 @@ impl Manager {
             if Some(path.id) != self.active {
                 self.condemn(now, index, reason);
             } else if let Some(to) = self.successor(suspicion) {
-                let followed = suspicion.follow == Some(to) && reason == Reason::PeerMoved;
-                let reason = if followed { Reason::PeerMoved } else { reason };
                 self.condemn_and_switch(now, index, to, reason);
             } else if let Some(suspicion) = &mut self.paths[index].suspicion {
                 suspicion.witnessed = None;
@@ -150,37 +149,38 @@ impl Manager {
         }
     }
 
-    /// As soon as another path has answered, traffic need not wait for the judgement on the active one.
+    /// As soon as another path has answered, traffic need not wait for the judgement on the active one. A better one
+    /// that answers later takes its place.
     fn hedge_suspicion(&mut self) {
         let Some(index) = self.active_index() else { return };
-        let wanted = |s: &&Suspicion| s.hedge.is_none() && s.witnessed.is_some();
-        let Some(suspicion) = self.paths[index].suspicion.as_ref().filter(wanted) else { return };
+        let Some(suspicion) = self.paths[index].suspicion.as_ref().filter(|s| s.witnessed.is_some()) else { return };
         let hedge = self.successor(suspicion);
         if let Some(suspicion) = &mut self.paths[index].suspicion {
-            suspicion.hedge = hedge;
+            suspicion.hedge = hedge.or(suspicion.hedge);
         }
     }
 
-    /// The best path that has answered since the suspicion began; the peer's choice before all others.
+    /// The best path that has answered since the suspicion began; among equals the hedge.
     fn successor(&self, suspicion: &Suspicion) -> Option<PathId> {
         let answered = |path: &&Path, size: u16| {
             let proven = path.proof.is_some_and(|proof| proof.sent >= suspicion.began && proof.size >= size);
             proven && Some(path.id) != self.active && !path.is_dead()
         };
-        if let Some(followed) = suspicion.follow.and_then(|id| self.index(id))
-            && answered(&&self.paths[followed], 0)
-        {
-            return suspicion.follow;
-        }
         let size = match suspicion.acquittal {
             Acquittal::Reply(size) => size,
             Acquittal::AnyPacket => 0,
         };
-        self.best_of(|path| answered(&path, size)).or_else(|| self.best_of(|path| answered(&path, 0)))
+        let best = |size| self.elected(suspicion.hedge, |path| answered(&path, size));
+        best(size).or_else(|| best(0))
     }
 
     /// The path that an election among those that qualify gives the traffic to.
     pub(super) fn best_of(&self, qualifies: impl Fn(&Path) -> bool) -> Option<PathId> {
+        self.elected(None, qualifies)
+    }
+
+    /// The same with an incumbent, who wins unless another one is clearly better.
+    fn elected(&self, incumbent: Option<PathId>, qualifies: impl Fn(&Path) -> bool) -> Option<PathId> {
         let preference = &self.config.preference;
         let runners: Vec<Runner> = self
             .paths
@@ -188,7 +188,7 @@ impl Manager {
             .filter(|path| qualifies(path))
             .map(|path| Runner { id: path.id, score: path.score(preference) })
             .collect();
-        elect(&runners, preference, self.config.latency_margin, None).map(|election| election.winner)
+        elect(&runners, preference, self.config.latency_margin, incumbent).map(|election| election.winner)
     }
 
     pub(super) fn condemn(&mut self, now: Instant, index: usize, reason: Reason) {
@@ -268,7 +268,7 @@ impl Manager {
                 Some(Acquittal::Reply(size)) => size,
                 _ => 0,
             };
-            self.probe(now, path, size);
+            self.probe(now, path, size, false);
         }
     }
 

@@ -17,8 +17,9 @@ const FIRST_PROBE_JITTER: Duration = Duration::from_millis(50);
 const SMALLEST: u16 = 64;
 
 impl Manager {
-    /// Sends a probe of at least `size` bytes over a path and plans the next regular one.
-    pub(super) fn probe(&mut self, now: Instant, index: usize, size: u16) {
+    /// Sends a probe of at least `size` bytes over a path and plans the next regular one. `unanswered`: it tells the
+    /// peer that we hear nothing.
+    pub(super) fn probe(&mut self, now: Instant, index: usize, size: u16, unanswered: bool) {
         let token = self.tokens.next();
         let interval = self.interval(index);
         let jitter = self.tokens.jitter(interval / 10);
@@ -35,7 +36,7 @@ impl Manager {
         if self.probes.len() == MOST_PROBES {
             self.probes.pop_front();
         }
-        let probe = Probe { path: self.paths[index].id, token, size };
+        let probe = Probe { path: self.paths[index].id, token, size, unanswered };
         self.probes.push_back(probe);
     }
 
@@ -86,7 +87,7 @@ impl Manager {
             let returns = matches!(path.health, Health::Dead { .. } | Health::Probation { .. });
             let as_traffic = Some(path.id) == self.active || returns || path.ahead_since.is_some();
             let size = if as_traffic { self.largest.get(now) } else { 0 };
-            self.probe(now, index, size);
+            self.probe(now, index, size, false);
         }
     }
 

@@ -12,6 +12,7 @@ pub(super) const LEAVE_EARLY: Duration = Duration::from_secs(5);
 impl Manager {
     pub(super) fn settle(&mut self, now: Instant) {
         let orphaned = self.remove_expired(now);
+        self.measure_detour();
         self.judge_probes(now);
         self.notice_silence(now);
         self.pursue_suspicions(now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use natsd_path::{EventKind, Reason, State};
+use natsd_path::{Config, EventKind, Reason, State};
 
 use crate::world::{Link, World, ms, secs};
 
@@ -107,7 +107,94 @@ fn the_receiving_direction_alone_fails() {
     world.run(secs(5));
     assert_eq!((world.active(0), world.active(1)), (Some(1), Some(1)));
     assert!(world.hosts[1].longest_gap < FAST, "gap {:?}", world.hosts[1].longest_gap);
-    assert_eq!(reason(&world, 1), Reason::PeerMoved, "host 1 sends nothing that awaits an answer, so it follows");
+    assert_eq!(reason(&world, 1), Reason::PeerDeaf, "host 1 sends nothing that awaits an answer: it must be told");
+}
+
+/// The hosts' preferences differ: host 0 sends messages over link 0, host 1 acknowledges them over link 1.
+fn lopsided() -> World {
+    let link = |rtt, bandwidth| Link { bandwidth: Some(bandwidth), ..Link::rtt(ms(rtt)) };
+    let links = vec![link(20, 1_000), link(60, 100_000), link(80, 10_000)];
+    let config =
+        |preference: &str| Config { preference: preference.parse().expect("a preference"), ..Config::default() };
+    let mut world = World::with_configs(links, ["latency", "bandwidth"].map(config));
+    world.traffic(0, ms(10), 200);
+    world.hosts[0].window = 15;
+    world.run(secs(30));
+    assert_eq!((world.active(0), world.active(1)), (Some(0), Some(1)));
+    world.forget();
+    world
+}
+
+#[test]
+fn acknowledgements_on_another_path_are_no_reason_for_doubt() {
+    let mut world = lopsided();
+    world.run(secs(60));
+    for side in 0..2 {
+        let doubts = world.kinds(side, |kind| matches!(kind, EventKind::Suspect { .. }));
+        assert_eq!(doubts, [], "host {side}");
+    }
+}
+
+#[test]
+fn the_path_of_the_acknowledgements_alone_fails() {
+    let mut world = lopsided();
+    world.cut(1);
+    world.run(secs(5));
+    assert_eq!((world.active(0), world.active(1)), (Some(0), Some(2)));
+    assert_eq!(reason(&world, 1), Reason::PeerDeaf);
+    assert_eq!(world.switches(0), []);
+    assert!(world.hosts[1].longest_gap < FAST, "gap {:?}", world.hosts[1].longest_gap);
+    world.stop_traffic(0);
+    world.run(secs(1));
+    assert_eq!(world.undelivered(0), 0);
+}
+
+#[test]
+fn a_needless_suspicion_is_not_echoed() {
+    let mut world = settled();
+    world.traffic(1, ms(10), 200);
+    world.run(secs(1));
+    world.forget();
+    world.links[0].delay += ms(45);
+    world.run(ms(60));
+    world.links[0].delay -= ms(45);
+    world.run(secs(5));
+    let doubts = |side| world.kinds(side, |kind| matches!(kind, EventKind::Suspect { .. })).len();
+    assert!(doubts(0) >= 1 && doubts(1) >= 1, "the delay is noticed");
+    assert!(doubts(0) + doubts(1) <= 4, "{:?} {:?}", world.hosts[0].events, world.hosts[1].events);
+    assert_eq!((world.switches(0), world.switches(1)), (vec![], vec![]));
+}
+
+#[test]
+fn a_liar_who_speaks_for_the_peer_moves_nothing() {
+    let mut world = settled();
+    let standby = world.report(0, 1).id;
+    for _ in 0..10_000 {
+        world.hosts[0].manager.handle_peer_deaf(world.now, standby);
+        world.hosts[0].manager.handle_received(world.now, standby, 2);
+        world.run(ms(1));
+    }
+    assert_eq!(world.switches(0), []);
+    assert!(world.hosts[0].probes_sent < 200, "{} probes in 10 s", world.hosts[0].probes_sent);
+}
+
+#[test]
+fn while_a_path_is_in_doubt_traffic_goes_over_the_best_that_answers() {
+    let narrow = Link { bandwidth: Some(1_000), ..Link::rtt(ms(8)) };
+    let wide = |rtt| Link { bandwidth: Some(100_000), ..Link::rtt(ms(rtt)) };
+    let config = Config { preference: "bandwidth,latency".parse().expect("a preference"), ..Config::default() };
+    let mut world = World::with_config(vec![wide(60), narrow, wide(70)], config);
+    world.traffic(0, ms(10), 200);
+    world.run(secs(10));
+    assert_eq!(world.active(0), Some(0));
+    world.forget();
+    world.cut(0);
+    let hedged = |link| move |world: &World| world.hedge(0) == Some(link);
+    world.run_until(ms(200), hedged(1));
+    world.run_until(ms(200), hedged(2));
+    world.run(secs(2));
+    assert_eq!(world.active(0), Some(2));
+    assert_eq!(world.switches(0).len(), 1, "no detour over the one that answers first");
 }
 
 #[test]

@@ -21,8 +21,8 @@ enum Input {
     Timeout,
     Paths(Vec<Offer>),
     Sent(u32, usize, bool),
-    Received(u32),
-    PeerMoved(u32),
+    Received(u32, usize),
+    PeerDeaf(u32),
     Reply(usize),
     UnknownReply(u64),
     Scmp(u32, u8),
@@ -41,8 +41,8 @@ fn input() -> impl Strategy<Value = Input> {
         6 => Just(Input::Timeout),
         1 => prop::collection::vec(path, 0..6).prop_map(Input::Paths),
         4 => (0..12u32, any::<usize>(), any::<bool>()).prop_map(|(p, l, a)| Input::Sent(p, l, a)),
-        2 => (0..12u32).prop_map(Input::Received),
-        1 => (0..12u32).prop_map(Input::PeerMoved),
+        2 => (0..12u32, 1..4usize).prop_map(|(p, n)| Input::Received(p, n)),
+        1 => (0..12u32).prop_map(Input::PeerDeaf),
         4 => (0..8usize).prop_map(Input::Reply),
         1 => any::<u64>().prop_map(Input::UnknownReply),
         1 => (0..12u32, 0..4u8).prop_map(|(p, k)| Input::Scmp(p, k)),
@@ -90,8 +90,8 @@ fn apply(manager: &mut Manager, now: &mut Instant, seen: &mut Seen, input: &Inpu
             manager.handle_paths(*now, &set);
         }
         Input::Sent(path, len, awaits) => manager.handle_sent(*now, PathId(*path), *len, *awaits),
-        Input::Received(path) => manager.handle_received(*now, PathId(*path), 100),
-        Input::PeerMoved(path) => manager.handle_peer_moved(*now, PathId(*path)),
+        Input::Received(path, packets) => manager.handle_received(*now, PathId(*path), *packets),
+        Input::PeerDeaf(path) => manager.handle_peer_deaf(*now, PathId(*path)),
         Input::Reply(back) => {
             if let Some(probe) = seen.probes.iter().rev().nth(*back) {
                 manager.handle_probe_reply(*now, probe.token);

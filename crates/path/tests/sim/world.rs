@@ -73,7 +73,7 @@ impl Link {
 
 #[derive(Clone, Copy)]
 enum Payload {
-    Probe(u64),
+    Probe(u64, bool),
     Reply(u64),
     Message(u64),
     Ack(u64),
@@ -102,7 +102,8 @@ pub(crate) struct Host {
     received: BTreeSet<u64>,
     last_delivery: Option<Instant>,
     pub(crate) longest_gap: Duration,
-    strays: u32,
+    /// Messages that may be unacknowledged; more wait.
+    pub(crate) window: usize,
     hedge: Option<PathId>,
     last_ack: Option<u64>,
     ids: BTreeMap<PathId, usize>,
@@ -124,11 +125,16 @@ impl World {
         Self::with_config(links, Config::default())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a jumping clock has to start somewhere")]
     pub(crate) fn with_config(links: Vec<Link>, config: Config) -> Self {
+        Self::with_configs(links, [config.clone(), config])
+    }
+
+    /// Each host with a configuration of its own.
+    #[expect(clippy::disallowed_methods, reason = "a jumping clock has to start somewhere")]
+    pub(crate) fn with_configs(links: Vec<Link>, [first, second]: [Config; 2]) -> Self {
         let start = Instant::now() + secs(3600);
-        let host = |seed| Host {
-            manager: Manager::new(config.clone(), seed),
+        let host = |config, seed| Host {
+            manager: Manager::new(config, seed),
             events: Vec::new(),
             answers_probes: true,
             traffic: None,
@@ -140,7 +146,7 @@ impl World {
             received: BTreeSet::new(),
             last_delivery: None,
             longest_gap: Duration::ZERO,
-            strays: 0,
+            window: usize::MAX,
             hedge: None,
             last_ack: None,
             ids: BTreeMap::new(),
@@ -149,7 +155,7 @@ impl World {
             start,
             now: start,
             links,
-            hosts: [host(1), host(2)],
+            hosts: [host(first, 1), host(second, 2)],
             heap: BinaryHeap::new(),
             packets: BTreeMap::new(),
             serial: 0,
@@ -238,6 +244,12 @@ impl World {
         host.manager.active().map(|id| host.ids[&id])
     }
 
+    /// The link that carries a host's traffic as well.
+    pub(crate) fn hedge(&self, side: usize) -> Option<usize> {
+        let host = &self.hosts[side];
+        host.hedge.map(|id| host.ids[&id])
+    }
+
     pub(crate) fn switches(&self, side: usize) -> Vec<EventKind> {
         self.kinds(side, |kind| matches!(kind, EventKind::Switch { from: Some(_), .. }))
     }
@@ -319,10 +331,13 @@ impl World {
         let host = &mut self.hosts[side];
         let Some(id) = host.ids.iter().find(|(_, link)| **link == packet.link).map(|(id, _)| *id) else { return };
         match packet.payload {
-            Payload::Probe(token) if host.answers_probes => {
+            Payload::Probe(token, unanswered) if host.answers_probes => {
+                if unanswered {
+                    host.manager.handle_peer_deaf(now, id);
+                }
                 self.send(side, packet.link, packet.size, Payload::Reply(token));
             }
-            Payload::Probe(_) => {}
+            Payload::Probe(..) => {}
             Payload::Reply(token) => {
                 host.manager.handle_probe_reply(now, token);
             }
@@ -333,7 +348,8 @@ impl World {
                     host.longest_gap = host.longest_gap.max(gap);
                     host.last_delivery = Some(now);
                 }
-                self.heard(side, id);
+                host.manager.handle_received(now, id, 1);
+                self.drain(side);
                 self.hosts[side].last_ack = Some(number);
                 self.send_active(side, 40, Payload::Ack(number));
             }
@@ -341,20 +357,8 @@ impl World {
                 host.unacked.remove(&number);
                 host.retransmit = None;
                 host.manager.handle_acknowledgement(now, id);
-                self.heard(side, id);
+                host.manager.handle_received(now, id, 1);
             }
-        }
-        self.drain(side);
-    }
-
-    fn heard(&mut self, side: usize, id: PathId) {
-        let host = &mut self.hosts[side];
-        host.manager.handle_received(self.now, id, 100);
-        let stray = host.manager.active().is_some_and(|active| active != id);
-        host.strays = if stray { host.strays + 1 } else { 0 };
-        if host.strays >= 2 {
-            host.strays = 0;
-            host.manager.handle_peer_moved(self.now, id);
         }
         self.drain(side);
     }
@@ -371,6 +375,10 @@ impl World {
             && at <= now
         {
             let host = &mut self.hosts[side];
+            if host.unacked.len() >= host.window {
+                host.next_message = Some(now + ms(1));
+                return self.retransmit(side);
+            }
             host.next_message = Some(now + every);
             let number = host.sequence;
             host.sequence += 1;
@@ -378,6 +386,11 @@ impl World {
             self.send_active(side, size, Payload::Message(number));
             self.arm(side);
         }
+        self.retransmit(side);
+    }
+
+    fn retransmit(&mut self, side: usize) {
+        let now = self.now;
         if let Some((at, wait)) = self.hosts[side].retransmit
             && at <= now
         {
@@ -413,7 +426,7 @@ impl World {
         while let Some(probe) = self.hosts[side].manager.poll_probe() {
             self.hosts[side].probes_sent += 1;
             if let Some(link) = self.hosts[side].ids.get(&probe.path).copied() {
-                self.send(side, link, usize::from(probe.size), Payload::Probe(probe.token));
+                self.send(side, link, usize::from(probe.size), Payload::Probe(probe.token, probe.unanswered));
             }
         }
         let hedge = self.hosts[side].manager.hedge();
