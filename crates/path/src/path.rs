@@ -72,6 +72,8 @@ pub(crate) struct Path {
     pub(crate) missed: u32,
     /// When the first of them was sent.
     pub(crate) missed_since: Option<Instant>,
+    /// How many of the last of them were lost while the peer was heard.
+    pub(crate) ignored: u32,
     /// The regular probe.
     pub(crate) next_probe: Option<Instant>,
     /// It has been clearly better than the active path since then.
@@ -107,6 +109,7 @@ impl Path {
             first_asked: None,
             missed: 0,
             missed_since: None,
+            ignored: 0,
             next_probe: None,
             ahead_since: None,
             withdrawn: false,
@@ -217,6 +220,7 @@ impl Path {
         self.last_received = Some(now);
         self.missed = 0;
         self.missed_since = None;
+        self.ignored = 0;
         if self.proof.is_none_or(|proof| proof.sent <= probe.sent) {
             self.proof = Some(Proof { sent: probe.sent, size: probe.size });
         }
@@ -273,6 +277,9 @@ impl Path {
 
     /// Notes that the probe sent at `sent` counts as lost.
     pub(crate) fn lost(&mut self, sent: Instant) {
+        let rtt = self.rtt.get().map_or(Duration::ZERO, |rtt| rtt.smoothed);
+        let heard = self.last_received.is_some_and(|at| at > sent + rtt);
+        self.ignored = if heard { self.ignored.saturating_add(1) } else { 0 };
         if self.proof.is_some_and(|proof| proof.sent > sent) {
             return;
         }

@@ -154,9 +154,11 @@ impl Manager {
     fn hedge_suspicion(&mut self) {
         let Some(index) = self.active_index() else { return };
         let Some(suspicion) = self.paths[index].suspicion.as_ref().filter(|s| s.witnessed.is_some()) else { return };
-        let hedge = self.successor(suspicion);
+        let hedge = suspicion.hedge;
+        let candidates = [hedge, self.successor(suspicion)];
+        let hedge = self.elected(hedge, |path| candidates.contains(&Some(path.id)));
         if let Some(suspicion) = &mut self.paths[index].suspicion {
-            suspicion.hedge = hedge.or(suspicion.hedge);
+            suspicion.hedge = hedge;
         }
     }
 

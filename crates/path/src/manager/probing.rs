@@ -180,10 +180,7 @@ impl Manager {
     /// The peer sends over the active path, whose probes it does not answer, nor those of any other path.
     fn find_unprobeable(&mut self, now: Instant) -> bool {
         let Some(index) = self.active_index() else { return false };
-        let active = &self.paths[index];
-        let Some(since) = active.missed_since.filter(|_| active.missed >= MISSES) else { return false };
-        let heard = active.last_received.is_some_and(|at| at > since + active.expected_rtt(&self.config));
-        if !heard || self.answered_since(index) {
+        if self.paths[index].ignored < MISSES || self.answered_since(index) {
             return false;
         }
         self.unprobeable = true;

@@ -30,6 +30,26 @@ fn a_dead_peer_is_no_dead_path() {
 }
 
 #[test]
+fn a_peer_that_comes_back_is_not_taken_for_one_that_answers_no_probes() {
+    for offset in 0..40 {
+        let mut world = World::new(vec![Link::rtt(ms(20)), Link::rtt(ms(40))]);
+        for side in 0..2 {
+            world.traffic(side, ms(50), 200);
+        }
+        world.run(secs(5));
+        world.cut(0);
+        world.cut(1);
+        world.run(secs(8) + ms(offset * 27));
+        world.restore(0);
+        world.restore(1);
+        world.run(secs(5));
+        for side in 0..2 {
+            assert_eq!(world.kinds(side, |kind| *kind == EventKind::Unprobeable), []);
+        }
+    }
+}
+
+#[test]
 fn when_all_come_back_at_once_traffic_stays() {
     let mut world = World::new(vec![Link::rtt(ms(40)), Link::rtt(ms(45))]);
     world.traffic(0, ms(50), 200);
