@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use super::Manager;
 use super::settle::LEAVE_EARLY;
 use crate::path::{Health, Path};
-use crate::rank::{Ground, Runner, elect};
+use crate::rank::{Ground, Runner, Score, Standing, elect};
 use crate::{Kind, PathId, Reason};
 
 /// Traffic does not move to a path that expires within this time.
 const TOO_LATE: Duration = Duration::from_secs(10);
+/// TCP/IP is not left for a SCION path if a better one's probation ends within this time.
+const SOON: Duration = Duration::from_secs(1);
 /// A path that has not answered yet is given at least this long before traffic goes to one that has.
 const SHORTEST_TRIAL: Duration = Duration::from_millis(100);
 
@@ -43,7 +45,9 @@ impl Manager {
             }
         };
         if let Some((reason, to)) = reason.and_then(|reason| Some((reason, self.best_of(eligible)?))) {
-            self.move_traffic(now, to, reason);
+            if reason != Reason::ScionBack || !self.better_to_come(now, to) {
+                self.move_traffic(now, to, reason);
+            }
             return;
         }
         self.challenge(now, index);
@@ -56,6 +60,20 @@ impl Manager {
         if let Some(to) = fresh.or_else(|| self.best_of(able)) {
             self.switch(now, to, Reason::FirstChoice, Duration::ZERO);
         }
+    }
+
+    /// Whether a better path than `to` may end its probation soon: TCP/IP carries the traffic well until then.
+    fn better_to_come(&self, now: Instant, to: PathId) -> bool {
+        let soon = |path: &Path| match path.health {
+            Health::Probation { since, lasts, .. } => since + lasts <= now + SOON,
+            _ => false,
+        };
+        let runs = |path: &&Path| path.id == to || path.is_scion() && soon(path) && stays(now, path);
+        let score = |path: &Path| Score { standing: Standing::Up, ..path.score(&self.config.preference) };
+        let runner = |path: &Path| Runner { id: path.id, score: score(path) };
+        let runners: Vec<Runner> = self.paths.iter().filter(runs).map(runner).collect();
+        let election = elect(&runners, &self.config.preference, self.config.latency_margin, Some(to));
+        election.is_some_and(|election| election.winner != to)
     }
 
     /// Moves traffic to a path that has been clearly better for the hold time.

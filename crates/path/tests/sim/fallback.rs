@@ -1,6 +1,6 @@
 //! No SCION path works: nothing is given up, TCP/IP takes over, SCION comes back.
 
-use natsd_path::{EventKind, Reason, State};
+use natsd_path::{Config, EventKind, Reason, State};
 
 use crate::world::{Link, World, ms, secs};
 
@@ -89,6 +89,26 @@ fn tcp_takes_over_within_two_seconds_and_hands_back() {
     world.stop_traffic(0);
     world.run(secs(1));
     assert_eq!(world.undelivered(0), 0);
+}
+
+#[test]
+fn tcp_hands_back_to_the_best_path_that_returns() {
+    let narrow = Link { bandwidth: Some(1_000), ..Link::rtt(ms(8)) };
+    let wide = Link { bandwidth: Some(100_000), ..Link::rtt(ms(60)) };
+    let config = Config { preference: "bandwidth,latency".parse().expect("a preference"), ..Config::default() };
+    let mut world = World::with_config(vec![narrow, wide, Link::tcp(ms(100))], config);
+    world.traffic(0, ms(20), 200);
+    world.run(secs(10));
+    world.cut(0);
+    world.cut(1);
+    world.run(secs(10));
+    world.forget();
+    world.restore(0);
+    world.run(ms(700));
+    world.restore(1);
+    world.run(secs(10));
+    let back = |kind: &EventKind| matches!(kind, EventKind::Switch { reason: Reason::ScionBack, .. });
+    assert_eq!((world.active(0), world.kinds(0, back).len(), world.switches(0).len()), (Some(1), 1, 1));
 }
 
 #[test]
