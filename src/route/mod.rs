@@ -237,11 +237,12 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
         Ok(dialled) => shared.serve_dialled(dial, dialled),
         Err(errors) => {
             let attempt = dial.attempt + 1;
-            let reports = shared.hub.options.connect_error_reports.max(1);
-            if attempt == 1 || attempt.is_multiple_of(reports) {
-                for error in errors {
-                    log::error!("Error trying to connect to route (attempt {attempt}): {error}");
-                }
+            let options = &shared.hub.options;
+            let every = if dial.again { options.reconnect_error_reports } else { options.connect_error_reports };
+            let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
+            let level = if reported { log::Level::Error } else { log::Level::Debug };
+            for error in errors {
+                log::log!(level, "Error trying to connect to route (attempt {attempt}): {error}");
             }
             shared.registry.drive(None, |cluster, now| cluster.handle_dial_failed(dial.id, false, now));
         }
