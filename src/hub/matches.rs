@@ -100,34 +100,50 @@ impl Visitor<RemoteInterest> for Remote<'_> {
 }
 
 /// Who of a queue group is to get a message.
-pub(crate) enum Choice<'a> {
+pub(crate) enum Choice {
     /// A member here; if it cannot, the ones after it, around the circle.
     Local(usize),
     /// One at the server at this index of [`Matches::routes`].
-    Remote(&'a (usize, Arc<RemoteInterest>)),
+    Remote(usize),
 }
 
 impl QueueGroup {
     /// Each member, wherever it is, is as likely as any other. `None` if there is none.
-    pub(crate) fn choose(&self, rng: &mut fastrand::Rng) -> Option<Choice<'_>> {
+    pub(crate) fn choose(&self, rng: &mut fastrand::Rng) -> Option<Choice> {
         let local = self.local.len() as u64;
-        let elsewhere: u64 = self.remote.iter().map(|(_, remote)| u64::from(remote.weight())).sum();
-        if local + elsewhere == 0 {
-            return None;
+        let members = local + members(self.remote.iter());
+        let at = (members > 0).then(|| rng.u64(..members))?;
+        match at.checked_sub(local) {
+            None => Some(Choice::Local(at as usize)),
+            Some(at) => route_of(at, self.remote.iter()).map(Choice::Remote),
         }
-        let mut at = rng.u64(..local + elsewhere);
-        if at < local {
-            return Some(Choice::Local(at as usize));
-        }
-        at -= local;
-        for remote in &self.remote {
-            let weight = u64::from(remote.1.weight());
-            if at < weight {
-                return Some(Choice::Remote(remote));
-            }
-            at -= weight;
-        }
-        // Weights shrank meanwhile.
-        self.remote.last().map(Choice::Remote)
     }
+
+    /// As [`choose`](Self::choose), among the servers behind those routes that are `wanted`.
+    pub(crate) fn choose_elsewhere(&self, wanted: impl Fn(usize) -> bool, rng: &mut fastrand::Rng) -> Option<usize> {
+        let candidates = || self.remote.iter().filter(|(route, _)| wanted(*route));
+        let members = members(candidates());
+        let at = (members > 0).then(|| rng.u64(..members))?;
+        route_of(at, candidates())
+    }
+}
+
+/// How many members there are at these servers.
+fn members<'a>(remote: impl Iterator<Item = &'a (usize, Arc<RemoteInterest>)>) -> u64 {
+    remote.map(|(_, remote)| u64::from(remote.weight())).sum()
+}
+
+/// Where the member is that comes after `at` others.
+fn route_of<'a>(mut at: u64, remote: impl Iterator<Item = &'a (usize, Arc<RemoteInterest>)>) -> Option<usize> {
+    let mut last = None;
+    for (route, remote) in remote {
+        let weight = u64::from(remote.weight());
+        if at < weight {
+            return Some(*route);
+        }
+        at -= weight;
+        last = Some(*route);
+    }
+    // Weights shrank meanwhile.
+    last
 }

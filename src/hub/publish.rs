@@ -40,24 +40,25 @@ pub(crate) fn publish(
     for group in &matches.groups {
         match group.choose(&mut batch.rng) {
             Some(Choice::Local(at)) if deliver_one(message, group, at, from, batch) => delivered = true,
-            Some(Choice::Remote((route, _))) => chosen.push((*route, &group.name)),
+            Some(Choice::Remote(route)) => chosen.push((route, &group.name)),
             // Nobody here can take it: anybody elsewhere.
             Some(Choice::Local(_)) => chosen.extend(group.remote.first().map(|(route, _)| (*route, &*group.name))),
             None => {}
         }
     }
     for (at, route) in matches.routes.iter().enumerate() {
-        let queues = || chosen.iter().filter(|(route, _)| *route == at).map(|(_, name)| *name);
-        if route.plain || queues().next().is_some() {
-            delivered |= route.link.route(&account.name, message, queues(), batch);
+        if route.plain || queues_of(at, &chosen).next().is_some() {
+            delivered |= route.link.route(&account.name, message, queues_of(at, &chosen), batch);
         }
     }
     delivered
 }
 
-/// Delivers a message that came from another server: to clients here only, and to members of those groups that were
-/// chosen there.
+/// Delivers a message that came from another server: to clients here, and to a member here of each group that this
+/// server was chosen for. Where there is none any more, the last one left while the message was on its way: then another
+/// server is to serve the group, but never the one that the message came from.
 pub(crate) fn publish_routed<'q>(
+    account: &Account,
     message: &Message<'_>,
     queues: impl Iterator<Item = &'q [u8]>,
     matches: &Matches,
@@ -66,12 +67,29 @@ pub(crate) fn publish_routed<'q>(
 ) {
     let from = Publisher { link: from, echo: true };
     deliver_plain(message, matches, &from, batch);
+    let mut passed_on: Vec<(usize, &[u8])> = Vec::new();
     for queue in queues {
-        if let Some(group) = matches.groups.iter().find(|group| *group.name == *queue && !group.local.is_empty()) {
-            let at = batch.rng.usize(..group.local.len());
-            deliver_one(message, group, at, &from, batch);
+        let Some(group) = matches.groups.iter().find(|group| *group.name == *queue) else { continue };
+        let members = group.local.len();
+        let served = members > 0 && {
+            let at = batch.rng.usize(..members);
+            deliver_one(message, group, at, &from, batch)
+        };
+        let other = |route: usize| !Arc::ptr_eq(&matches.routes[route].link, from.link);
+        if !served && let Some(route) = group.choose_elsewhere(other, &mut batch.rng) {
+            passed_on.push((route, &group.name));
         }
     }
+    for (at, route) in matches.routes.iter().enumerate() {
+        if queues_of(at, &passed_on).next().is_some() {
+            route.link.route(&account.name, message, queues_of(at, &passed_on), batch);
+        }
+    }
+}
+
+/// The groups that go to the route at `at`.
+fn queues_of<'q>(at: usize, chosen: &[(usize, &'q [u8])]) -> impl Iterator<Item = &'q [u8]> {
+    chosen.iter().filter(move |(route, _)| *route == at).map(|(_, name)| *name)
 }
 
 fn deliver_plain(message: &Message<'_>, matches: &Matches, from: &Publisher<'_>, batch: &mut Batch) -> bool {

@@ -1,23 +1,34 @@
-//! Connections to peers: the addresses of a route, tried in order.
+//! Connections to peers: the addresses of a route, those over SCION and those over TCP/IP racing each other.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use natsd_core::route::cluster::Place;
-use natsd_core::route::hello::Secret;
+use natsd_core::route::hello::{RouteInfo, Secret};
+use natsd_core::route::wire::MAX_CONTROL_LINE;
 use natsd_path::ScionAddr;
+use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use super::race::{Rival, race};
 use crate::config::options::{PeerAddr, Remote, RouteUrl};
-use crate::transport::{Connection, tcp};
+use crate::link::Link;
+use crate::transport::{Connection, Peer, tcp};
 
-/// How long one address may take to answer.
+/// How long one TCP address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the kind of address that a route lists first, SCION or TCP, is tried alone before the other kind is tried
+/// as well. A SCION handshake takes two round trips and, the first time, a lookup of paths.
+pub(super) const HEAD_START: Duration = Duration::from_secs(1);
+
+/// Between two looks at an `INFO` that is not there as a whole.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does.
 pub(crate) type ScionDial = Arc<
@@ -54,40 +65,98 @@ pub(crate) enum DialError {
 /// A connection, and the user and password that belong to its address.
 pub(crate) type Dialled = (Connection, Option<(String, Secret)>);
 
-/// Connects to `place`, at the first of its addresses that answers.
-///
-/// # Errors
-///
-/// Those of all its addresses.
-pub(crate) async fn connect(
-    place: &Place,
-    configured: &[Remote],
-    scion: Option<&ScionDial>,
-) -> Result<Dialled, Vec<DialError>> {
-    let urls = match place {
-        Place::Configured(route) => configured.get(*route).map(|remote| remote.urls.clone()).unwrap_or_default(),
-        Place::Told(urls) => {
-            let parsed: Vec<_> = urls.iter().filter_map(|url| parse_told(url)).collect();
-            if parsed.is_empty() {
-                return Err(vec![DialError::NoAddress(urls.clone())]);
+/// Dials peers.
+pub(super) struct Dialler {
+    configured: Vec<Remote>,
+    scion: Option<ScionDial>,
+    /// Connections over TCP to peers that list SCION first and did not answer there.
+    detours: Mutex<Vec<(Place, Weak<Link>)>>,
+}
+
+impl Dialler {
+    /// `configured` are the routes that [`Place::Configured`] counts.
+    pub(super) fn new(configured: Vec<Remote>, scion: Option<ScionDial>) -> Self {
+        Self { configured, scion, detours: Mutex::default() }
+    }
+
+    /// Connects to `place`. Addresses of one kind are tried in order; see [`HEAD_START`] for the two kinds.
+    ///
+    /// # Errors
+    ///
+    /// Those of all its addresses.
+    pub(super) async fn connect(&self, place: &Place) -> Result<Dialled, Vec<DialError>> {
+        let urls = self.urls(place)?;
+        let (mut scion, mut tcp) = (Vec::new(), Vec::new());
+        for url in &urls {
+            match &url.address {
+                PeerAddr::Scion(address) => scion.push((url, *address)),
+                PeerAddr::Tcp { host, port } => tcp.push((url, (host.as_str(), *port))),
             }
-            parsed
         }
-    };
-    let tcp = urls.iter().find_map(|url| match &url.address {
-        PeerAddr::Tcp { host, port } => Some((host.clone(), *port)),
-        PeerAddr::Scion(_) => None,
-    });
-    let mut errors = Vec::new();
-    for url in urls {
-        let attempt = match &url.address {
-            PeerAddr::Tcp { host, port } => connect_tcp(host, *port).await,
-            PeerAddr::Scion(address) => connect_scion(*address, tcp.clone(), scion).await,
+        let fallback = tcp.first().map(|(_, (host, port))| ((*host).to_owned(), *port));
+        let over_scion = || in_order(&scion, |address| self.dial_scion(address, fallback.clone()));
+        let over_tcp = |rival| {
+            let rivals = if rival == Rival::Runs { scion.as_slice() } else { &[] };
+            in_order(&tcp, move |address| dial_tcp(address, rivals))
         };
-        match attempt {
+        let scion_first = urls.first().is_some_and(|url| matches!(url.address, PeerAddr::Scion(_)));
+        match (scion.is_empty(), tcp.is_empty()) {
+            (true, _) => over_tcp(Rival::Failed).await,
+            (_, true) => over_scion().await,
+            _ if scion_first && !self.takes_detour(place) => race(HEAD_START, over_scion(), over_tcp).await,
+            _ => race(HEAD_START, over_tcp(Rival::Failed), |_| over_scion()).await,
+        }
+    }
+
+    fn urls(&self, place: &Place) -> Result<Vec<RouteUrl>, Vec<DialError>> {
+        match place {
+            Place::Configured(route) => Ok(self.configured.get(*route).map(|r| r.urls.clone()).unwrap_or_default()),
+            Place::Told(urls) => {
+                let parsed: Vec<_> = urls.iter().filter_map(|url| parse_told(url)).collect();
+                if parsed.is_empty() { Err(vec![DialError::NoAddress(urls.clone())]) } else { Ok(parsed) }
+            }
+        }
+    }
+
+    /// `link` is what [`connect`](Self::connect) led to: while it lives, further connections to a peer that did not
+    /// answer over SCION begin with TCP.
+    pub(super) fn note(&self, place: &Place, link: &Arc<Link>) {
+        let urls = self.urls(place).unwrap_or_default();
+        let Some(PeerAddr::Scion(silent)) = urls.first().map(|url| &url.address) else { return };
+        let (Some(_), Peer::Tcp(address)) = (&self.scion, link.peer) else { return };
+        if !self.takes_detour(place) {
+            log::info!("{silent} did not answer over SCION: the route goes over TCP/IP, to {address}");
+        }
+        let mut detours = self.detours.lock();
+        detours.retain(|(_, link)| is_open(link));
+        detours.push((place.clone(), Arc::downgrade(link)));
+    }
+
+    fn takes_detour(&self, place: &Place) -> bool {
+        self.detours.lock().iter().any(|(known, link)| known == place && is_open(link))
+    }
+
+    async fn dial_scion(&self, address: ScionAddr, tcp: Option<(String, u16)>) -> Result<Connection, DialError> {
+        let dial = self.scion.as_ref().ok_or(DialError::NoScion(address))?;
+        dial(address, tcp).await.map_err(DialError::Scion)
+    }
+}
+
+fn is_open(link: &Weak<Link>) -> bool {
+    link.upgrade().is_some_and(|link| !link.is_closing())
+}
+
+/// The first of `urls` that answers.
+async fn in_order<A: Copy, F: Future<Output = Result<Connection, DialError>>>(
+    urls: &[(&RouteUrl, A)],
+    dial: impl Fn(A) -> F,
+) -> Result<Dialled, Vec<DialError>> {
+    let mut errors = Vec::new();
+    for (url, address) in urls {
+        match dial(*address).await {
             Ok(connection) => {
-                let password = Secret(url.password.unwrap_or_default());
-                return Ok((connection, url.user.map(|user| (user, password))));
+                let password = Secret(url.password.clone().unwrap_or_default());
+                return Ok((connection, url.user.clone().map(|user| (user, password))));
             }
             Err(error) => errors.push(error),
         }
@@ -95,22 +164,60 @@ pub(crate) async fn connect(
     Err(errors)
 }
 
-async fn connect_tcp(host: &str, port: u16) -> Result<Connection, DialError> {
+/// Connects over TCP. Beside dials to `rivals`, only to a peer that says who it is and that takes SCION at none of them:
+/// if it does, that dial goes on inside a TCP connection of its own, and so can return to SCION later without a new route.
+async fn dial_tcp((host, port): (&str, u16), rivals: &[(&RouteUrl, ScionAddr)]) -> Result<Connection, DialError> {
     let address = || format!("{host}:{port}");
-    match timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await {
-        Ok(connected) => connected.and_then(tcp::connection),
-        Err(_) => return Err(DialError::TimedOut(address())),
+    let connecting = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        if !rivals.is_empty() {
+            let info = peek_info(&stream).await?;
+            if rivals.iter().any(|(_, address)| takes_scion_at(&info, *address)) {
+                return Ok(None);
+            }
+        }
+        tcp::connection(stream).map(Some)
+    };
+    match timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok(Some(connection))) => Ok(connection),
+        Ok(Ok(None)) => pending().await,
+        Ok(Err(source)) => Err(DialError::Failed { address: address(), source }),
+        Err(_) => Err(DialError::TimedOut(address())),
     }
-    .map_err(|source| DialError::Failed { address: address(), source })
 }
 
-async fn connect_scion(
-    address: ScionAddr,
-    tcp: Option<(String, u16)>,
-    scion: Option<&ScionDial>,
-) -> Result<Connection, DialError> {
-    let dial = scion.ok_or(DialError::NoScion(address))?;
-    dial(address, tcp).await.map_err(DialError::Scion)
+/// Whether the server takes packets to `address` inside TCP: it looks at port and host, as it may not know its AS yet.
+fn takes_scion_at(info: &RouteInfo, address: ScionAddr) -> bool {
+    let is_it = |url: &String| match parse_told(url).map(|url| url.address) {
+        Some(PeerAddr::Scion(own)) => {
+            own.port == address.port && (own.host.is_unspecified() || own.host == address.host)
+        }
+        _ => false,
+    };
+    info.scion_tunnel && info.scion_urls.iter().any(is_it)
+}
+
+/// The `INFO` that an acceptor begins with. It stays where it is.
+async fn peek_info(stream: &TcpStream) -> io::Result<RouteInfo> {
+    let mut seen = vec![0; MAX_CONTROL_LINE];
+    let mut before = 0;
+    loop {
+        let len = stream.peek(&mut seen).await?;
+        if let Some(end) = memchr::memchr(b'\n', &seen[..len]) {
+            let json = seen[..end].strip_prefix(b"INFO ").unwrap_or_default();
+            return serde_json::from_slice(json).map_err(io::Error::from);
+        }
+        match len {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            MAX_CONTROL_LINE => return Err(io::ErrorKind::InvalidData.into()),
+            _ => {}
+        }
+        // Bytes that stay keep the socket readable: asking at once again would be a busy loop.
+        if len == before {
+            sleep(LOOK_AGAIN).await;
+        }
+        before = len;
+    }
 }
 
 /// An address heard of from a peer: `nats-route://host:port/` or `[ISD-AS,host]:port`.
@@ -130,7 +237,15 @@ fn parse_told(url: &str) -> Option<RouteUrl> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
+    use natsd_core::error::CloseReason;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::link::Kind;
+    use crate::link::outbound::{Outbound, OutboundLimits};
+    use crate::transport::Stream;
 
     #[test]
     fn addresses_heard_of_are_understood() {
@@ -150,8 +265,95 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
         let place =
             Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
-        let Err(errors) = connect(&place, &[], None).await else { panic!("nobody is there") };
+        let Err(errors) = Dialler::new(Vec::new(), None).connect(&place).await else { panic!("nobody is there") };
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(errors.join("\n").replace(&closed.to_string(), "PORT"));
+    }
+
+    const SCION: &str = "[1-ff00:0:112,10.0.0.2]:4248";
+
+    /// A route port at which one connection is told `info`; then tells whether that was closed by the dialler.
+    async fn acceptor(info: &'static str) -> (Place, tokio::task::JoinHandle<bool>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let tcp = format!("nats-route://{}/", listener.local_addr().expect("bound"));
+        let accepted = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("it is dialled");
+            // In two parts, as a network may deliver it.
+            for part in [&info[..10], &info[10..]] {
+                stream.write_all(part.as_bytes()).await.expect("writable");
+                tokio::task::yield_now().await;
+            }
+            // What was not read makes it a reset.
+            !matches!(stream.read(&mut [0; 8]).await, Ok(1..))
+        });
+        (Place::Told(vec![SCION.into(), tcp]), accepted)
+    }
+
+    fn scion_dial<F>(answer: impl Fn() -> F + Send + Sync + 'static) -> Option<ScionDial>
+    where
+        F: Future<Output = io::Result<Connection>> + Send + 'static,
+    {
+        Some(Arc::new(move |_, _| Box::pin(answer())))
+    }
+
+    #[tokio::test]
+    async fn tcp_takes_over_from_scion_that_does_not_answer_and_the_scion_dial_is_dropped() {
+        let (place, _accepted) = acceptor(
+            "INFO {\"scion_tunnel\":true,\"scion_urls\":[\"nats-route://[1-ff00:0:112,10.0.0.2]:4249\"]} \r\n",
+        )
+        .await;
+        let dials = Arc::new(());
+        let kept = dials.clone();
+        let dial = scion_dial(move || {
+            let kept = kept.clone();
+            async move {
+                let _kept = kept;
+                pending().await
+            }
+        });
+        let dialler = Dialler::new(Vec::new(), dial);
+        let (connection, _) = dialler.connect(&place).await.expect("connected");
+        assert!(matches!(connection.peer, Peer::Tcp(_)), "{}", connection.peer);
+        drop(dialler);
+        assert_eq!(Arc::strong_count(&dials), 1);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_scion_inside_tcp_is_left_to_scion() {
+        let (place, accepted) =
+            acceptor("INFO {\"scion_tunnel\":true,\"scion_urls\":[\"nats-route://[1-ff00:0:112,0.0.0.0]:4248\"]} \r\n")
+                .await;
+        let accepted = Arc::new(Mutex::new(Some(accepted)));
+        let dial = scion_dial(move || {
+            let accepted = accepted.lock().take().expect("dialled once");
+            async move {
+                assert!(accepted.await.expect("the acceptor lives"), "the TCP connection is closed");
+                let (stream, _) = tokio::io::duplex(1);
+                let peer = Peer::Scion(SCION.parse().expect("an address"));
+                Ok(Connection { stream: Stream::Other(Box::new(stream)), peer })
+            }
+        });
+        let (connection, _) = Dialler::new(Vec::new(), dial).connect(&place).await.expect("connected");
+        assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
+    }
+
+    #[tokio::test]
+    async fn while_a_route_over_tcp_lives_the_rest_of_its_pool_begins_with_tcp() {
+        let (place, _accepted) = acceptor("INFO {\"server_id\":\"N\"} \r\n").await;
+        let dial = scion_dial(|| {
+            let (stream, _) = tokio::io::duplex(1);
+            let peer = Peer::Scion(SCION.parse().expect("an address"));
+            ready(Ok(Connection { stream: Stream::Other(Box::new(stream)), peer }))
+        });
+        let dialler = Dialler::new(Vec::new(), dial);
+        let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT };
+        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+        let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(None), limits));
+        dialler.note(&place, &link);
+        let (rest, _) = dialler.connect(&place).await.expect("connected");
+        assert!(matches!(rest.peer, Peer::Tcp(_)), "{}", rest.peer);
+        link.close(CloseReason::ClientClosed);
+        let (again, _) = dialler.connect(&place).await.expect("connected");
+        assert!(matches!(again.peer, Peer::Scion(_)), "{}", again.peer);
     }
 }

@@ -179,7 +179,7 @@ impl HubSide {
             header_len: message.header_len,
             body: message.body,
         };
-        publish_routed(&to_clients, message.queues, matches, &self.link, batch);
+        publish_routed(account, &to_clients, message.queues, matches, &self.link, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);
     }

@@ -2,13 +2,14 @@
 //!
 //! `natsd_core::route` says what is to be done; here it is done. [`registry`] shares the cluster among the tasks of all
 //! routes, [`protocol`] is one end of a route, [`link`] is that among the other connections of the server, [`interest`]
-//! tells peers what clients here subscribe to, [`dial`] finds a way to a peer, [`accept`] takes those who find us.
+//! tells peers what clients here subscribe to, [`dial`] and [`race`] find a way to a peer, [`accept`] takes those who find us.
 
 mod accept;
 mod dial;
 mod interest;
 mod link;
 mod protocol;
+mod race;
 mod registry;
 mod status;
 
@@ -31,8 +32,8 @@ use crate::link::{Kind, Link};
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 use crate::transport::{Connection, Peer, Stream};
 pub(crate) use accept::{ListenError, TunnelHook};
-use dial::Dialled;
 pub(crate) use dial::ScionDial;
+use dial::{Dialled, Dialler};
 use interest::Announcer;
 use link::RouteLink;
 use protocol::RouteProtocol;
@@ -74,7 +75,7 @@ struct Shared {
     options: ClusterOptions,
     registry: Arc<Registry>,
     announcer: Arc<Announcer>,
-    scion_dial: Option<ScionDial>,
+    dialler: Dialler,
     tunnel: Option<TunnelHook>,
 }
 
@@ -114,7 +115,8 @@ impl Routes {
         let announcer = Arc::new(Announcer::new(options.pool_size));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
-        let shared = Arc::new(Shared { hub, options, registry, announcer, scion_dial, tunnel });
+        let dialler = Dialler::new(options.routes.clone(), scion_dial);
+        let shared = Arc::new(Shared { hub, options, registry, announcer, dialler, tunnel });
         let mut tasks = JoinSet::new();
         for (host, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
@@ -181,16 +183,18 @@ impl Shared {
     /// We came to a peer.
     fn serve_dialled(self: &Arc<Self>, dial: Dial, (connection, credentials): Dialled) {
         let timing = self.timing(DIALLED_HANDSHAKE);
-        self.run(connection, |shared, link, observed| {
+        let place = dial.place.clone();
+        let link = self.run(connection, |shared, link, observed| {
             RouteProtocol::dialer(shared.registry.clone(), link, timing, observed, dial, credentials)
         });
+        self.dialler.note(&place, &link);
     }
 
     fn run(
         self: &Arc<Self>,
         connection: Connection,
         protocol: impl FnOnce(&Self, LinkId, Option<String>) -> RouteProtocol,
-    ) {
+    ) -> Arc<Link> {
         let Connection { stream, peer } = connection;
         let observed = match peer {
             Peer::Tcp(_) => Some(peer.host()),
@@ -210,7 +214,8 @@ impl Shared {
         let commands = self.registry.enrol(LinkId(link.id));
         let protocol = protocol(self, LinkId(link.id), observed);
         let route = RouteLink::new(protocol, commands, link.clone(), hub.clone(), self.announcer.clone());
-        tokio::spawn(LinkTask::new(link, hub.clone(), route, source, limits));
+        tokio::spawn(LinkTask::new(link.clone(), hub.clone(), route, source, limits));
+        link
     }
 }
 
@@ -228,15 +233,16 @@ async fn dial_all(shared: Arc<Shared>) {
 }
 
 async fn dial_one(shared: Arc<Shared>, dial: Dial) {
-    match dial::connect(&dial.place, &shared.options.routes, shared.scion_dial.as_ref()).await {
+    match shared.dialler.connect(&dial.place).await {
         Ok(dialled) => shared.serve_dialled(dial, dialled),
         Err(errors) => {
             let attempt = dial.attempt + 1;
-            let reports = shared.hub.options.connect_error_reports.max(1);
-            if attempt == 1 || attempt.is_multiple_of(reports) {
-                for error in errors {
-                    log::error!("Error trying to connect to route (attempt {attempt}): {error}");
-                }
+            let options = &shared.hub.options;
+            let every = if dial.again { options.reconnect_error_reports } else { options.connect_error_reports };
+            let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
+            let level = if reported { log::Level::Error } else { log::Level::Debug };
+            for error in errors {
+                log::log!(level, "Error trying to connect to route (attempt {attempt}): {error}");
             }
             shared.registry.drive(None, |cluster, now| cluster.handle_dial_failed(dial.id, false, now));
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::client::{Client, Delivery};
 use crate::harness::node::{Kind, Node, Setup};
+use crate::harness::server::TestServer;
 
 /// Two servers of which the second dials the first, and a client on each, once they see each other.
 fn pair(kinds: [Kind; 2]) -> ([Node; 2], [Client; 2]) {
@@ -238,6 +239,43 @@ pub fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
     settle(&nodes, &mut clients, "back");
     assert!(start.elapsed() < Duration::from_secs(2), "interest is back after {:?}", start.elapsed());
     everybody_hears_everybody_once(&nodes, &mut clients, "after");
+}
+
+/// Which attempts of two failing ones in a row are in the log: of the dials of a server that was never there, or of one
+/// that went away.
+fn reported_attempts(options: &str, gone: bool) -> Vec<u32> {
+    // No pool: its other connections would fail as well, each at its own attempt.
+    let peer = Node::start(Kind::Natsd, "peer", Setup { pool_size: Some(-1), ..Setup::default() });
+    if !gone {
+        peer.kill();
+    }
+    let route = format!("nats-route://127.0.0.1:{}", peer.route_port);
+    let cluster = format!("cluster {{ name: c1, pool_size: -1, routes: [\"{route}\"] }}");
+    let mut server = TestServer::natsd(&format!("{cluster}\n{options}"));
+    if gone {
+        let mut there = peer.client();
+        there.subscribe("there", "1");
+        there.flush();
+        Client::connect(server.port).wait_for_interest("there", true);
+        peer.kill();
+    }
+    let mut attempt = || {
+        let line = server.wait_for_line("Error trying to connect to route (attempt ");
+        let (_, number) = line.split_once("(attempt ").expect("waited for");
+        number.split(')').next().and_then(|number| number.parse().ok()).expect("a number")
+    };
+    // A connection that was short counts as the first attempt.
+    let first = attempt();
+    if first == 1 { vec![first, attempt()] } else { vec![1, first] }
+}
+
+/// The first failure and every n-th is told, with one n for new servers and one for those known already.
+#[test]
+fn repeated_failures_are_told_as_often_as_configured() {
+    let few_new = "connect_error_reports: 3\nreconnect_error_reports: 2";
+    assert_eq!(reported_attempts(few_new, false), [1, 3]);
+    assert_eq!(reported_attempts(few_new, true), [1, 2]);
+    assert_eq!(reported_attempts("connect_error_reports: 2\nreconnect_error_reports: 3", true), [1, 3]);
 }
 
 /// Clients hear of servers that join and leave.

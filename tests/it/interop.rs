@@ -113,6 +113,7 @@ mod go_only {
         route::a_new_peer_hears_of_all_interest(Go);
         route::messages_name_whom_they_are_for(Go);
         route::one_hop_is_all(Go);
+        route::a_group_without_members_here_is_served_elsewhere(Go);
         route::who_is_no_peer_is_sent_away(Go);
     }
 }

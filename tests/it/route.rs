@@ -163,6 +163,37 @@ pub fn one_hop_is_all(kind: Kind) {
     assert_eq!(one.said(), [""; 0]);
 }
 
+/// A message for a member of a queue group that is not here any more goes on to a server that has one.
+pub fn a_group_without_members_here_is_served_elsewhere(kind: Kind) {
+    let node = server(kind);
+    let mut from = Peer::join(node.route_port, "f");
+    let mut member = Peer::join(node.route_port, "g");
+    let mut plain = Peer::join(node.route_port, "h");
+    from.send("RS+ $G foo q 1\r\n");
+    from.said();
+    // With one member nats-server would choose the sender, which was there first, and drop the message.
+    member.send("RS+ $G foo q 2\r\nRS+ $G bar q 1\r\n");
+    member.said();
+    plain.send("RS+ $G foo\r\nRS+ $G bar\r\n");
+    plain.said();
+    from.send("RMSG $G foo | q 2\r\nhi\r\nRMSG $G bar + r q 2\r\nho\r\nRMSG $G foo | other 2\r\nno\r\n");
+    from.send("HMSG $G foo | q 12 12\r\nNATS/1.0\r\n\r\n\r\n");
+    assert_eq!(from.said(), [""; 0]);
+    assert_eq!(plain.said(), [""; 0]);
+    assert_eq!(
+        member.said(),
+        ["RMSG $G foo | q 2", "hi", "RMSG $G bar + r q 2", "ho", "HMSG $G foo | q 12 12", "NATS/1.0", "", ""]
+    );
+    let mut client = node.client();
+    client.subscribe_queue("foo", "q", "1");
+    client.flush();
+    from.send("RMSG $G foo | q 4\r\nhere\r\n");
+    from.said();
+    assert_eq!(client.next().payload, "here");
+    let said = member.said();
+    assert!(!said.iter().any(|line| line.starts_with("RMSG")), "{said:?}");
+}
+
 mod natsd_only {
     use super::Kind::Natsd;
 
@@ -199,5 +230,10 @@ mod natsd_only {
     #[test]
     fn one_hop_is_all() {
         super::one_hop_is_all(Natsd);
+    }
+
+    #[test]
+    fn a_group_without_members_here_is_served_elsewhere() {
+        super::a_group_without_members_here_is_served_elsewhere(Natsd);
     }
 }

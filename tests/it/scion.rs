@@ -14,6 +14,8 @@ use crate::harness::DEADLINE;
 use crate::harness::client::Client;
 use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, wait_for};
 use crate::harness::server::TestServer;
+#[cfg(feature = "interop")]
+use crate::harness::{network::TCP_ROUTES, server::Program};
 
 /// A publisher at one server and a subscriber at the other.
 struct Stream {
@@ -183,6 +185,70 @@ fn with_all_links_cut_traffic_takes_tcp_within_two_seconds_and_comes_back() {
         stream.send(100);
         stream.receive_all();
     }
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+/// Interest of the second server's client is known at the first one within two seconds of `start`.
+fn linked_within_two_seconds(pair: &Pair, start: Instant) {
+    let (mut publisher, mut subscriber) = (pair.client(0), pair.client(1));
+    subscriber.subscribe("soon", "1");
+    subscriber.flush();
+    publisher.wait_for_interest("soon", true);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn a_peer_without_scion_is_reached_by_tcp_within_two_seconds_and_by_scion_when_it_has_it() {
+    let start = Instant::now();
+    let pair = Pair::start_half(Ground::emulated());
+    linked_within_two_seconds(&pair, start);
+    pair.wait_for_routes();
+    let pair = pair.give_scion_to_second();
+    pair.settle();
+    assert_eq!(pair.paths(0)["transport"], "scion");
+}
+
+/// Go's nats-server knows nothing of SCION.
+#[cfg(feature = "interop")]
+#[test]
+fn a_go_server_is_reached_by_tcp_within_two_seconds() {
+    let (ground, peer) = (Ground::emulated(), ASES[1]);
+    let cluster = format!("cluster {{ name: c1, listen: \"{}:{TCP_ROUTES}\" }}", ground.addresses(peer).host);
+    let go = TestServer::start(Program::Go, &cluster);
+    let mut subscriber = Client::connect(go.port);
+    subscriber.subscribe("soon", "1");
+    subscriber.flush();
+    let start = Instant::now();
+    let server = ground.serve(ground.options(ASES[0], peer, "latency", true));
+    let mut publisher = Client::connect(server.client_addrs()[0].port());
+    publisher.wait_for_interest("soon", true);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    publisher.publish("soon", "enough");
+    assert_eq!(subscriber.next().payload, "enough");
+}
+
+#[test]
+fn scion_that_is_silent_from_the_start_delays_a_link_by_less_than_two_seconds() {
+    let ground = Ground::emulated();
+    ground.for_all_links(|engine, link| engine.cut(link, Cut::BlackHole, None).expect("there is such a link"));
+    let start = Instant::now();
+    let pair = Pair::start(ground, "latency", true);
+    linked_within_two_seconds(&pair, start);
+    pair.wait_for_routes();
+    let routes = pair.routes();
+    let mut streams = both_ways(&pair);
+    let mut carried_by = |transport: &str| {
+        wait_for(transport, || {
+            streams.iter_mut().for_each(|stream| stream.send(1));
+            [0, 1].iter().all(|&server| pair.paths(server)["transport"] == transport)
+        });
+        streams.iter_mut().for_each(Stream::receive_all);
+    };
+    carried_by("tcp");
+    pair.ground.for_all_links(|engine, link| engine.restore(link, None).expect("there is such a link"));
+    carried_by("scion");
     assert_eq!(pair.routes(), routes, "a route was made anew");
 }
 

@@ -56,7 +56,8 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "list of URLs",
         default: "none",
         doc: "Servers to connect to: `nats-route://host:port`, `nats-route://[ISD-AS,host]:port`. An entry that is itself a \
-              list names one server by several addresses, most wanted first. *Lists and SCION are extensions.*",
+              list names one server by several addresses, most wanted first; the first has a head \
+              start of 1 s over those of the other kind. *Lists and SCION are extensions.*",
         read: |draft, field| {
             let Value::List(items) = field.value() else { return Err(field.expected("a list of URLs, [ … ]")) };
             draft.options.routes = field.items(items, |entry| Ok(Remote { urls: entry.each(route)? }))?;

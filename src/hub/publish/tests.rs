@@ -92,9 +92,55 @@ fn what_came_over_a_route_stays_here() {
     add_remote(&account, &route, "foo", None, 1);
     let mut matches = Matches::default();
     account.matches(HELLO.subject, &mut matches);
-    publish_routed(&HELLO, [&b"q"[..]].into_iter(), &matches, &route, &mut Batch::default());
+    publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &route, &mut Batch::default());
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
     assert_eq!(sent(&route), "");
+}
+
+#[test]
+fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
+    let (account, client) = (account(), link(Kind::Client));
+    let [from, other, empty, plain] = [(); 4].map(|()| link(Kind::Route));
+    subscribe(&account, &client, "foo", None, "1");
+    subscribe(&account, &client, "foo", Some("here"), "2");
+    add_remote(&account, &from, "foo", Some("q"), 9);
+    add_remote(&account, &empty, "foo", Some("q"), 0);
+    add_remote(&account, &other, "*", Some("q"), 2);
+    add_remote(&account, &other, "foo", Some("r"), 1);
+    add_remote(&account, &plain, "foo", None, 1);
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    let queues: [&[u8]; 4] = [b"q", b"here", b"r", b"nobody"];
+    publish_routed(&account, &HELLO, queues.into_iter(), &matches, &from, &mut Batch::default());
+    assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
+    assert_eq!(sent(&other), "RMSG ACC foo | q r 5\r\nhello\r\n");
+    assert_eq!([&from, &empty, &plain].map(|link| sent(link)), ["", "", ""]);
+}
+
+#[test]
+fn servers_that_could_serve_a_group_share_evenly_by_members() {
+    let (account, from, one, three) = (account(), link(Kind::Route), link(Kind::Route), link(Kind::Route));
+    add_remote(&account, &one, "foo", Some("q"), 1);
+    add_remote(&account, &three, "foo", Some("q"), 3);
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    let mut batch = Batch::default();
+    for _ in 0..4000 {
+        publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &from, &mut batch);
+    }
+    let [at_one, at_three] = [&one, &three].map(|link| sent(link).matches("RMSG").count());
+    assert!((850..1150).contains(&at_one), "{at_one} of 4000, expected a quarter");
+    assert_eq!(at_three, 4000 - at_one);
+}
+
+#[test]
+fn a_group_that_only_the_sender_serves_gets_nothing_back() {
+    let (account, from) = (account(), link(Kind::Route));
+    add_remote(&account, &from, "foo", Some("q"), 1);
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &from, &mut Batch::default());
+    assert_eq!(sent(&from), "");
 }
 
 #[test]

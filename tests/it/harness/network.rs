@@ -24,7 +24,8 @@ pub const ASES: [&str; 2] = ["1-ff00:0:111", "1-ff00:0:112"];
 /// Where each server takes clients over SCION.
 pub const SCION_CLIENTS: u16 = 4222;
 const SCION_ROUTES: u16 = 4248;
-const TCP_ROUTES: u16 = 6222;
+/// Where each server takes routes over TCP.
+pub const TCP_ROUTES: u16 = 6222;
 /// Connections that two servers have when nothing is said about `pool_size`.
 const ROUTES: u64 = 3;
 
@@ -73,7 +74,8 @@ impl Ground {
         ["a111", "b111", "peer"].iter().for_each(|link| act(self.engine.as_ref(), link));
     }
 
-    fn options(&self, here: &str, there: &str, preference: &str, tcp: bool) -> Options {
+    /// For a server in the AS `here` with a route to one in `there`.
+    pub fn options(&self, here: &str, there: &str, preference: &str, tcp: bool) -> Options {
         let at = self.addresses(here);
         let preference: Preference = preference.parse().expect("a preference");
         let loopback = || "127.0.0.1".to_owned();
@@ -107,6 +109,24 @@ impl Ground {
     }
 }
 
+impl Ground {
+    pub fn serve(&self, options: Options) -> Server {
+        self.runtime.block_on(Server::start(options)).expect("the server starts")
+    }
+
+    /// For a server in the second AS that takes routes at its TCP address alone.
+    fn without_scion(&self) -> Options {
+        let mut options = self.options(ASES[1], ASES[0], "latency", true);
+        options.scion = None;
+        options.listen.retain(|listen| matches!(listen, Listen::Tcp { .. }));
+        if let Some(cluster) = &mut options.cluster {
+            cluster.listen.retain(|listen| matches!(listen, Listen::Tcp { .. }));
+            cluster.routes.clear();
+        }
+        options
+    }
+}
+
 /// Two servers with routes to each other over SCION, and over TCP if that is wanted too.
 pub struct Pair {
     pub ground: Ground,
@@ -115,12 +135,26 @@ pub struct Pair {
 
 impl Pair {
     pub fn start(ground: Ground, preference: &str, tcp: bool) -> Self {
-        let start = |here, there| {
-            let options = ground.options(here, there, preference, tcp);
-            ground.runtime.block_on(Server::start(options)).expect("the server starts")
-        };
-        let servers = [start(ASES[0], ASES[1]), start(ASES[1], ASES[0])];
+        let servers = [(0, 1), (1, 0)].map(|(here, there)| {
+            let options = ground.options(ASES[here], ASES[there], preference, tcp);
+            ground.serve(options)
+        });
         Self { ground, servers }
+    }
+
+    /// The first server dials the second one's SCION and TCP address; the second one has no SCION and dials nobody.
+    pub fn start_half(ground: Ground) -> Self {
+        let second = ground.serve(ground.without_scion());
+        let first = ground.serve(ground.options(ASES[0], ASES[1], "latency", true));
+        Self { ground, servers: [first, second] }
+    }
+
+    /// Ends the second server, which may have no SCION, and starts one that has it at the same addresses.
+    pub fn give_scion_to_second(self) -> Self {
+        let Self { ground, servers: [first, second] } = self;
+        ground.runtime.block_on(second.shutdown());
+        let second = ground.serve(ground.options(ASES[1], ASES[0], "latency", true));
+        Self { ground, servers: [first, second] }
     }
 
     pub fn client(&self, server: usize) -> Client {
@@ -158,10 +192,17 @@ impl Pair {
         ids
     }
 
-    /// Waits until the servers have all routes to each other and have measured every path.
-    pub fn settle(&self) {
+    /// Waits until the servers have all routes to each other.
+    pub fn wait_for_routes(&self) {
         for server in [0, 1] {
             wait_for("all routes are there", || self.read(server, "/routez")["num_routes"] == ROUTES);
+        }
+    }
+
+    /// As [`wait_for_routes`](Self::wait_for_routes), and until the servers have measured every path.
+    pub fn settle(&self) {
+        self.wait_for_routes();
+        for server in [0, 1] {
             wait_for("all paths are measured", || {
                 let peer = self.paths(server);
                 let paths = peer["paths"].as_array().filter(|paths| !paths.is_empty());

@@ -43,8 +43,10 @@ pub struct Dial {
     pub slot: Slot,
     /// Told to the acceptor.
     pub gossip_mode: GossipMode,
-    /// Failed attempts before this one.
+    /// Failed attempts before this one, in a row.
     pub attempt: u32,
+    /// Whether that server was connected before.
+    pub again: bool,
 }
 
 /// A server to stay connected to.
@@ -54,6 +56,8 @@ pub(super) struct Target {
     pub(super) gossip_mode: GossipMode,
     /// Its id, once known.
     pub(super) peer: Option<String>,
+    /// A dial has led to it.
+    reached: bool,
     jobs: BTreeMap<Slot, Job>,
     failures: BTreeMap<Slot, Failures>,
 }
@@ -119,7 +123,8 @@ impl Dialing {
 
     pub(super) fn add(&mut self, place: Place, gossip_mode: GossipMode, peer: Option<String>) -> TargetId {
         let id = TargetId(self.fresh());
-        self.targets.insert(id, Target { place, gossip_mode, peer, jobs: BTreeMap::new(), failures: BTreeMap::new() });
+        let (jobs, failures) = (BTreeMap::new(), BTreeMap::new());
+        self.targets.insert(id, Target { place, gossip_mode, peer, reached: false, jobs, failures });
         id
     }
 
@@ -156,7 +161,8 @@ impl Dialing {
         target.jobs.insert(slot.clone(), Job::UnderWay);
         self.under_way.insert(id, (target_id, slot.clone()));
         let attempt = target.failures.get(&slot).map_or(0, |failures| failures.all);
-        Some(Dial { id, place: target.place.clone(), slot, gossip_mode: target.gossip_mode, attempt })
+        let (place, gossip_mode, again) = (target.place.clone(), target.gossip_mode, target.reached);
+        Some(Dial { id, place, slot, gossip_mode, attempt, again })
     }
 
     pub(super) fn next_due(&self) -> Option<Duration> {
@@ -172,7 +178,9 @@ impl Dialing {
     /// The dial has led to a connection that stays, or that is not needed.
     pub(super) fn finish(&mut self, dial: DialId) -> Option<TargetId> {
         let (target_id, slot) = self.under_way.remove(&dial)?;
-        self.targets.get_mut(&target_id)?.jobs.remove(&slot);
+        let target = self.targets.get_mut(&target_id)?;
+        target.jobs.remove(&slot);
+        target.reached = true;
         Some(target_id)
     }
 

@@ -3,7 +3,9 @@
 //! In: introductions of peers, ends of connections and of dials, gossip. Out: [`Cluster::poll_event`],
 //! [`Cluster::poll_dial`] and [`Cluster::poll_timeout`], to be asked in this order after anything went in.
 
+mod admission;
 mod dial;
+mod gossip;
 mod name;
 mod peer;
 #[cfg(test)]
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 pub use dial::{Dial, DialId, Place};
 use dial::{Dialing, Failure, Jitter, Policy, TargetId};
-use name::{Agreement, agree};
+use gossip::route_url;
 use peer::{Link, Peer};
 
 use super::CloseReason;
@@ -222,24 +224,6 @@ impl Cluster {
         }
     }
 
-    /// A peer tells of another server.
-    pub fn handle_gossip(&mut self, info: &RouteInfo, now: Duration) {
-        let id = &info.server_id;
-        let known = id.is_empty()
-            || *id == self.info.server_id
-            || self.peers.contains_key(id)
-            || self.dialing.targets.values().any(|target| target.peer.as_ref() == Some(id));
-        // A dedicated route follows the pool's first, from whichever side dials that one.
-        if known || !info.route_account.is_empty() || self.dialing.targets.len() >= MAX_PEERS {
-            return;
-        }
-        let urls = told_urls(info);
-        if !urls.is_empty() {
-            let target = self.dialing.add(Place::Told(urls), info.gossip_mode.into(), Some(id.clone()));
-            self.reconcile(target, now, Duration::ZERO);
-        }
-    }
-
     /// The acceptor of `link` has admitted us.
     pub fn handle_confirmed(&mut self, link: LinkId, now: Duration) {
         let Some(Pending { dial, peer }) = self.pending.remove(&link) else { return };
@@ -286,75 +270,6 @@ impl Cluster {
         }
     }
 
-    fn verdict(&mut self, peer: &Introduction, now: Duration) -> Result<(), Refusal> {
-        let info = &peer.info;
-        if info.server_id == self.info.server_id {
-            return Err(CloseReason::ToSelf.into());
-        }
-        self.check_slot(peer)?;
-        self.agree_on_name((&info.cluster, info.dynamic), &info.server_id, now)?;
-        self.check_server_name(info)?;
-        if !self.peers.contains_key(&info.server_id) && self.peers.len() >= MAX_PEERS {
-            return Err(CloseReason::TooManyPeers.into());
-        }
-        self.check_duplicate(peer)
-    }
-
-    fn check_slot(&self, peer: &Introduction) -> Result<(), Refusal> {
-        let pool = self.pool_with(&peer.info);
-        let text = match &peer.slot {
-            Slot::Pool(index) if *index < pool => return Ok(()),
-            Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
-            Slot::Account(account) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => {
-                if !self.shared.contains(account) {
-                    return Ok(());
-                }
-                format!("No route for account \"{}\"", account.escape_debug())
-            }
-            Slot::Account(account) => {
-                let account = account.escape_debug();
-                format!("Not possible to have a dedicated route for account \"{account}\" between those servers")
-            }
-        };
-        Err(Refusal { reason: CloseReason::BadSlot, text: Some(text) })
-    }
-
-    /// A server that crashed and came back under its old name is a stranger with a name that is taken. Should the
-    /// holder of the name not answer, the stranger gets in at its next attempt.
-    fn check_server_name(&mut self, info: &RouteInfo) -> Result<(), Refusal> {
-        let taken = |peer: &&Peer| peer.info.server_name == info.server_name && peer.info.server_id != info.server_id;
-        let holder = self.peers.values().find(taken);
-        if info.server_name.is_empty() || (holder.is_none() && info.server_name != self.info.server_name) {
-            return Ok(());
-        }
-        let doubted = holder.into_iter().flat_map(|holder| holder.links.values());
-        self.events.extend(doubted.map(|link| Event::Probe(link.id)));
-        Err(CloseReason::DuplicateName.into())
-    }
-
-    /// A connection that is admitted stays. When two servers dial each other at once, each has one that is not admitted
-    /// yet when the other's arrives: the ids decide, and both ends decide the same. Other implementations count the
-    /// connection that they make as theirs from the start, so it is that one which stays.
-    fn check_duplicate(&mut self, peer: &Introduction) -> Result<(), Refusal> {
-        let id = &peer.info.server_id;
-        let known = self.peers.get(id);
-        if let Slot::Account(_) = peer.slot
-            && known.is_some_and(|known| known.links.len() >= MAX_DEDICATED + usize::from(MAX_POOL))
-        {
-            return Err(CloseReason::BadSlot.into());
-        }
-        if let Some(existing) = known.and_then(|known| known.links.get(&peer.slot)) {
-            self.events.push_back(Event::Probe(existing.id));
-            return Err(CloseReason::Duplicate.into());
-        }
-        let same = |pending: &Pending| pending.peer.info.server_id == *id && pending.peer.slot == peer.slot;
-        let ours_stays = peer.solicited || (peer.info.is_natsd() && self.info.server_id < *id);
-        if ours_stays && self.pending.values().any(same) {
-            return Err(CloseReason::Duplicate.into());
-        }
-        Ok(())
-    }
-
     fn admit(&mut self, link: LinkId, target: Option<TargetId>, peer: Introduction, now: Duration) {
         let Introduction { info, slot, solicited } = peer;
         self.events.push_back(Event::Open(link));
@@ -370,64 +285,6 @@ impl Cluster {
         peer.links.insert(slot, Link { id: link, since: now, target });
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
-        }
-    }
-
-    /// Tells the other peers of a newcomer, unless whoever told the two of each other does.
-    fn gossip(&mut self, newcomer: &RouteInfo, target: Option<TargetId>, solicited: bool) {
-        let target = target.and_then(|target| self.dialing.targets.get(&target));
-        let explicit = target.is_some_and(|target| target.is_explicit());
-        let overriding = target.is_some_and(|target| target.gossip_mode == GossipMode::Override);
-        let from_gossip = solicited && !explicit;
-        if (from_gossip && !overriding) || GossipMode::from(newcomer.gossip_mode) == GossipMode::Disabled {
-            return;
-        }
-        for peer in self.peers.values().filter(|peer| peer.info.server_id != newcomer.server_id) {
-            let Some((link, listener_is_explicit)) = self.gossip_link(peer, &newcomer.route_account) else { continue };
-            let mode = match (solicited, explicit || listener_is_explicit) {
-                (_, true) => GossipMode::Override,
-                (false, false) => GossipMode::Disabled,
-                (true, false) => GossipMode::Default,
-            };
-            let told = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
-            self.events.push_back(Event::Tell(link, Box::new(told)));
-        }
-    }
-
-    /// The connection on which `peer` hears of a newcomer, and whether that one was configured.
-    fn gossip_link(&self, peer: &Peer, account: &str) -> Option<(LinkId, bool)> {
-        let dedicated = peer.links.get(&Slot::Account(account.to_owned()));
-        let link = dedicated.or_else(|| peer.links.values().next())?;
-        let target = link.target.and_then(|target| self.dialing.targets.get(&target));
-        Some((link.id, target.is_some_and(|target| target.is_explicit())))
-    }
-
-    /// Brings the names together if that can be; if ours changes, connections under the old one end.
-    fn agree_on_name(&mut self, theirs: (&str, bool), their_id: &str, now: Duration) -> Result<(), Refusal> {
-        let refuse = |text| Err(Refusal { reason: CloseReason::ClusterName, text: Some(text) });
-        if theirs.0 == "_" {
-            return refuse("Rejecting connection, cluster name \"_\" is reserved".to_owned());
-        }
-        match agree((&self.info.cluster, self.info.dynamic), theirs) {
-            Agreement::Keep => {}
-            Agreement::Adopt => self.adopt(theirs, their_id, now),
-            Agreement::Conflict => {
-                let (ours, theirs) = (&self.info.cluster, theirs.0.escape_debug());
-                return refuse(format!("Rejecting connection, cluster name \"{theirs}\" does not match \"{ours}\""));
-            }
-        }
-        Ok(())
-    }
-
-    fn adopt(&mut self, (name, dynamic): (&str, bool), from: &str, now: Duration) {
-        name.clone_into(&mut self.info.cluster);
-        self.info.dynamic = dynamic;
-        self.events.push_back(Event::Renamed);
-        let others = self.peers.iter().filter(|(id, _)| *id != from).flat_map(|(_, peer)| peer.links.values());
-        let others: Vec<_> = others.map(|link| link.id).collect();
-        for link in others {
-            self.events.push_back(Event::Close(link, CloseReason::ClusterRenamed, None));
-            self.handle_closed(link, now);
         }
     }
 
@@ -488,32 +345,4 @@ impl Cluster {
 struct Pending {
     dial: DialId,
     peer: Introduction,
-}
-
-/// Why a peer is not admitted, and what it is told.
-struct Refusal {
-    reason: CloseReason,
-    text: Option<String>,
-}
-
-impl From<CloseReason> for Refusal {
-    fn from(reason: CloseReason) -> Self {
-        Self { reason, text: None }
-    }
-}
-
-/// Where a server heard of can be dialled, SCION before TCP.
-fn told_urls(info: &RouteInfo) -> Vec<String> {
-    let mut urls = info.scion_urls.clone();
-    if !info.ip.is_empty() {
-        urls.push(info.ip.clone());
-    } else if !info.host.is_empty() && info.port != 0 {
-        urls.push(route_url(&info.host, info.port));
-    }
-    urls.truncate(8);
-    urls
-}
-
-fn route_url(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("nats-route://[{host}]:{port}/") } else { format!("nats-route://{host}:{port}/") }
 }

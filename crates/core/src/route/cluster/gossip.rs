@@ -1,0 +1,75 @@
+//! How servers hear of each other.
+
+use std::time::Duration;
+
+use super::dial::{Place, TargetId};
+use super::peer::Peer;
+use super::{Cluster, Event, LinkId, MAX_PEERS};
+use crate::route::hello::{GossipMode, RouteInfo};
+use crate::route::session::Slot;
+
+impl Cluster {
+    /// A peer tells of another server.
+    pub fn handle_gossip(&mut self, info: &RouteInfo, now: Duration) {
+        let id = &info.server_id;
+        let known = id.is_empty()
+            || *id == self.info.server_id
+            || self.peers.contains_key(id)
+            || self.dialing.targets.values().any(|target| target.peer.as_ref() == Some(id));
+        // A dedicated route follows the pool's first, from whichever side dials that one.
+        if known || !info.route_account.is_empty() || self.dialing.targets.len() >= MAX_PEERS {
+            return;
+        }
+        let urls = told_urls(info);
+        if !urls.is_empty() {
+            let target = self.dialing.add(Place::Told(urls), info.gossip_mode.into(), Some(id.clone()));
+            self.reconcile(target, now, Duration::ZERO);
+        }
+    }
+
+    /// Tells the other peers of a newcomer, unless whoever told the two of each other does.
+    pub(super) fn gossip(&mut self, newcomer: &RouteInfo, target: Option<TargetId>, solicited: bool) {
+        let target = target.and_then(|target| self.dialing.targets.get(&target));
+        let explicit = target.is_some_and(|target| target.is_explicit());
+        let overriding = target.is_some_and(|target| target.gossip_mode == GossipMode::Override);
+        let from_gossip = solicited && !explicit;
+        if (from_gossip && !overriding) || GossipMode::from(newcomer.gossip_mode) == GossipMode::Disabled {
+            return;
+        }
+        for peer in self.peers.values().filter(|peer| peer.info.server_id != newcomer.server_id) {
+            let Some((link, listener_is_explicit)) = self.gossip_link(peer, &newcomer.route_account) else { continue };
+            let mode = match (solicited, explicit || listener_is_explicit) {
+                (_, true) => GossipMode::Override,
+                (false, false) => GossipMode::Disabled,
+                (true, false) => GossipMode::Default,
+            };
+            let told = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
+            self.events.push_back(Event::Tell(link, Box::new(told)));
+        }
+    }
+
+    /// The connection on which `peer` hears of a newcomer, and whether that one was configured.
+    fn gossip_link(&self, peer: &Peer, account: &str) -> Option<(LinkId, bool)> {
+        let dedicated = peer.links.get(&Slot::Account(account.to_owned()));
+        let link = dedicated.or_else(|| peer.links.values().next())?;
+        let target = link.target.and_then(|target| self.dialing.targets.get(&target));
+        Some((link.id, target.is_some_and(|target| target.is_explicit())))
+    }
+}
+
+/// Where a server heard of can be dialled, SCION before TCP.
+fn told_urls(info: &RouteInfo) -> Vec<String> {
+    let mut urls = info.scion_urls.clone();
+    if !info.ip.is_empty() {
+        urls.push(info.ip.clone());
+    } else if !info.host.is_empty() && info.port != 0 {
+        urls.push(route_url(&info.host, info.port));
+    }
+    urls.truncate(8);
+    urls
+}
+
+/// The URL of a server that takes routes over TCP there; `host` may be an IPv6 address.
+pub(super) fn route_url(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("nats-route://[{host}]:{port}/") } else { format!("nats-route://{host}:{port}/") }
+}

@@ -1,0 +1,221 @@
+use super::*;
+
+const TIMING: Timing = Timing {
+    handshake: Duration::from_secs(2),
+    first_ping: Duration::from_secs(1),
+    ping_interval: Duration::from_secs(30),
+    ping_max: 2,
+};
+const START: Duration = Duration::from_secs(100);
+
+fn secs(seconds: u64) -> Duration {
+    START + Duration::from_secs(seconds)
+}
+
+fn info(id: &str) -> RouteInfo {
+    RouteInfo { server_id: id.into(), cluster: "c".into(), route_pool_size: 3, ..RouteInfo::default() }
+}
+
+fn json(info: &RouteInfo) -> Vec<u8> {
+    serde_json::to_vec(info).expect("serializes")
+}
+
+fn actions(session: &mut Session) -> Vec<Action> {
+    std::iter::from_fn(|| session.poll_action()).collect()
+}
+
+fn sent(actions: &[Action]) -> String {
+    let bytes = actions.iter().filter_map(|action| match action {
+        Action::Send(bytes) => Some(bytes.as_slice()),
+        _ => None,
+    });
+    String::from_utf8(bytes.collect::<Vec<_>>().concat()).expect("text")
+}
+
+fn closed(actions: &[Action]) -> Option<&CloseReason> {
+    actions.iter().find_map(|action| match action {
+        Action::Close(reason) => Some(reason),
+        _ => None,
+    })
+}
+
+fn dialer(slot: Slot) -> Session {
+    let dialer = Dialer { slot, credentials: None, gossip_mode: GossipMode::Default };
+    Session::dialer(dialer, TIMING, START)
+}
+
+/// A dialer that has introduced itself.
+fn greeting() -> Session {
+    let mut session = dialer(Slot::Pool(0));
+    session.handle_info(&json(&info("them")));
+    session.greet(&info("us"), START);
+    actions(&mut session);
+    session
+}
+
+fn open_acceptor() -> Session {
+    let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
+    session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
+    session.handle_info(&json(&info("them")));
+    session.open(START, 0.0);
+    actions(&mut session);
+    session
+}
+
+#[test]
+fn the_acceptor_speaks_first_and_opens_when_the_peer_is_admitted() {
+    let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
+    assert!(sent(&actions(&mut session)).starts_with("INFO {\"server_id\":\"us\""));
+    session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
+    assert!(matches!(&actions(&mut session)[..], [Action::CheckCluster(connect)] if connect.name == "them"));
+    session.handle_info(&json(&RouteInfo { route_pool_idx: 2, ..info("them") }));
+    let introduced = actions(&mut session);
+    assert!(matches!(&introduced[..], [Action::Introduce(peer)] if peer.slot == Slot::Pool(2) && !peer.solicited));
+    session.open(START, 0.0);
+    assert_eq!(actions(&mut session), [Action::Open]);
+    assert!(session.is_open());
+}
+
+#[test]
+fn the_dialer_waits_for_info_and_then_says_all_at_once() {
+    let mut session = dialer(Slot::Pool(1));
+    assert_eq!(actions(&mut session), []);
+    session.handle_info(&json(&info("them")));
+    assert!(matches!(&actions(&mut session)[..], [Action::Introduce(peer)] if peer.solicited));
+    session.greet(&info("us"), START);
+    let said = actions(&mut session);
+    insta::assert_snapshot!(sent(&said));
+    assert!(!session.is_open(), "the acceptor may not want us");
+}
+
+#[test]
+fn the_first_pong_confirms_the_dialer_and_measures() {
+    let mut session = greeting();
+    session.handle_pong(START + Duration::from_millis(7));
+    assert_eq!(actions(&mut session), [Action::Rtt(Duration::from_millis(7)), Action::Confirmed]);
+    session.open(START, 0.0);
+    assert_eq!(actions(&mut session), [Action::Open]);
+    session.handle_pong(secs(1));
+    assert_eq!(actions(&mut session), [], "nobody asked");
+}
+
+#[test]
+fn interest_confirms_the_dialer_as_well() {
+    let mut session = greeting();
+    session.handle_traffic();
+    assert_eq!(actions(&mut session), [Action::Confirmed]);
+    let mut early = Session::acceptor(None, TIMING, START);
+    early.handle_traffic();
+    assert_eq!(closed(&actions(&mut early)), Some(&CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn a_dedicated_route_names_its_account() {
+    let mut session = dialer(Slot::Account("$SYS".into()));
+    session.handle_info(&json(&info("them")));
+    session.greet(&info("us"), START);
+    assert!(sent(&actions(&mut session)).contains("\"route_account\":\"$SYS\""));
+}
+
+#[test]
+fn strangers_on_the_route_port_are_told_so() {
+    let mut errors = Vec::new();
+    for connect in [r#"{"lang":"go","verbose":false}"#, r#"{"gateway":"g1"}"#, "{"] {
+        let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
+        actions(&mut session);
+        session.handle_connect(connect.as_bytes());
+        let said = actions(&mut session);
+        errors.push(format!("{connect}: {:?} {:?}", sent(&said), closed(&said)));
+    }
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
+fn who_does_not_introduce_itself_in_time_is_cut() {
+    let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
+    actions(&mut session);
+    assert_eq!(session.poll_timeout(), Some(secs(2)));
+    session.handle_timeout(secs(2));
+    let said = actions(&mut session);
+    assert_eq!(sent(&said), "-ERR 'Authentication Timeout'\r\n");
+    assert_eq!(closed(&said), Some(&CloseReason::HandshakeTimeout));
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn a_silent_peer_is_stale_after_ping_max_unanswered_pings() {
+    let mut session = open_acceptor();
+    let mut pings = 0;
+    let reason = loop {
+        let due = session.poll_timeout().expect("an open session has a timer");
+        session.handle_timeout(due);
+        let said = actions(&mut session);
+        if let Some(reason) = closed(&said) {
+            break reason.clone();
+        }
+        assert_eq!(sent(&said), "PING\r\n");
+        pings += 1;
+    };
+    assert_eq!((pings, reason), (3, CloseReason::Stale));
+}
+
+#[test]
+fn an_answering_peer_is_not() {
+    let mut session = open_acceptor();
+    for _ in 0..10 {
+        let due = session.poll_timeout().expect("an open session has a timer");
+        session.handle_timeout(due);
+        session.handle_pong(due);
+        assert_eq!(closed(&actions(&mut session)), None);
+    }
+}
+
+#[test]
+fn a_doubted_peer_has_two_seconds_to_prove_itself() {
+    let mut session = open_acceptor();
+    session.probe(START);
+    assert_eq!(sent(&actions(&mut session)), "PING\r\n");
+    session.handle_pong(START);
+    session.handle_timeout(START + PROBE_TIMEOUT);
+    assert_eq!(closed(&actions(&mut session)), None);
+    session.probe(secs(5));
+    session.handle_timeout(secs(7));
+    assert_eq!(closed(&actions(&mut session)), Some(&CloseReason::Stale));
+}
+
+#[test]
+fn info_of_another_server_is_gossip() {
+    let mut session = open_acceptor();
+    session.handle_info(&json(&info("third")));
+    session.handle_info(&json(&info("them")));
+    assert!(matches!(
+        &actions(&mut session)[..],
+        [Action::Gossip(third), Action::Update(them)] if third.server_id == "third" && them.server_id == "them"
+    ));
+}
+
+#[test]
+fn out_of_order_set_up_is_a_violation() {
+    let mut early_info = Session::acceptor(Some(&info("us")), TIMING, START);
+    early_info.handle_info(&json(&info("them")));
+    assert_eq!(closed(&actions(&mut early_info)), Some(&CloseReason::ProtocolViolation));
+    let mut second_connect = open_acceptor();
+    second_connect.handle_connect(b"{}");
+    assert_eq!(closed(&actions(&mut second_connect)), Some(&CloseReason::ProtocolViolation));
+    let mut nameless = dialer(Slot::Pool(0));
+    nameless.handle_info(b"{}");
+    assert_eq!(closed(&actions(&mut nameless)), Some(&CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn nothing_happens_after_the_end() {
+    let mut session = open_acceptor();
+    session.handle_error(b"Stale Connection");
+    let said = actions(&mut session);
+    assert_eq!(closed(&said), Some(&CloseReason::Refused("Stale Connection".into())));
+    session.handle_ping();
+    session.handle_info(b"nonsense");
+    session.handle_timeout(secs(1000));
+    session.probe(secs(1000));
+    assert_eq!(actions(&mut session), []);
+}
