@@ -127,12 +127,11 @@ fn messages_requests_and_clients_pass_over_scion() {
     let mut publisher = pair.client(0);
     pair.ground.runtime.block_on(async {
         let at = pair.ground.addresses(ASES[1]);
-        let config =
-            HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host.into()), ..HostConfig::default() };
+        let config = HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host), ..HostConfig::default() };
         let host = Host::start(config).expect("an address");
         host.ready().await.expect("the daemon answers");
         let dialer = host.dialer().expect("a port");
-        let server = pair.ground.scion_address(ASES[0], SCION_CLIENTS);
+        let server = pair.ground.scion_address(0, SCION_CLIENTS);
         let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
         let mut line = String::new();
         client.read_line(&mut line).await.expect("an INFO");
@@ -149,6 +148,68 @@ fn messages_requests_and_clients_pass_over_scion() {
             assert_eq!(line, wanted);
         }
     });
+}
+
+fn carries_messages(pair: &Pair) {
+    for stream in &mut both_ways(pair) {
+        stream.send(1000);
+        stream.receive_all();
+    }
+}
+
+#[test]
+fn servers_talk_over_an_ipv6_underlay() {
+    let pair = Pair::start(Ground::with_ipv6(&ASES, ASES), "latency", false);
+    carries_messages(&pair);
+    pair.settle();
+    let routes = pair.routes();
+    pair.ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
+    carries_messages(&pair);
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn servers_within_an_as_talk_over_ipv6() {
+    let pair = Pair::start(Ground::with_ipv6(&ASES, [ASES[0]; 2]), "latency", false);
+    carries_messages(&pair);
+    pair.settle();
+    assert_eq!(pair.active(0), [] as [Value; 0], "no link is crossed within an AS");
+}
+
+#[test]
+fn ases_with_underlays_of_different_families_talk() {
+    carries_messages(&Pair::start(Ground::with_ipv6(&ASES[1..], ASES), "latency", false));
+}
+
+/// Without `local`, whether the router is reached by IPv4 or IPv6 is for natsd to find out.
+#[test]
+fn a_client_without_a_configured_address_dials_over_both_families() {
+    let ground = Ground::with_ipv6(&ASES[..1], ASES);
+    let pair = Pair::start(ground, "latency", false);
+    pair.ground.runtime.block_on(async {
+        for (from, server) in [(0, 1), (1, 0)] {
+            let daemon = Some(pair.ground.addresses(ASES[from]).daemon.to_string());
+            let host = Host::start(HostConfig { daemon, ..HostConfig::default() }).expect("an address");
+            host.ready().await.expect("the daemon answers");
+            let server = pair.ground.scion_address(server, SCION_CLIENTS);
+            let dialer = host.dialer().expect("a port");
+            let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
+            let mut line = String::new();
+            client.read_line(&mut line).await.expect("an INFO");
+            assert!(line.starts_with("INFO {"), "{line}");
+        }
+    });
+}
+
+#[test]
+fn commands_work_over_ipv6() {
+    let ground = Ground::with_ipv6(&ASES, ASES);
+    assert_eq!(listed(&ground, "latency")["paths"][0]["status"], "alive");
+    for to in ASES {
+        let host = format!("{to},[::1]");
+        let answered = command(&ground, &["ping", &host, "-c", "1"]);
+        assert_eq!(answered.status.code(), Some(0), "{}", String::from_utf8_lossy(&answered.stderr));
+    }
 }
 
 #[test]

@@ -221,7 +221,8 @@ impl Destination {
     pub(crate) fn max_payload(&self, peer: &Peer) -> Option<u16> {
         let state = self.state.lock();
         let room = |p: &PathInfo| {
-            let header = crate::template::header_len(peer.addr.host, peer.addr.host, p.raw.len());
+            let here = p.next_hop.map_or(peer.addr.host, |router| router.ip());
+            let header = crate::template::header_len(here, peer.addr.host, p.raw.len());
             p.mtu.saturating_sub(u16::try_from(header).unwrap_or(u16::MAX))
         };
         state.current.iter().filter(|p| p.mtu > 0).map(room).min()

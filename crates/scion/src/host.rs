@@ -1,6 +1,6 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -150,7 +150,17 @@ impl Host {
 
     /// Binds a port of the system's choice (of the daemon's range, when it has told one) to dial from.
     pub fn dialer(&self) -> Result<Endpoint, ListenError> {
-        let host = self.0.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        match self.0.local {
+            Some(host) => self.dialer_at(host),
+            // Whether routers are reached by IPv4 or IPv6 is not known yet. Systems without IPv6 refuse the first.
+            None => {
+                let both = self.dialer_at(Ipv6Addr::UNSPECIFIED.into());
+                both.or_else(|_| self.dialer_at(Ipv4Addr::UNSPECIFIED.into()))
+            }
+        }
+    }
+
+    fn dialer_at(&self, host: IpAddr) -> Result<Endpoint, ListenError> {
         if let Some((low, high)) = self.local_as().and_then(|l| l.ports).filter(|(low, high)| low <= high) {
             // Any port of the range may be taken; the system's choice is the last resort.
             for _ in 0..64 {

@@ -1,7 +1,7 @@
 //! A SCION network with a clustered server in each of two ASes, all in the test's own process.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Instant;
@@ -42,29 +42,51 @@ pub fn free_net() -> u8 {
 pub struct Ground {
     pub runtime: Runtime,
     pub engine: Arc<dyn Engine>,
+    net: u8,
+    /// Where the servers of a pair are.
+    homes: [&'static str; 2],
 }
 
 impl Ground {
     /// The default network in the emulator.
     pub fn emulated() -> Self {
+        Self::emulate(Network::default_network())
+    }
+
+    /// The default network, but with these ASes on an underlay of IPv6. The servers are in `homes`.
+    pub fn with_ipv6(ases: &[&str], homes: [&'static str; 2]) -> Self {
+        let mut network = Network::default_network();
+        for isd_as in ases {
+            let index = network.as_index(isd_as.parse().expect("an AS")).expect("the network has it");
+            network.ases[index].host = Some(Ipv6Addr::LOCALHOST.into());
+        }
+        Self { homes, ..Self::emulate(network) }
+    }
+
+    fn emulate(network: Network) -> Self {
         Self::start(async |options| {
-            let emulator = Emulator::start(Network::default_network(), &options).await.expect("the emulator starts");
+            let emulator = Emulator::start(network, &options).await.expect("the emulator starts");
             Arc::new(emulator) as Arc<dyn Engine>
         })
     }
 
     pub fn start(engine: impl AsyncFnOnce(LabOptions) -> Arc<dyn Engine>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let engine = runtime.block_on(engine(LabOptions { net: free_net(), ..LabOptions::default() }));
-        Self { runtime, engine }
+        let net = free_net();
+        let engine = runtime.block_on(engine(LabOptions { net, ..LabOptions::default() }));
+        Self { runtime, engine, net, homes: ASES }
     }
 
     pub fn addresses(&self, isd_as: &str) -> AsAddresses {
         self.engine.addresses(isd_as.parse().expect("an AS")).expect("the network has it")
     }
 
-    pub fn scion_address(&self, isd_as: &str, port: u16) -> ScionAddr {
-        let host = IpAddr::V4(self.addresses(isd_as).host);
+    /// Where a server listens: [`SCION_CLIENTS`] or its port for routes.
+    pub fn scion_address(&self, server: usize, port: u16) -> ScionAddr {
+        let isd_as = self.homes[server];
+        let host = self.addresses(isd_as).host;
+        // All tests at the same time share the one address of IPv6's loopback.
+        let port = if host.is_ipv6() { port + u16::from(self.net) * 64 + server as u16 } else { port };
         ScionAddr { isd_as: isd_as.parse().expect("an AS"), host, port }
     }
 
@@ -73,19 +95,20 @@ impl Ground {
         ["a111", "b111", "peer"].iter().for_each(|link| act(self.engine.as_ref(), link));
     }
 
-    fn options(&self, here: &str, there: &str, preference: &str, tcp: bool) -> Options {
-        let at = self.addresses(here);
+    fn options(&self, here: usize, preference: &str, tcp: bool) -> Options {
+        let there = 1 - here;
+        let at = self.addresses(self.homes[here]);
         let preference: Preference = preference.parse().expect("a preference");
         let loopback = || "127.0.0.1".to_owned();
         let url = |address| RouteUrl { user: None, password: None, address };
         let mut urls = vec![url(PeerAddr::Scion(self.scion_address(there, SCION_ROUTES)))];
         let mut listen = vec![Listen::Scion(self.scion_address(here, SCION_ROUTES))];
         if tcp {
-            urls.push(url(PeerAddr::Tcp { host: self.addresses(there).host.to_string(), port: TCP_ROUTES }));
-            listen.push(Listen::Tcp { host: at.host.to_string(), port: TCP_ROUTES });
+            urls.push(url(PeerAddr::Tcp { host: self.addresses(self.homes[there]).tcp.to_string(), port: TCP_ROUTES }));
+            listen.push(Listen::Tcp { host: at.tcp.to_string(), port: TCP_ROUTES });
         }
         Options {
-            server_name: Some(here.to_owned()),
+            server_name: Some(format!("server {here} in {}", self.homes[here])),
             listen: vec![
                 Listen::Tcp { host: loopback(), port: 0 },
                 Listen::Scion(self.scion_address(here, SCION_CLIENTS)),
@@ -99,7 +122,7 @@ impl Ground {
             }),
             scion: Some(ScionOptions {
                 daemon: Some(at.daemon.to_string()),
-                local: Some(IpAddr::V4(at.host)),
+                local: Some(at.host),
                 path_preference: preference,
             }),
             ..Options::default()
@@ -115,11 +138,11 @@ pub struct Pair {
 
 impl Pair {
     pub fn start(ground: Ground, preference: &str, tcp: bool) -> Self {
-        let start = |here, there| {
-            let options = ground.options(here, there, preference, tcp);
+        let start = |here| {
+            let options = ground.options(here, preference, tcp);
             ground.runtime.block_on(Server::start(options)).expect("the server starts")
         };
-        let servers = [start(ASES[0], ASES[1]), start(ASES[1], ASES[0])];
+        let servers = [start(0), start(1)];
         Self { ground, servers }
     }
 
