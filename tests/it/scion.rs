@@ -362,6 +362,57 @@ fn hosts_are_pinged_over_the_path_that_is_chosen() {
 }
 
 #[test]
+fn a_sequence_leaves_only_the_paths_over_its_hops() {
+    let ground = Ground::emulated();
+    let wide = "1-ff00:0:111#2 0? 1-ff00:0:112#2";
+    let output = command(&ground, &["paths", ASES[1], "--format", "json", "--sequence", wide]);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let sequences: Vec<_> =
+        document["paths"].as_array().expect("a list").iter().map(|path| &path["sequence"]).collect();
+    assert_eq!(sequences, ["1-ff00:0:111#0,2 1-ff00:0:120#11,12 1-ff00:0:112#2,0"]);
+
+    let host = format!("{},{}", ASES[1], ground.addresses(ASES[1]).host);
+    let answered = command(&ground, &["ping", &host, "-c", "1", "--sequence", wide]);
+    let text = String::from_utf8_lossy(&answered.stdout);
+    assert_eq!(answered.status.code(), Some(0), "{}", String::from_utf8_lossy(&answered.stderr));
+    assert!(text.starts_with(&format!("PING {host} over 1-ff00:0:111 2>11 1-ff00:0:120 12>2 ")), "{text}");
+
+    let none = command(&ground, &["ping", &host, "--sequence", "0-0#0 1-ff00:0:120 0-0#1"]);
+    let error = String::from_utf8_lossy(&none.stderr);
+    assert_eq!(none.status.code(), Some(2), "{error}");
+    assert!(error.contains("none of the 7 paths to 1-ff00:0:112 is \"0-0#0 1-ff00:0:120 0-0#1\""), "{error}");
+}
+
+#[test]
+fn a_ping_is_told_as_json() {
+    let ground = Ground::emulated();
+    let at = ground.addresses(ASES[0]);
+    let ping = |host: &str, flags: &[&str], status| {
+        let flags = [&["ping", host, "--format", "json", "--interval", "1ms"], flags].concat();
+        let output = command(&ground, &flags);
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document")
+    };
+    let host = format!("{},{}", ASES[1], ground.addresses(ASES[1]).host);
+    let told = ping(&host, &["-c", "2", "-s", "10", "--sequence", "0-0#3 0"], 0);
+    let path = &told["path"];
+    assert_eq!(path["sequence"], "1-ff00:0:111#0,3 1-ff00:0:112#3,0");
+    assert_eq!(path["hops"][1], serde_json::json!({ "interface": 3, "isd_as": ASES[1] }));
+    assert_eq!((&path["local_ip"], &path["next_hop"]), (&at.host.to_string().into(), &at.router.to_string().into()));
+    // What `scion ping` tells of the same request.
+    assert_eq!((&told["payload_size"], &told["scion_packet_size"]), (&10.into(), &98.into()));
+    assert_eq!((&told["replies"][1]["scmp_seq"], &told["replies"][1]["source"]), (&1.into(), &host.into()));
+    let statistics = &told["statistics"];
+    assert_eq!((&statistics["sent"], &statistics["received"]), (&2.into(), &2.into()));
+    let time = |key: &str| statistics[key].as_f64().expect(key);
+    assert!(8.0 <= time("min_rtt") && time("min_rtt") <= time("avg_rtt") && time("avg_rtt") <= time("max_rtt"));
+
+    let silent = ping(&format!("{},127.0.0.9", ASES[1]), &["-c", "1", "--timeout", "100ms"], 1);
+    assert_eq!((&silent["statistics"]["packet_loss"], &silent["replies"]), (&100.0.into(), &Value::Array(Vec::new())));
+    assert_eq!((&silent["statistics"]["min_rtt"], &silent["unanswered"][0]["scmp_seq"]), (&Value::Null, &0.into()));
+}
+
+#[test]
 fn commands_say_why_there_is_nothing_to_show() {
     let ground = Ground::emulated();
     let says = |output: Output, wanted: &str| {
