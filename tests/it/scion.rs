@@ -278,11 +278,28 @@ fn the_daemon_may_come_late_and_go() {
 fn a_listener_in_a_foreign_as_is_named() {
     let ground = Ground::emulated();
     let at = ground.addresses(ASES[0]);
-    let mut server = TestServer::natsd(&format!(
+    let configuration = format!(
         "scion {{ daemon: \"{}\", local: \"{}\" }}\ncluster {{ name: c, listen: \"nats://[{},{}]:4248\" }}",
         at.daemon, at.host, ASES[1], at.host
-    ));
-    server.wait_for_line(&format!("this host is in AS {}, not in {}", ASES[0], ASES[1]));
+    );
+    let what = format!("this host is in AS {}, not in {}", ASES[0], ASES[1]);
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("server.conf");
+    std::fs::write(&file, format!("host: 127.0.0.1\nport: -1\n{configuration}\n")).expect("a configuration file");
+    let refused = natsd(&["-c", &file.to_string_lossy()]);
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains(&format!("cluster.listen: cannot listen on [{},{}]:4248: {what}", ASES[1], at.host)),
+        "{error}"
+    );
+
+    let first = ASES[0].parse().expect("an AS");
+    ground.runtime.block_on(ground.engine.stop_unit(Unit::Daemon, first)).expect("stopped");
+    let mut server = TestServer::natsd(&configuration);
+    ground.runtime.block_on(ground.engine.start_unit(Unit::Daemon, first)).expect("started");
+    server.wait_for_line(&what);
 }
 
 #[test]
