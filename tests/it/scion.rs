@@ -303,6 +303,31 @@ fn a_listener_in_a_foreign_as_is_named() {
 }
 
 #[test]
+fn the_log_says_when_an_outage_begins_and_ends() {
+    let ground = Ground::emulated();
+    let server = |here: usize| {
+        let (at, there) = (ground.addresses(ASES[here]), 1 - here);
+        TestServer::natsd(&format!(
+            "scion {{ daemon: \"{}\", local: \"{}\" }}\n\
+             cluster {{ name: c, listen: \"nats://[{},{}]:4248\", routes: [\"nats-route://[{},{}]:4248\"] }}",
+            at.daemon,
+            at.host,
+            ASES[here],
+            at.host,
+            ASES[there],
+            ground.addresses(ASES[there]).host
+        ))
+    };
+    let (mut server, _peer) = (server(0), server(1));
+    server.wait_for_line("traffic starts on path");
+    ground.for_all_links(|engine, link| engine.cut(link, Cut::BlackHole, None).expect("there is such a link"));
+    server.wait_for_line("no path answers (silent for ");
+    ground.for_all_links(|engine, link| engine.restore(link, None).expect("there is such a link"));
+    let line = server.wait_for_line("there are answers again after ");
+    assert!(line.contains(&format!("paths to {}: ", ASES[1])) && line.contains(" s, over path #"), "{line}");
+}
+
+#[test]
 fn a_scion_listener_needs_scion() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("server.conf");
