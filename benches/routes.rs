@@ -67,7 +67,7 @@ fn main() -> Result<()> {
     let place = |index: usize, last| {
         let ia = network.ases[index].ia;
         let at = emulator.addresses(ia).ok_or("the network has no such AS")?;
-        let [a, b, c, _] = at.host.octets();
+        let [a, b, c, _] = at.tcp.octets();
         Ok::<_, Box<dyn Error>>(Place { isd_as: ia.to_string(), host: Ipv4Addr::new(a, b, c, last), at })
     };
     println!("{:<26} {:>8} {:>12}   ({mib} MiB in messages of {SIZE} B, both servers)", "route", "MB/s", "CPU s/GiB");

@@ -91,6 +91,9 @@ pub struct ScionFlags {
     /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
+    /// Only paths over these ASes and interfaces, such as "1-ff00:0:111#3 0* 1-ff00:0:112"; 0 is any
+    #[arg(long, value_name = "HOPS")]
+    pub sequence: Option<natsd_path::Sequence>,
     /// Let the daemon look the paths up again
     #[arg(long)]
     pub refresh: bool,
@@ -120,19 +123,19 @@ pub struct PathsFlags {
     pub extended: bool,
     /// A table for people, or one JSON document
     #[arg(long, value_enum, default_value = "human")]
-    pub format: PathsFormat,
+    pub format: OutputFormat,
     /// No colours even on a terminal
     #[arg(long)]
     pub no_color: bool,
 }
 
-/// How `natsd paths` prints.
+/// How `natsd paths` and `natsd ping` print.
 #[cfg(feature = "scion")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum PathsFormat {
-    /// A table.
+pub enum OutputFormat {
+    /// For people.
     Human,
-    /// The keys of `scion showpaths --format json`, and more.
+    /// The keys of the `scion` tools' `--format json`, and more.
     Json,
 }
 
@@ -161,6 +164,9 @@ pub struct PingFlags {
     /// Go over the path of this rank
     #[arg(long, value_name = "N")]
     pub rank: Option<std::num::NonZeroUsize>,
+    /// Lines for people as answers come, or one JSON document at the end
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: OutputFormat,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scion: ScionFlags,
@@ -356,6 +362,9 @@ mod tests {
         };
         assert_eq!((flags.scion.daemon.as_deref(), flags.maxpaths), (Some("[::1]:30255"), Some(4)));
         assert!(parsed("natsd ping 1-ff00:0:112,::1 --path 00 --rank 1").is_err(), "one of them is enough");
+        let wrong =
+            parsed("natsd ping 1-ff00:0:112,::1 --sequence 1-ff00:0:112#x").expect_err("no interface").to_string();
+        assert!(wrong.contains("hop 1, \"1-ff00:0:112#x\": an interface after '#'"), "{wrong}");
     }
 
     #[cfg(feature = "lab")]

@@ -1,7 +1,7 @@
 //! `natsd paths`: the paths to an AS, ranked as a server ranks them, and whether they answer.
 
 mod human;
-mod json;
+pub(super) mod json;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use natsd_path::{Answer, IsdAs};
 use natsd_scion::Host;
 
-use super::args::{PathsFlags, PathsFormat};
+use super::args::{OutputFormat, PathsFlags};
 use super::survey::{self, SurveyError, Surveyed};
 
 /// Prints the paths. The status is 1 when none of them answers and 2 when they cannot be told.
@@ -39,8 +39,8 @@ async fn show(flags: &PathsFlags) -> Result<bool, SurveyError> {
     let mut out = std::io::stdout().lock();
     let colour = !flags.no_color && std::env::var_os("NO_COLOR").is_none() && out.is_terminal();
     let text = match flags.format {
-        PathsFormat::Human => human::render(&listing, &flags.scion.preference, flags.extended, colour),
-        PathsFormat::Json => json::render(&listing),
+        OutputFormat::Human => human::render(&listing, &flags.scion.preference, flags.extended, colour),
+        OutputFormat::Json => json::render(&listing),
     };
     // A reader that has seen enough is no error.
     let _ = out.write_all(text.as_bytes());

@@ -1,13 +1,18 @@
 //! `natsd ping`: round trips to a host over one path, by SCMP echo.
 
+mod json;
+mod tally;
+
+use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use natsd_path::{IsdAs, ScionAddr};
 use natsd_scion::{Host, PathInfo, PingError};
 use thiserror::Error;
 
-use super::args::PingFlags;
+use self::tally::Tally;
+use super::args::{OutputFormat, PingFlags};
 use super::survey::{self, SurveyError, Surveyed, hops, ms};
 
 /// Why nothing was sent.
@@ -33,29 +38,61 @@ async fn ping(flags: &PingFlags) -> Result<bool, PingCommandError> {
     let (isd_as, address) = flags.destination;
     let path = choose(&host, local, flags).await?;
     let to = ScionAddr { isd_as, host: address, port: 0 };
-    let over = if path.interfaces.is_empty() { "" } else { "over " };
-    println!("PING {isd_as},{address} {over}{}", hops(&path));
+    let human = flags.format == OutputFormat::Human;
+    if human {
+        let over = if path.interfaces.is_empty() { "" } else { "over " };
+        print(&format!("PING {isd_as},{address} {over}{}\n", hops(&path)));
+    }
+    let tally = send(&host, to, &path, flags, human).await?;
+    print(&match flags.format {
+        OutputFormat::Human => format!("{tally}\n"),
+        OutputFormat::Json => json::render(&host, to, &path, flags.payload_size, &tally),
+    });
+    Ok(!tally.answered.is_empty())
+}
+
+/// Sends the requests, and tells what becomes of each if `human`.
+async fn send(
+    host: &Host,
+    to: ScionAddr,
+    path: &PathInfo,
+    flags: &PingFlags,
+    human: bool,
+) -> Result<Tally, PingCommandError> {
+    let started = Instant::now();
     let mut tally = Tally::default();
     let mut next = tokio::time::interval(flags.interval.max(Duration::from_millis(1)));
     for sequence in 0..flags.count {
         next.tick().await;
         let size = usize::from(flags.payload_size);
         let answer = tokio::select! {
-            answer = host.ping(to, &path, sequence, size, flags.timeout) => answer,
+            answer = host.ping(to, path, sequence, size, flags.timeout) => answer,
             _ = tokio::signal::ctrl_c() => break,
         };
         tally.sent += 1;
-        match answer {
+        let line = match answer {
             Ok(rtt) => {
-                println!("answer from {isd_as},{address}: seq={sequence} time={}", ms(rtt));
-                tally.answered.push(rtt);
+                tally.answered.push((sequence, rtt));
+                format!("answer from {},{}: seq={sequence} time={}\n", to.isd_as, to.host, ms(rtt))
             }
-            Err(error @ (PingError::Timeout { .. } | PingError::Scmp { .. })) => println!("seq={sequence}: {error}"),
+            Err(error @ (PingError::Timeout { .. } | PingError::Scmp { .. })) => {
+                let line = format!("seq={sequence}: {error}\n");
+                tally.unanswered.push((sequence, error));
+                line
+            }
             Err(error) => return Err(PingCommandError::Send(error)),
+        };
+        if human {
+            print(&line);
         }
     }
-    println!("{tally}");
-    Ok(!tally.answered.is_empty())
+    tally.took = started.elapsed();
+    Ok(tally)
+}
+
+fn print(text: &str) {
+    // A reader that has seen enough is no error.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 /// The path that the user wants, else the best that answers.
@@ -75,39 +112,5 @@ async fn choose(host: &Host, local: IsdAs, flags: &PingFlags) -> Result<PathInfo
             let rank = rank.map_or(1, usize::from);
             chosen(paths.into_iter().nth(rank - 1)).ok_or(PingCommandError::NoSuchRank { to, rank, paths: known })
         }
-    }
-}
-
-/// What became of the requests.
-#[derive(Default)]
-struct Tally {
-    sent: u32,
-    answered: Vec<Duration>,
-}
-
-impl std::fmt::Display for Tally {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let answered = u32::try_from(self.answered.len()).unwrap_or(u32::MAX);
-        let lost = self.sent.saturating_sub(answered);
-        let percent = f64::from(lost) * 100.0 / f64::from(self.sent.max(1));
-        write!(f, "{} sent, {answered} answered, {percent:.0} % lost", self.sent)?;
-        if let (Some(min), Some(max)) = (self.answered.iter().min(), self.answered.iter().max()) {
-            let average = self.answered.iter().sum::<Duration>() / answered;
-            write!(f, "; min/avg/max {} / {} / {}", ms(*min), ms(average), ms(*max))?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_summary_counts_losses_and_round_trips() {
-        let answered = [10, 20, 60].map(Duration::from_millis).to_vec();
-        let tally = Tally { sent: 4, answered };
-        assert_eq!(tally.to_string(), "4 sent, 3 answered, 25 % lost; min/avg/max 10.0 ms / 30.0 ms / 60.0 ms");
-        assert_eq!(Tally { sent: 3, ..Tally::default() }.to_string(), "3 sent, 0 answered, 100 % lost");
     }
 }

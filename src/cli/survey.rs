@@ -4,7 +4,7 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use natsd_path::{Answer, Candidate, IsdAs, survey};
+use natsd_path::{Answer, Candidate, IsdAs, Sequence, survey};
 use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -22,6 +22,8 @@ pub(super) enum SurveyError {
     Lookup(#[from] LookupError),
     #[error("the SCION daemon knows no path to {0}; is that its number, and is it up?")]
     NoPaths(IsdAs),
+    #[error("none of the {known} paths to {to} is \"{sequence}\"; `natsd paths {to} -e` shows the sequence of each")]
+    NoMatch { to: IsdAs, known: usize, sequence: Sequence },
     #[error("{0} is the AS of this host: what is in it is reached without a path")]
     OwnAs(IsdAs),
 }
@@ -66,16 +68,23 @@ pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyErro
     Ok((host, local_as))
 }
 
-/// All paths to `to`, best first; asked whether they are alive when there is a `timeout` for that.
+/// The paths to `to` that the flags allow, best first; asked whether they are alive when there is a `timeout` for that.
 pub(super) async fn paths(
     host: &Host,
     flags: &ScionFlags,
     to: IsdAs,
     timeout: Option<Duration>,
 ) -> Result<Vec<Surveyed>, SurveyError> {
-    let found = host.lookup(to, flags.refresh).await?;
+    let mut found = host.lookup(to, flags.refresh).await?;
     if found.is_empty() {
         return Err(SurveyError::NoPaths(to));
+    }
+    if let Some(sequence) = &flags.sequence {
+        let known = found.len();
+        found.retain(|path| sequence.matches(&path.interfaces));
+        if found.is_empty() {
+            return Err(SurveyError::NoMatch { to, known, sequence: sequence.clone() });
+        }
     }
     let mut answers = vec![Answer::NotAsked; found.len()];
     if let Some(timeout) = timeout {

@@ -192,6 +192,17 @@ mod tests {
     }
 
     #[test]
+    fn ipv6_hosts_over_scion_in_every_spelling() {
+        let expected: ScionAddr = "1-ff00:0:111,[::1]:4248".parse().expect("address");
+        for text in ["nats-route://[1-ff00:0:111,::1]:4248", "nats-route://1-ff00:0:111,[::1]:4248"] {
+            assert_eq!(route(text).map(|url| url.address), Ok(PeerAddr::Scion(expected)), "{text}");
+        }
+        for text in ["nats://1-ff00:0:111,[::1]:4248", "nats://[1-ff00:0:111,::1]:4248", "1-ff00:0:111,[::1]:4248"] {
+            assert_eq!(listen(text), Ok(Listen::Scion(expected)), "{text}");
+        }
+    }
+
+    #[test]
     fn routes_keep_their_credentials_decoded() {
         let url = route("nats-route://ruser:T0p%40S3cret@peer.example:6222/").expect("valid");
         assert_eq!((url.user.as_deref(), url.password.as_deref()), (Some("ruser"), Some("T0p@S3cret")));

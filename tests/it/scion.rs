@@ -129,12 +129,11 @@ fn messages_requests_and_clients_pass_over_scion() {
     let mut publisher = pair.client(0);
     pair.ground.runtime.block_on(async {
         let at = pair.ground.addresses(ASES[1]);
-        let config =
-            HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host.into()), ..HostConfig::default() };
+        let config = HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host), ..HostConfig::default() };
         let host = Host::start(config).expect("an address");
         host.ready().await.expect("the daemon answers");
         let dialer = host.dialer().expect("a port");
-        let server = pair.ground.scion_address(ASES[0], SCION_CLIENTS);
+        let server = pair.ground.scion_address(0, SCION_CLIENTS);
         let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
         let mut line = String::new();
         client.read_line(&mut line).await.expect("an INFO");
@@ -151,6 +150,68 @@ fn messages_requests_and_clients_pass_over_scion() {
             assert_eq!(line, wanted);
         }
     });
+}
+
+fn carries_messages(pair: &Pair) {
+    for stream in &mut both_ways(pair) {
+        stream.send(1000);
+        stream.receive_all();
+    }
+}
+
+#[test]
+fn servers_talk_over_an_ipv6_underlay() {
+    let pair = Pair::start(Ground::with_ipv6(&ASES, ASES), "latency", false);
+    carries_messages(&pair);
+    pair.settle();
+    let routes = pair.routes();
+    pair.ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
+    carries_messages(&pair);
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn servers_within_an_as_talk_over_ipv6() {
+    let pair = Pair::start(Ground::with_ipv6(&ASES, [ASES[0]; 2]), "latency", false);
+    carries_messages(&pair);
+    pair.settle();
+    assert_eq!(pair.active(0), [] as [Value; 0], "no link is crossed within an AS");
+}
+
+#[test]
+fn ases_with_underlays_of_different_families_talk() {
+    carries_messages(&Pair::start(Ground::with_ipv6(&ASES[1..], ASES), "latency", false));
+}
+
+/// Without `local`, whether the router is reached by IPv4 or IPv6 is for natsd to find out.
+#[test]
+fn a_client_without_a_configured_address_dials_over_both_families() {
+    let ground = Ground::with_ipv6(&ASES[..1], ASES);
+    let pair = Pair::start(ground, "latency", false);
+    pair.ground.runtime.block_on(async {
+        for (from, server) in [(0, 1), (1, 0)] {
+            let daemon = Some(pair.ground.addresses(ASES[from]).daemon.to_string());
+            let host = Host::start(HostConfig { daemon, ..HostConfig::default() }).expect("an address");
+            host.ready().await.expect("the daemon answers");
+            let server = pair.ground.scion_address(server, SCION_CLIENTS);
+            let dialer = host.dialer().expect("a port");
+            let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
+            let mut line = String::new();
+            client.read_line(&mut line).await.expect("an INFO");
+            assert!(line.starts_with("INFO {"), "{line}");
+        }
+    });
+}
+
+#[test]
+fn commands_work_over_ipv6() {
+    let ground = Ground::with_ipv6(&ASES, ASES);
+    assert_eq!(listed(&ground, "latency")["paths"][0]["status"], "alive");
+    for to in ASES {
+        let host = format!("{to},[::1]");
+        let answered = command(&ground, &["ping", &host, "-c", "1"]);
+        assert_eq!(answered.status.code(), Some(0), "{}", String::from_utf8_lossy(&answered.stderr));
+    }
 }
 
 #[test]
@@ -220,7 +281,7 @@ fn a_go_server_is_reached_by_tcp_within_two_seconds() {
     subscriber.subscribe("soon", "1");
     subscriber.flush();
     let start = Instant::now();
-    let server = ground.serve(ground.options(ASES[0], peer, "latency", true));
+    let server = ground.serve(ground.options(0, "latency", true));
     let mut publisher = Client::connect(server.client_addrs()[0].port());
     publisher.wait_for_interest("soon", true);
     let took = start.elapsed();
@@ -283,11 +344,53 @@ fn the_daemon_may_come_late_and_go() {
 fn a_listener_in_a_foreign_as_is_named() {
     let ground = Ground::emulated();
     let at = ground.addresses(ASES[0]);
-    let mut server = TestServer::natsd(&format!(
+    let configuration = format!(
         "scion {{ daemon: \"{}\", local: \"{}\" }}\ncluster {{ name: c, listen: \"nats://[{},{}]:4248\" }}",
         at.daemon, at.host, ASES[1], at.host
-    ));
-    server.wait_for_line(&format!("this host is in AS {}, not in {}", ASES[0], ASES[1]));
+    );
+    let what = format!("this host is in AS {}, not in {}", ASES[0], ASES[1]);
+
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("server.conf");
+    std::fs::write(&file, format!("host: 127.0.0.1\nport: -1\n{configuration}\n")).expect("a configuration file");
+    let refused = natsd(&["-c", &file.to_string_lossy()]);
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains(&format!("cluster.listen: cannot listen on [{},{}]:4248: {what}", ASES[1], at.host)),
+        "{error}"
+    );
+
+    let first = ASES[0].parse().expect("an AS");
+    ground.runtime.block_on(ground.engine.stop_unit(Unit::Daemon, first)).expect("stopped");
+    let mut server = TestServer::natsd(&configuration);
+    ground.runtime.block_on(ground.engine.start_unit(Unit::Daemon, first)).expect("started");
+    server.wait_for_line(&what);
+}
+
+#[test]
+fn the_log_says_when_an_outage_begins_and_ends() {
+    let ground = Ground::emulated();
+    let server = |here: usize| {
+        let (at, there) = (ground.addresses(ASES[here]), 1 - here);
+        TestServer::natsd(&format!(
+            "scion {{ daemon: \"{}\", local: \"{}\" }}\n\
+             cluster {{ name: c, listen: \"nats://[{},{}]:4248\", routes: [\"nats-route://[{},{}]:4248\"] }}",
+            at.daemon,
+            at.host,
+            ASES[here],
+            at.host,
+            ASES[there],
+            ground.addresses(ASES[there]).host
+        ))
+    };
+    let (mut server, _peer) = (server(0), server(1));
+    server.wait_for_line("traffic starts on path");
+    ground.for_all_links(|engine, link| engine.cut(link, Cut::BlackHole, None).expect("there is such a link"));
+    server.wait_for_line("no path answers (silent for ");
+    ground.for_all_links(|engine, link| engine.restore(link, None).expect("there is such a link"));
+    let line = server.wait_for_line("there are answers again after ");
+    assert!(line.contains(&format!("paths to {}: ", ASES[1])) && line.contains(" s, over path #"), "{line}");
 }
 
 #[test]
@@ -364,6 +467,57 @@ fn hosts_are_pinged_over_the_path_that_is_chosen() {
     let silent = command(&ground, &["ping", &nobody, "-c", "1", "--timeout", "100ms"]);
     assert_eq!(silent.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&silent.stdout).contains("1 sent, 0 answered, 100 % lost"));
+}
+
+#[test]
+fn a_sequence_leaves_only_the_paths_over_its_hops() {
+    let ground = Ground::emulated();
+    let wide = "1-ff00:0:111#2 0? 1-ff00:0:112#2";
+    let output = command(&ground, &["paths", ASES[1], "--format", "json", "--sequence", wide]);
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let sequences: Vec<_> =
+        document["paths"].as_array().expect("a list").iter().map(|path| &path["sequence"]).collect();
+    assert_eq!(sequences, ["1-ff00:0:111#0,2 1-ff00:0:120#11,12 1-ff00:0:112#2,0"]);
+
+    let host = format!("{},{}", ASES[1], ground.addresses(ASES[1]).host);
+    let answered = command(&ground, &["ping", &host, "-c", "1", "--sequence", wide]);
+    let text = String::from_utf8_lossy(&answered.stdout);
+    assert_eq!(answered.status.code(), Some(0), "{}", String::from_utf8_lossy(&answered.stderr));
+    assert!(text.starts_with(&format!("PING {host} over 1-ff00:0:111 2>11 1-ff00:0:120 12>2 ")), "{text}");
+
+    let none = command(&ground, &["ping", &host, "--sequence", "0-0#0 1-ff00:0:120 0-0#1"]);
+    let error = String::from_utf8_lossy(&none.stderr);
+    assert_eq!(none.status.code(), Some(2), "{error}");
+    assert!(error.contains("none of the 7 paths to 1-ff00:0:112 is \"0-0#0 1-ff00:0:120 0-0#1\""), "{error}");
+}
+
+#[test]
+fn a_ping_is_told_as_json() {
+    let ground = Ground::emulated();
+    let at = ground.addresses(ASES[0]);
+    let ping = |host: &str, flags: &[&str], status| {
+        let flags = [&["ping", host, "--format", "json", "--interval", "1ms"], flags].concat();
+        let output = command(&ground, &flags);
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("one JSON document")
+    };
+    let host = format!("{},{}", ASES[1], ground.addresses(ASES[1]).host);
+    let told = ping(&host, &["-c", "2", "-s", "10", "--sequence", "0-0#3 0"], 0);
+    let path = &told["path"];
+    assert_eq!(path["sequence"], "1-ff00:0:111#0,3 1-ff00:0:112#3,0");
+    assert_eq!(path["hops"][1], serde_json::json!({ "interface": 3, "isd_as": ASES[1] }));
+    assert_eq!((&path["local_ip"], &path["next_hop"]), (&at.host.to_string().into(), &at.router.to_string().into()));
+    // What `scion ping` tells of the same request.
+    assert_eq!((&told["payload_size"], &told["scion_packet_size"]), (&10.into(), &98.into()));
+    assert_eq!((&told["replies"][1]["scmp_seq"], &told["replies"][1]["source"]), (&1.into(), &host.into()));
+    let statistics = &told["statistics"];
+    assert_eq!((&statistics["sent"], &statistics["received"]), (&2.into(), &2.into()));
+    let time = |key: &str| statistics[key].as_f64().expect(key);
+    assert!(8.0 <= time("min_rtt") && time("min_rtt") <= time("avg_rtt") && time("avg_rtt") <= time("max_rtt"));
+
+    let silent = ping(&format!("{},127.0.0.9", ASES[1]), &["-c", "1", "--timeout", "100ms"], 1);
+    assert_eq!((&silent["statistics"]["packet_loss"], &silent["replies"]), (&100.0.into(), &Value::Array(Vec::new())));
+    assert_eq!((&silent["statistics"]["min_rtt"], &silent["unanswered"][0]["scmp_seq"]), (&Value::Null, &0.into()));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt, fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv6Addr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -45,8 +45,8 @@ pub struct AutonomousSystem {
     pub note: String,
     /// Third octet of the addresses of this AS, unique in the network.
     pub octet: u8,
-    /// Address of the application host when it is not the derived one.
-    pub host: Option<Ipv4Addr>,
+    /// Address of the application host when it is not the derived one. The underlay of the AS is of its family.
+    pub host: Option<IpAddr>,
 }
 
 /// A position on earth, WGS 84.
@@ -259,7 +259,7 @@ struct AsSection {
     geo: Option<Geo>,
     note: Option<String>,
     octet: Option<i64>,
-    host: Option<Ipv4Addr>,
+    host: Option<IpAddr>,
 }
 
 #[derive(Deserialize)]
@@ -288,12 +288,20 @@ fn announced() -> bool {
 }
 
 const MTU_ALLOWED: &str = "1200 to 8900 bytes";
+const HOST_ALLOWED: &str = "an IPv4 address, or ::1 for an underlay of IPv6";
 
 fn mtu(value: Option<i64>) -> Result<u16, String> {
     let value = value.unwrap_or(i64::from(DEFAULT_MTU));
     match u16::try_from(value) {
         Ok(mtu @ 1200..=8900) => Ok(mtu),
         _ => Err(value.to_string()),
+    }
+}
+
+fn host(value: Option<IpAddr>) -> Result<Option<IpAddr>, String> {
+    match value {
+        Some(IpAddr::V6(v6)) if v6 != Ipv6Addr::LOCALHOST => Err(v6.to_string()),
+        host => Ok(host),
     }
 }
 
@@ -325,7 +333,12 @@ fn check_ases(sections: Vec<AsSection>) -> Result<Vec<AutonomousSystem>, Fault> 
             geo: section.geo,
             note: section.note.unwrap_or_else(|| format!("lab AS {ia}")),
             octet,
-            host: section.host,
+            host: host(section.host).map_err(|value| Fault::AsValue {
+                ia,
+                field: "host",
+                value,
+                allowed: HOST_ALLOWED,
+            })?,
         });
     }
     if ases.is_empty() {

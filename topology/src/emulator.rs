@@ -3,7 +3,13 @@
 //! Each AS has a UDP socket for its border router, a TCP listener for its daemon and a UDP socket that answers echo
 //! requests. Between the routers there are no sockets: the [`Fabric`] carries the packets.
 
-use std::{collections::HashMap, io, net::SocketAddrV4, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, UdpSocket as StdUdpSocket},
+    sync::Arc,
+    time::Instant,
+};
 
 use parking_lot::Mutex;
 use sciparse::identifier::isd_asn::IsdAsn;
@@ -22,7 +28,7 @@ use crate::{
     fabric::Fabric,
     link::{Cut, LinkChange},
     links::Way,
-    mover::{Mover, bind},
+    mover::{Mover, bind, bind_shared},
     segments::forwarding_keys,
 };
 
@@ -50,8 +56,7 @@ impl Emulator {
     /// [`LabError::Listen`] if an address is taken.
     pub async fn start(network: Network, options: &LabOptions) -> Result<Self, LabError> {
         let network = Arc::new(network);
-        let addresses: Vec<_> =
-            (0..network.ases.len()).map(|i| AsAddresses::derive(&network, i, options.net)).collect();
+        let (addresses, routers) = bind_routers(&network, options.net)?;
         let mut rng = fastrand::Rng::with_seed(options.seed);
         let keys = forwarding_keys(&network, &mut rng);
         let fabric = Fabric::new(&network, &keys, &addresses, options.keep_alive, rng.u64(..));
@@ -66,32 +71,35 @@ impl Emulator {
         let mover = Mover::new(fabric).map_err(LabError::Thread)?;
         let emulator =
             Self { network, addresses, mover, control_plane, tasks: Mutex::default(), daemons: Mutex::default() };
-        for as_index in 0..emulator.addresses.len() {
-            emulator.start_router(as_index)?;
+        for (as_index, router) in routers.into_iter().enumerate() {
+            emulator.start_router(as_index, router)?;
             emulator.start_dispatcher(as_index)?;
             emulator.start_daemon(as_index).await?;
         }
         Ok(emulator)
     }
 
-    fn start_router(&self, as_index: usize) -> Result<(), LabError> {
+    fn start_router(&self, as_index: usize, socket: StdUdpSocket) -> Result<(), LabError> {
         let address = self.addresses[as_index].router;
-        self.mover.open(address).map_err(|e| self.cannot_listen(as_index, "router", address, e))
+        self.mover.open(socket).map_err(|e| cannot_listen(&self.network, as_index, "router", address, e))
     }
 
     fn start_dispatcher(&self, as_index: usize) -> Result<(), LabError> {
-        let address = SocketAddrV4::new(self.addresses[as_index].host, ENDHOST_PORT);
-        let socket = bind(address)
+        let address = SocketAddr::new(self.addresses[as_index].host, ENDHOST_PORT);
+        // Over IPv6 it is the host of other ASes and labs too. Whoever gets a request can answer it.
+        let socket = if address.is_ipv6() { bind_shared(address) } else { bind(address) };
+        let socket = socket
             .and_then(UdpSocket::from_std)
-            .map_err(|e| self.cannot_listen(as_index, "dispatcher", address, e))?;
+            .map_err(|e| cannot_listen(&self.network, as_index, "dispatcher", address, e))?;
         self.tasks.lock().push(dispatcher::spawn(Arc::new(socket)));
         Ok(())
     }
 
     async fn start_daemon(&self, as_index: usize) -> Result<(), LabError> {
         let address = self.addresses[as_index].daemon;
-        let listener =
-            TcpListener::bind(address).await.map_err(|e| self.cannot_listen(as_index, "daemon", address, e))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|e| cannot_listen(&self.network, as_index, "daemon", address.into(), e))?;
         let service = Daemon::new(Arc::clone(&self.control_plane), as_index).into_router();
         let (shutdown, asked) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -113,10 +121,6 @@ impl Emulator {
             let _ = daemon.shutdown.send(());
             let _ = daemon.task.await;
         }
-    }
-
-    fn cannot_listen(&self, as_index: usize, unit: &'static str, address: SocketAddrV4, source: io::Error) -> LabError {
-        LabError::Listen { ia: self.network.ases[as_index].ia, unit, address: address.to_string(), source }
     }
 
     async fn switch_unit(&self, unit: Unit, ia: IsdAsn, on: bool) -> Result<(), LabError> {
@@ -148,6 +152,28 @@ impl Emulator {
             let _ = task.await;
         }
     }
+}
+
+/// The sockets of all routers, and all addresses with the ports that the system chose.
+fn bind_routers(network: &Network, net: u8) -> Result<(Vec<AsAddresses>, Vec<StdUdpSocket>), LabError> {
+    let bind_router = |as_index| {
+        let mut at = AsAddresses::derive(network, as_index, net);
+        let socket = bind(at.router).and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (address, socket) = socket.map_err(|e| cannot_listen(network, as_index, "router", at.router, e))?;
+        at.router = address;
+        Ok((at, socket))
+    };
+    (0..network.ases.len()).map(bind_router).collect()
+}
+
+fn cannot_listen(
+    network: &Network,
+    as_index: usize,
+    unit: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+) -> LabError {
+    LabError::Listen { ia: network.ases[as_index].ia, unit, address: address.to_string(), source }
 }
 
 impl Drop for Emulator {

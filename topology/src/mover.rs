@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, SocketAddrV4, UdpSocket as StdUdpSocket},
+    net::{SocketAddr, UdpSocket as StdUdpSocket},
     sync::Arc,
     thread,
     time::Instant,
@@ -100,12 +100,11 @@ impl<M: StateMachine> Mover<M> {
         Ok(Self { shared, receivers: Mutex::default() })
     }
 
-    /// Opens the next socket; they count from 0. Must be called within a tokio runtime.
+    /// Takes the next socket, made by [`bind`]; they count from 0. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// If the address is taken.
-    pub fn open(&self, address: SocketAddrV4) -> io::Result<()> {
-        let socket = bind(address)?;
+    /// If the process has too many files open.
+    pub fn open(&self, socket: StdUdpSocket) -> io::Result<()> {
         let sender = socket.try_clone()?;
         let receiver = UdpSocket::from_std(socket)?;
         let number = {
@@ -149,12 +148,25 @@ impl<M: StateMachine> Drop for Mover<M> {
 ///
 /// # Errors
 /// If the address is taken.
-pub fn bind(address: SocketAddrV4) -> io::Result<StdUdpSocket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+pub fn bind(address: SocketAddr) -> io::Result<StdUdpSocket> {
+    bind_as(address, false)
+}
+
+/// As [`bind`], at an address that other labs may bind as well. Each packet comes to one of them.
+///
+/// # Errors
+/// If somebody has the address who does not share it.
+pub fn bind_shared(address: SocketAddr) -> io::Result<StdUdpSocket> {
+    bind_as(address, true)
+}
+
+fn bind_as(address: SocketAddr, shared: bool) -> io::Result<StdUdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    socket.set_reuse_port(shared)?;
     socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     socket.set_send_buffer_size(SOCKET_BUFFER)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::from(address).into())?;
+    socket.bind(&address.into())?;
     Ok(socket.into())
 }
 

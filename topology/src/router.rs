@@ -3,10 +3,7 @@
 //! Sans-IO. The checks, their order and the changes to the header are those of the reference router (v0.14), so that a
 //! receiver sees the same bytes: <https://docs.scion.org/en/latest/protocols/scion-header.html>.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr, SocketAddrV4},
-};
+use std::{collections::HashMap, net::SocketAddr};
 
 use sciparse::{
     core::view::View,
@@ -34,7 +31,7 @@ const HOP_FIELD: usize = 12;
 #[derive(Debug)]
 pub struct Router {
     ia: IsdAsn,
-    address: SocketAddrV4,
+    address: SocketAddr,
     key: ForwardingKey,
     interfaces: HashMap<u16, Relation>,
 }
@@ -72,7 +69,7 @@ pub enum Answer {
 
 impl Router {
     /// A router with an address for its internal side, a forwarding key and interfaces.
-    pub fn new(ia: IsdAsn, address: SocketAddrV4, key: ForwardingKey, interfaces: HashMap<u16, Relation>) -> Self {
+    pub fn new(ia: IsdAsn, address: SocketAddr, key: ForwardingKey, interfaces: HashMap<u16, Relation>) -> Self {
         Self { ia, address, key, interfaces }
     }
 
@@ -82,7 +79,7 @@ impl Router {
     }
 
     /// UDP address of the internal side.
-    pub fn address(&self) -> SocketAddrV4 {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -111,27 +108,28 @@ impl Router {
         let mut passage = Passage { router: self, path, path_offset, arrival, unix_now };
         match passage.enter(src_local, dst_local) {
             Err(verdict) => verdict,
-            Ok(()) if dst_local => deliver(view),
+            Ok(()) if dst_local => self.deliver(view),
             Ok(()) => passage.leave(is_up).map_or_else(|v| v, Verdict::Forward),
+        }
+    }
+
+    fn deliver(&self, packet: &ScionRawPacketView) -> Verdict {
+        let Ok(destination) = packet.dst_scion_addr() else {
+            return Verdict::Discard("unknown destination address type");
+        };
+        match destination.ip() {
+            None => Verdict::Answer(Answer::NoSuchService),
+            Some(ip) if ip.is_ipv4() != self.address.is_ipv4() => {
+                Verdict::Discard("destination of another address family than the AS's underlay")
+            }
+            Some(ip) if ip.is_loopback() => Verdict::Deliver(SocketAddr::new(ip, scmp::delivery_port(packet))),
+            Some(_) => Verdict::Discard("destination outside of loopback, where all of the lab is"),
         }
     }
 }
 
 fn parameter(code: Code, pointer: usize) -> Verdict {
     Verdict::Answer(Answer::Parameter { code, pointer })
-}
-
-fn deliver(packet: &ScionRawPacketView) -> Verdict {
-    let Ok(destination) = packet.dst_scion_addr() else {
-        return Verdict::Discard("unknown destination address type");
-    };
-    match destination.ip() {
-        None => Verdict::Answer(Answer::NoSuchService),
-        Some(IpAddr::V4(ip)) if ip.is_loopback() => {
-            Verdict::Deliver(SocketAddr::new(ip.into(), scmp::delivery_port(packet)))
-        }
-        Some(_) => Verdict::Discard("destination outside of the lab's 127.0.0.0/8"),
-    }
 }
 
 enum Side {

@@ -80,7 +80,7 @@ pub fn answer(router: &Router, packet: &[u8], arrival: Option<u16>, answer: Answ
         }
         Answer::Traceroute(id) => traceroute_reply(view, router, id)?,
     };
-    let source = ScionAddr::new(router.ia(), (*router.address().ip()).into());
+    let source = ScionAddr::new(router.ia(), router.address().ip().into());
     let path = way_back(view, arrival.is_some())?;
     ScionScmpPacket::new(source, view.src_scion_addr().ok()?, path, message).try_encode_to_vec().ok()
 }

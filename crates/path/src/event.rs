@@ -90,7 +90,8 @@ pub enum EventKind {
         /// How long.
         lasts: Duration,
     },
-    /// No path answers. Traffic stays where it is, every path is being asked.
+    /// No path answers. Traffic stays where it is, every path is being asked. What ends it is `Up` of the active path,
+    /// a switch to one that answers, or `Unprobeable`.
     NoPath {
         /// How long nothing has come back over the active path.
         silent_for: Duration,

@@ -125,9 +125,12 @@ impl Manager {
         let heard = &mut self.paths[index];
         heard.last_received = Some(now);
         heard.silence_broken(now);
-        if Some(path) == self.active {
-            self.no_path_said = false;
+        let back = Some(path) == self.active && std::mem::take(&mut self.no_path_said);
+        if back && self.unprobeable {
+            // No suspicion is open then, whose end would say it.
+            self.event(now, EventKind::Up { path });
         }
+        let heard = &self.paths[index];
         if heard.suspicion.is_some() || heard.is_dead() {
             self.received_in_doubt(now, index);
         }

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::{HashMap, HashMapExt};
 use natsd_path::{
-    Candidate, Config, EventKind, Fingerprint, IsdAs, Kind, Manager, PathId, PathReport, Preference, Scmp,
+    Candidate, Config, Event, EventKind, Fingerprint, IsdAs, Kind, Manager, PathId, PathReport, Preference, Scmp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast};
 
 use crate::metadata::PathInfo;
+use crate::outage::Outage;
 use crate::peers::{Peer, Route};
 use crate::probe::Probe;
 
@@ -83,6 +84,7 @@ struct State {
     peers: Vec<Weak<Peer>>,
     armed: Option<Instant>,
     recent: VecDeque<PathEvent>,
+    outage: Outage,
     idle_since: Option<Instant>,
 }
 
@@ -105,6 +107,7 @@ impl Destination {
             peers: Vec::new(),
             armed: None,
             recent: VecDeque::new(),
+            outage: Outage::default(),
             idle_since: None,
         };
         Self {
@@ -221,7 +224,8 @@ impl Destination {
     pub(crate) fn max_payload(&self, peer: &Peer) -> Option<u16> {
         let state = self.state.lock();
         let room = |p: &PathInfo| {
-            let header = crate::template::header_len(peer.addr.host, peer.addr.host, p.raw.len());
+            let here = p.next_hop.map_or(peer.addr.host, |router| router.ip());
+            let header = crate::template::header_len(here, peer.addr.host, p.raw.len());
             p.mtu.saturating_sub(u16::try_from(header).unwrap_or(u16::MAX))
         };
         state.current.iter().filter(|p| p.mtu > 0).map(room).min()
@@ -267,7 +271,7 @@ impl Destination {
         for _ in 0..64 {
             let mut failed = None;
             while let Some(event) = state.manager.poll_event() {
-                self.tell(state, event.kind);
+                self.tell(state, event);
                 match event.kind {
                     EventKind::Switch { to, .. } => {
                         state.route_all(to);
@@ -313,12 +317,15 @@ impl Destination {
         }
     }
 
-    fn tell(&self, state: &mut State, kind: EventKind) {
-        let text = kind.to_string();
+    fn tell(&self, state: &mut State, event: Event) {
+        let (kind, text) = (event.kind, event.kind.to_string());
         match kind {
             EventKind::Switch { to, .. } => log::info!("paths to {}: {text} ({})", self.isd_as, state.describe(to)),
             EventKind::NoPath { .. } | EventKind::Down { .. } => log::warn!("paths to {}: {text}", self.isd_as),
             _ => log::debug!("paths to {}: {text}", self.isd_as),
+        }
+        if let Some(end) = state.outage.note(&event, state.manager.active()) {
+            log::info!("paths to {}: {end}", self.isd_as);
         }
         let event = PathEvent { when: SystemTime::now(), remote: self.isd_as, text, kind };
         if state.recent.len() == RECENT {

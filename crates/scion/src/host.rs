@@ -1,8 +1,8 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
@@ -29,6 +29,8 @@ const EVENTS: usize = 256;
 /// Between attempts to reach the daemon, and between checks that it is still there.
 const RETRY: Duration = Duration::from_millis(500);
 const CHECK: Duration = Duration::from_secs(5);
+/// How long listening waits for the daemon to say which AS this is. One on this machine answers within milliseconds.
+const FIRST_ANSWER: Duration = Duration::from_secs(1);
 
 /// How [`Host::start`] finds the daemon and itself.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +74,9 @@ pub(crate) struct Inner {
     preference: Mutex<Preference>,
     pub(crate) local_as: watch::Sender<Option<LocalAs>>,
     daemon: Mutex<DaemonState>,
+    started: Instant,
+    /// Whether the daemon has answered, or failed to.
+    asked: watch::Sender<bool>,
     pub(crate) destinations: Mutex<HashMap<IsdAs, Arc<Destination>>>,
     sockets: Mutex<Vec<Weak<Socket>>>,
     events: broadcast::Sender<PathEvent>,
@@ -103,6 +108,8 @@ impl Host {
             preference: Mutex::new(config.preference),
             local_as: watch::Sender::new(None),
             daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
+            started: Instant::now(),
+            asked: watch::Sender::new(false),
             destinations: Mutex::new(HashMap::new()),
             sockets: Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
@@ -126,8 +133,12 @@ impl Host {
         isd_as
     }
 
-    /// Binds an address that accepts connections. Works without the daemon; then the AS is checked when it is known.
+    /// Binds an address that accepts connections. Works without the daemon: if it has not told the AS within a second of
+    /// the host's start, the AS is checked when it is known, and a wrong one is an error in the log.
     pub async fn listen(&self, addr: ScionAddr) -> Result<Endpoint, ListenError> {
+        let mut asked = self.0.asked.subscribe();
+        // What matters is what is known then.
+        let _ = tokio::time::timeout_at((self.0.started + FIRST_ANSWER).into(), asked.wait_for(|asked| *asked)).await;
         if let Some(local) = self.local_as()
             && local.isd_as != addr.isd_as
         {
@@ -150,7 +161,17 @@ impl Host {
 
     /// Binds a port of the system's choice (of the daemon's range, when it has told one) to dial from.
     pub fn dialer(&self) -> Result<Endpoint, ListenError> {
-        let host = self.0.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        match self.0.local {
+            Some(host) => self.dialer_at(host),
+            // Whether routers are reached by IPv4 or IPv6 is not known yet. Systems without IPv6 refuse the first.
+            None => {
+                let both = self.dialer_at(Ipv6Addr::UNSPECIFIED.into());
+                both.or_else(|_| self.dialer_at(Ipv4Addr::UNSPECIFIED.into()))
+            }
+        }
+    }
+
+    fn dialer_at(&self, host: IpAddr) -> Result<Endpoint, ListenError> {
         if let Some((low, high)) = self.local_as().and_then(|l| l.ports).filter(|(low, high)| low <= high) {
             // Any port of the range may be taken; the system's choice is the last resort.
             for _ in 0..64 {
@@ -298,5 +319,6 @@ impl Inner {
                 changed
             });
         }
+        self.asked.send_replace(true);
     }
 }

@@ -1,9 +1,9 @@
 //! What the log says of the daemon and of its paths: one line when they fail, one when they are back.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use log::Level;
-use natsd_path::IsdAs;
+use natsd_path::{Event, EventKind, IsdAs, PathId};
 
 use crate::daemon::LocalAs;
 use crate::error::DaemonError;
@@ -85,9 +85,47 @@ impl Lookups {
     }
 }
 
+/// Whether any path to one AS answers.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    /// Since when nothing has come, once the log says that no path answers.
+    since: Option<Instant>,
+    /// The peer answers no probes: traffic is moved in the hope of an answer, not after one.
+    blind: bool,
+}
+
+impl Outage {
+    /// Takes an event. `active` carries the traffic after it.
+    pub(crate) fn note(&mut self, event: &Event, active: Option<PathId>) -> Option<String> {
+        let over = match event.kind {
+            EventKind::NoPath { silent_for } => {
+                self.since.get_or_insert(event.at.checked_sub(silent_for).unwrap_or(event.at));
+                false
+            }
+            EventKind::Unprobeable => {
+                self.blind = true;
+                // What tells it is traffic that has come.
+                true
+            }
+            EventKind::Probeable => {
+                self.blind = false;
+                false
+            }
+            EventKind::Up { path } => Some(path) == active,
+            EventKind::Switch { .. } => !self.blind,
+            _ => false,
+        };
+        let since = self.since.take_if(|_| over)?;
+        let lasted = event.at.saturating_duration_since(since).as_secs_f64();
+        let path = active.map(|path| format!(", over path {path}")).unwrap_or_default();
+        Some(format!("there are answers again after {lasted:.1} s{path}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use natsd_path::Reason;
     use std::time::Duration;
 
     const TO: IsdAs = IsdAs(0x0001_ff00_0000_0112);
@@ -130,5 +168,49 @@ mod tests {
         assert_eq!(back, (Level::Info, "paths to 1-ff00:0:112 are found again: 6".into()));
         let (_, text) = lookups.note(TO, Err("refused".into()), 0).expect("news");
         assert_eq!(text, "refused; asking again; is the ISD-AS right?");
+    }
+
+    fn told(outage: &mut Outage, at: Instant, kind: EventKind, active: u32) -> Option<String> {
+        outage.note(&Event { at, kind }, Some(PathId(active)))
+    }
+
+    fn no_path(seconds: u64) -> EventKind {
+        EventKind::NoPath { silent_for: Duration::from_secs(seconds) }
+    }
+
+    fn switch(to: u32) -> EventKind {
+        let silent_for = Duration::ZERO;
+        EventKind::Switch { from: Some(PathId(0)), to: PathId(to), reason: Reason::SendError, silent_for }
+    }
+
+    #[test]
+    fn the_end_of_an_outage_is_told_with_how_long_it_lasted() {
+        let (start, mut outage) = (Instant::now(), Outage::default());
+        let at = |s| start + Duration::from_secs(s);
+        let up = |path| EventKind::Up { path: PathId(path) };
+        assert_eq!(told(&mut outage, at(0), up(0), 0), None, "there was none");
+        assert_eq!(told(&mut outage, at(2), no_path(2), 0), None);
+        assert_eq!(told(&mut outage, at(8), no_path(1), 0), None);
+        assert_eq!(told(&mut outage, at(9), up(1), 0), None, "not where the traffic is");
+        let end = told(&mut outage, at(12), up(0), 0);
+        assert_eq!(end.as_deref(), Some("there are answers again after 12.0 s, over path #0"));
+        assert_eq!(told(&mut outage, at(13), up(0), 0), None, "once");
+
+        told(&mut outage, at(20), no_path(0), 0);
+        let end = told(&mut outage, at(21), switch(1), 1);
+        assert_eq!(end.as_deref(), Some("there are answers again after 1.0 s, over path #1"));
+    }
+
+    #[test]
+    fn a_switch_in_the_dark_ends_no_outage() {
+        let (start, mut outage) = (Instant::now(), Outage::default());
+        assert_eq!(told(&mut outage, start, EventKind::Unprobeable, 0), None);
+        told(&mut outage, start, no_path(0), 0);
+        assert_eq!(told(&mut outage, start, switch(1), 1), None);
+        let end = told(&mut outage, start + Duration::from_millis(500), EventKind::Up { path: PathId(1) }, 1);
+        assert_eq!(end.as_deref(), Some("there are answers again after 0.5 s, over path #1"));
+        told(&mut outage, start, EventKind::Probeable, 1);
+        told(&mut outage, start, no_path(0), 1);
+        assert!(told(&mut outage, start, switch(0), 0).is_some());
     }
 }

@@ -11,6 +11,7 @@ use crate::header::{self, Header};
 use crate::host::Host;
 use crate::metadata::PathInfo;
 use crate::scmp::{self, Message};
+use crate::template::header_len;
 use crate::underlay::source_towards;
 
 /// Routers deliver echo requests to this port of a host, whatever listens there answers them.
@@ -39,6 +40,14 @@ impl Host {
         let to = ScionAddr { isd_as: to, host: Ipv4Addr::UNSPECIFIED.into(), port: 0 };
         let request = |from| scmp::traceroute_request(from, to, &path.raw, 0);
         self.question(to, path, 0, timeout, request).await
+    }
+
+    /// Bytes of the SCION packet that [`ping`](Self::ping) sends; `None` when this host's address is not known.
+    pub fn ping_len(&self, to: ScionAddr, path: &PathInfo, padding: usize) -> Option<usize> {
+        let next_hop = path.next_hop.unwrap_or(SocketAddr::new(to.host, ECHO_PORT));
+        let from = self.local_host().or_else(|| source_towards(next_hop))?;
+        // The header of an echo request is as long as that of UDP.
+        Some(header_len(from, to.host, path.raw.len()) + padding)
     }
 
     /// This host's address as the packets over `path` carry it; `None` when the system has no way to the router.

@@ -18,20 +18,26 @@ pub(crate) struct Underlay {
     io: UdpSocket,
     state: UdpSocketState,
     local: SocketAddr,
+    /// Bound to `[::]`, which takes IPv4 as well; the system writes IPv4 addresses as IPv6 ones there.
+    both_families: bool,
 }
 
 impl Underlay {
-    /// Binds. Must be called within a tokio runtime.
+    /// Binds; `[::]` is for IPv4 as well. Must be called within a tokio runtime.
     pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         // The system's limits may be lower; what it grants suffices for correctness.
         let _ = socket.set_recv_buffer_size(BUFFER);
         let _ = socket.set_send_buffer_size(BUFFER);
+        let both_families = address.is_ipv6() && address.ip().is_unspecified();
+        if both_families {
+            socket.set_only_v6(false)?;
+        }
         socket.bind(&address.into())?;
         let socket = StdSocket::from(socket);
         let state = UdpSocketState::new((&socket).into())?;
         let local = socket.local_addr()?;
-        Ok(Self { io: UdpSocket::from_std(socket)?, state, local })
+        Ok(Self { io: UdpSocket::from_std(socket)?, state, local, both_families })
     }
 
     /// Where it is bound; the host may be unspecified, the port is not.
@@ -42,7 +48,11 @@ impl Underlay {
     /// Sends one datagram, or several of `segment` bytes each (the last may be shorter).
     pub(crate) fn send(&self, to: SocketAddr, contents: &[u8], segment: Option<usize>) -> io::Result<()> {
         let segment_size = segment.filter(|&size| size < contents.len());
-        let transmit = Transmit { destination: to, ecn: None, contents, segment_size, src_ip: None };
+        let destination = match to {
+            SocketAddr::V4(v4) if self.both_families => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+            to => to,
+        };
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
         self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit))
     }
 
@@ -60,7 +70,13 @@ impl Underlay {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 // An ICMP error about something sent earlier; silence tells the same.
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
-                other => return Poll::Ready(other),
+                Ok(filled) => {
+                    if self.both_families {
+                        meta[..filled].iter_mut().for_each(|meta| meta.addr.set_ip(meta.addr.ip().to_canonical()));
+                    }
+                    return Poll::Ready(Ok(filled));
+                }
+                Err(e) => return Poll::Ready(Err(e)),
             }
         }
     }
@@ -85,4 +101,32 @@ pub(crate) fn source_towards(to: SocketAddr) -> Option<IpAddr> {
     let socket = StdSocket::bind((any, 0)).ok()?;
     socket.connect(to).ok()?;
     Some(socket.local_addr().ok()?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn receive(underlay: &Underlay) -> (SocketAddr, Vec<u8>) {
+        let (mut buffer, mut meta) = ([0; 2048], [RecvMeta::default()]);
+        let received =
+            std::future::poll_fn(|cx| underlay.poll_recv(cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta));
+        assert_eq!(received.await.expect("a datagram"), 1);
+        (meta[0].addr, buffer[..meta[0].len].to_vec())
+    }
+
+    #[tokio::test]
+    async fn a_wildcard_of_ipv6_talks_to_both_families() {
+        let wildcard = Underlay::bind("[::]:0".parse().expect("an address")).expect("a port");
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let other = Underlay::bind(host.parse().expect("an address")).expect("a port");
+            wildcard.writable().await.expect("a socket");
+            wildcard.send(other.local(), b"there", None).expect("sent");
+            let (from, payload) = receive(&other).await;
+            assert_eq!((from.port(), payload.as_slice()), (wildcard.local().port(), b"there".as_slice()), "{host}");
+            other.writable().await.expect("a socket");
+            other.send(from, b"back", None).expect("sent");
+            assert_eq!(receive(&wildcard).await, (other.local(), b"back".to_vec()), "{host}");
+        }
+    }
 }

@@ -38,16 +38,18 @@ pub(super) enum ServersError {
 struct Place {
     name: String,
     scion: ScionAddr,
+    /// For TCP.
     host: Ipv4Addr,
     daemon: String,
 }
 
 impl Place {
-    fn new(isd_as: &str, at: AsAddresses) -> Result<Self, AddrError> {
+    /// `route_port` must differ between servers that have the same host, as over IPv6.
+    fn new(isd_as: &str, at: AsAddresses, route_port: u16) -> Result<Self, AddrError> {
         Ok(Self {
             name: isd_as.to_owned(),
-            scion: ScionAddr { isd_as: isd_as.parse()?, host: IpAddr::V4(at.host), port: ROUTE_PORT },
-            host: at.host,
+            scion: ScionAddr { isd_as: isd_as.parse()?, host: at.host, port: route_port },
+            host: at.tcp,
             daemon: at.daemon.to_string(),
         })
     }
@@ -73,7 +75,7 @@ impl Place {
             }),
             scion: Some(ScionOptions {
                 daemon: Some(self.daemon.clone()),
-                local: Some(IpAddr::V4(self.host)),
+                local: Some(self.scion.host),
                 path_preference: preference.clone(),
             }),
             ..Options::default()
@@ -98,7 +100,11 @@ impl Servers {
         let (Some(first), Some(second)) = (leaves.next(), leaves.next()) else {
             return Err(ServersError::TooFewLeaves);
         };
-        let places = [Place::new(&first.0.to_string(), first.1)?, Place::new(&second.0.to_string(), second.1)?];
+        let same_host = u16::from(first.1.host == second.1.host);
+        let places = [
+            Place::new(&first.0.to_string(), first.1, ROUTE_PORT)?,
+            Place::new(&second.0.to_string(), second.1, ROUTE_PORT + same_host)?,
+        ];
         let servers = [
             Server::start(places[0].options(&places[1], preference)).await?,
             Server::start(places[1].options(&places[0], preference)).await?,

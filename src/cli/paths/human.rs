@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use natsd_path::{Answer, Preference};
+use natsd_path::{Answer, Preference, Sequence};
 
 use super::super::survey::{Surveyed, hops, ms};
-use super::{Listing, json};
+use super::Listing;
 
 const COLUMNS: [&str; 8] = ["RANK", "STATUS", "RTT", "ANNOUNCED", "BANDWIDTH", "MTU", "EXPIRES IN", "FINGERPRINT"];
 const GREEN: &str = "\x1b[32m";
@@ -39,7 +39,7 @@ pub(super) fn render(listing: &Listing<'_>, preference: &Preference, extended: b
                 "      next hop {}, from {}\n      sequence {}\n      latencies {}",
                 path.info.next_hop.map_or("none".into(), |hop| hop.to_string()),
                 host.local_ip(&path.info).map_or("unknown".into(), |ip| ip.to_string()),
-                json::sequence(&path.info),
+                Sequence::of(&path.info.interfaces),
                 parts.collect::<Vec<_>>().join(", "),
             );
         }

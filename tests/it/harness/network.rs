@@ -1,7 +1,7 @@
 //! A SCION network with a clustered server in each of two ASes, all in the test's own process.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Instant;
@@ -43,29 +43,51 @@ pub fn free_net() -> u8 {
 pub struct Ground {
     pub runtime: Runtime,
     pub engine: Arc<dyn Engine>,
+    net: u8,
+    /// Where the servers of a pair are.
+    homes: [&'static str; 2],
 }
 
 impl Ground {
     /// The default network in the emulator.
     pub fn emulated() -> Self {
+        Self::emulate(Network::default_network())
+    }
+
+    /// The default network, but with these ASes on an underlay of IPv6. The servers are in `homes`.
+    pub fn with_ipv6(ases: &[&str], homes: [&'static str; 2]) -> Self {
+        let mut network = Network::default_network();
+        for isd_as in ases {
+            let index = network.as_index(isd_as.parse().expect("an AS")).expect("the network has it");
+            network.ases[index].host = Some(Ipv6Addr::LOCALHOST.into());
+        }
+        Self { homes, ..Self::emulate(network) }
+    }
+
+    fn emulate(network: Network) -> Self {
         Self::start(async |options| {
-            let emulator = Emulator::start(Network::default_network(), &options).await.expect("the emulator starts");
+            let emulator = Emulator::start(network, &options).await.expect("the emulator starts");
             Arc::new(emulator) as Arc<dyn Engine>
         })
     }
 
     pub fn start(engine: impl AsyncFnOnce(LabOptions) -> Arc<dyn Engine>) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let engine = runtime.block_on(engine(LabOptions { net: free_net(), ..LabOptions::default() }));
-        Self { runtime, engine }
+        let net = free_net();
+        let engine = runtime.block_on(engine(LabOptions { net, ..LabOptions::default() }));
+        Self { runtime, engine, net, homes: ASES }
     }
 
     pub fn addresses(&self, isd_as: &str) -> AsAddresses {
         self.engine.addresses(isd_as.parse().expect("an AS")).expect("the network has it")
     }
 
-    pub fn scion_address(&self, isd_as: &str, port: u16) -> ScionAddr {
-        let host = IpAddr::V4(self.addresses(isd_as).host);
+    /// Where a server listens: [`SCION_CLIENTS`] or its port for routes.
+    pub fn scion_address(&self, server: usize, port: u16) -> ScionAddr {
+        let isd_as = self.homes[server];
+        let host = self.addresses(isd_as).host;
+        // All tests at the same time share the one address of IPv6's loopback.
+        let port = if host.is_ipv6() { port + u16::from(self.net) * 64 + server as u16 } else { port };
         ScionAddr { isd_as: isd_as.parse().expect("an AS"), host, port }
     }
 
@@ -74,20 +96,21 @@ impl Ground {
         ["a111", "b111", "peer"].iter().for_each(|link| act(self.engine.as_ref(), link));
     }
 
-    /// For a server in the AS `here` with a route to one in `there`.
-    pub fn options(&self, here: &str, there: &str, preference: &str, tcp: bool) -> Options {
-        let at = self.addresses(here);
+    /// For a server at home in an AS, with a route to the other one.
+    pub fn options(&self, here: usize, preference: &str, tcp: bool) -> Options {
+        let there = 1 - here;
+        let at = self.addresses(self.homes[here]);
         let preference: Preference = preference.parse().expect("a preference");
         let loopback = || "127.0.0.1".to_owned();
         let url = |address| RouteUrl { user: None, password: None, address };
         let mut urls = vec![url(PeerAddr::Scion(self.scion_address(there, SCION_ROUTES)))];
         let mut listen = vec![Listen::Scion(self.scion_address(here, SCION_ROUTES))];
         if tcp {
-            urls.push(url(PeerAddr::Tcp { host: self.addresses(there).host.to_string(), port: TCP_ROUTES }));
-            listen.push(Listen::Tcp { host: at.host.to_string(), port: TCP_ROUTES });
+            urls.push(url(PeerAddr::Tcp { host: self.addresses(self.homes[there]).tcp.to_string(), port: TCP_ROUTES }));
+            listen.push(Listen::Tcp { host: at.tcp.to_string(), port: TCP_ROUTES });
         }
         Options {
-            server_name: Some(here.to_owned()),
+            server_name: Some(format!("server {here} in {}", self.homes[here])),
             listen: vec![
                 Listen::Tcp { host: loopback(), port: 0 },
                 Listen::Scion(self.scion_address(here, SCION_CLIENTS)),
@@ -101,7 +124,7 @@ impl Ground {
             }),
             scion: Some(ScionOptions {
                 daemon: Some(at.daemon.to_string()),
-                local: Some(IpAddr::V4(at.host)),
+                local: Some(at.host),
                 path_preference: preference,
             }),
             ..Options::default()
@@ -116,7 +139,7 @@ impl Ground {
 
     /// For a server in the second AS that takes routes at its TCP address alone.
     fn without_scion(&self) -> Options {
-        let mut options = self.options(ASES[1], ASES[0], "latency", true);
+        let mut options = self.options(1, "latency", true);
         options.scion = None;
         options.listen.retain(|listen| matches!(listen, Listen::Tcp { .. }));
         if let Some(cluster) = &mut options.cluster {
@@ -135,17 +158,14 @@ pub struct Pair {
 
 impl Pair {
     pub fn start(ground: Ground, preference: &str, tcp: bool) -> Self {
-        let servers = [(0, 1), (1, 0)].map(|(here, there)| {
-            let options = ground.options(ASES[here], ASES[there], preference, tcp);
-            ground.serve(options)
-        });
+        let servers = [0, 1].map(|here| ground.serve(ground.options(here, preference, tcp)));
         Self { ground, servers }
     }
 
     /// The first server dials the second one's SCION and TCP address; the second one has no SCION and dials nobody.
     pub fn start_half(ground: Ground) -> Self {
         let second = ground.serve(ground.without_scion());
-        let first = ground.serve(ground.options(ASES[0], ASES[1], "latency", true));
+        let first = ground.serve(ground.options(0, "latency", true));
         Self { ground, servers: [first, second] }
     }
 
@@ -153,7 +173,7 @@ impl Pair {
     pub fn give_scion_to_second(self) -> Self {
         let Self { ground, servers: [first, second] } = self;
         ground.runtime.block_on(second.shutdown());
-        let second = ground.serve(ground.options(ASES[1], ASES[0], "latency", true));
+        let second = ground.serve(ground.options(1, "latency", true));
         Self { ground, servers: [first, second] }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -251,8 +251,8 @@ impl<'a> Layout<'a> {
             POLICIES.iter().map(|p| (*p, quote(&home.join(format!("{p}.yml")).display().to_string()))).collect();
         let issues = self.issuer(autonomous_system) == autonomous_system.ia;
         self.general("control", as_index)
-            + &section("metrics", &[("prometheus", text(at.control.ip(), 30452))])
-            + &section("api", &[("addr", text(at.control.ip(), 31152))])
+            + &section("metrics", &[("prometheus", text(*at.control.ip(), 30452))])
+            + &section("api", &[("addr", text(*at.control.ip(), 31152))])
             // The other client protocol fails in programs built with recent Go and is waited for.
             + &section("rpc", &[("client_protocol", quote("grpc")), ("server_protocol", quote("all"))])
             + &database("trust_db", &home, "control.trust")
@@ -272,8 +272,8 @@ impl<'a> Layout<'a> {
         let at = &self.addresses[as_index];
         let home = self.directory_of(&self.network.ases[as_index]);
         self.general("daemon", as_index)
-            + &section("metrics", &[("prometheus", text(at.daemon.ip(), 30455))])
-            + &section("api", &[("addr", text(at.daemon.ip(), 31155))])
+            + &section("metrics", &[("prometheus", text(*at.daemon.ip(), 30455))])
+            + &section("api", &[("addr", text(*at.daemon.ip(), 31155))])
             + &database("trust_db", &home, "daemon.trust")
             + &database("path_db", &home, "daemon.path")
             + &section("sd", &[("address", quote(&at.daemon.to_string())), ("query_interval", self.query_interval())])
@@ -316,8 +316,8 @@ fn quote(value: &str) -> String {
     Value::from(value).to_string()
 }
 
-fn text(ip: &Ipv4Addr, port: u16) -> String {
-    quote(&SocketAddrV4::new(*ip, port).to_string())
+fn text(ip: impl Into<IpAddr>, port: u16) -> String {
+    quote(&SocketAddr::new(ip.into(), port).to_string())
 }
 
 fn pretty(value: &Value) -> String {

@@ -7,7 +7,7 @@ mod relay;
 
 use std::{
     io,
-    net::SocketAddrV4,
+    net::{SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -33,7 +33,7 @@ use crate::{
     engine::{Engine, LabError, LabOptions, LinkStatus, Operation, Unit, find_as, find_link, ways},
     link::{Cut, LinkChange},
     links::Way,
-    mover::Mover,
+    mover::{Mover, bind},
     paths,
     segments::{Segments, Validity, forwarding_keys},
 };
@@ -80,6 +80,8 @@ pub enum ReferenceError {
     NotReady(Duration, String, String),
     #[error("network number {0}: the reference engine needs this number and the next, so use 1 to 253")]
     Net(u8),
+    #[error("AS {0}: its host is IPv6, which the reference engine does not do: leave `host` out, or use the emulator")]
+    Ipv6(IsdAsn),
 }
 
 impl Reference {
@@ -96,6 +98,9 @@ impl Reference {
         if !(1..=253).contains(&options.net) {
             return Err(ReferenceError::Net(options.net));
         }
+        if let Some(six) = network.ases.iter().find(|a| a.host.is_some_and(|host| host.is_ipv6())) {
+            return Err(ReferenceError::Ipv6(six.ia));
+        }
         let programs = processes::find_programs()?;
         let network = Arc::new(network);
         let addresses: Vec<_> =
@@ -110,11 +115,9 @@ impl Reference {
             Mover::new(relay).map_err(|source| ReferenceError::Spawn { program: "relay".to_owned(), source })?;
         for (link, ends) in network.links.iter().zip(layout.link_addresses()) {
             for end in ends {
-                mover.open(end.relay).map_err(|source| ReferenceError::Relay {
-                    link: link.name.clone(),
-                    address: end.relay,
-                    source,
-                })?;
+                bind(end.relay.into())
+                    .and_then(|socket| mover.open(socket))
+                    .map_err(|source| ReferenceError::Relay { link: link.name.clone(), address: end.relay, source })?;
             }
         }
         let processes = Processes::new(programs, directory.to_owned());
@@ -166,7 +169,7 @@ impl Reference {
     async fn interfaces_up(&self) -> bool {
         for (as_index, at) in self.addresses.iter().enumerate() {
             let expected = self.network.interfaces(as_index).count();
-            let address = SocketAddrV4::new(*at.router.ip(), config::ROUTER_API_PORT);
+            let address = SocketAddr::new(at.router.ip(), config::ROUTER_API_PORT);
             if processes::interfaces_up(address).await != Some(expected) {
                 return false;
             }

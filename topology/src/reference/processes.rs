@@ -5,7 +5,7 @@ use std::{
     env,
     fs::File,
     io,
-    net::SocketAddrV4,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -188,7 +188,7 @@ fn kill(mut child: Child) {
 }
 
 /// How many interfaces of a router are up, if all are.
-pub(super) async fn interfaces_up(api: SocketAddrV4) -> Option<usize> {
+pub(super) async fn interfaces_up(api: SocketAddr) -> Option<usize> {
     let answer = tokio::time::timeout(API_TIMEOUT, get_interfaces(api)).await.ok()?.ok()?;
     let (_, body) = answer.split_once("\r\n\r\n")?;
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
@@ -199,7 +199,7 @@ pub(super) async fn interfaces_up(api: SocketAddrV4) -> Option<usize> {
     interfaces.iter().all(up).then_some(interfaces.len())
 }
 
-async fn get_interfaces(api: SocketAddrV4) -> io::Result<String> {
+async fn get_interfaces(api: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect(api).await?;
     // HTTP 1.0 has the answer come in one piece that ends with the connection.
     stream.write_all(b"GET /api/v1/interfaces HTTP/1.0\r\n\r\n").await?;

@@ -58,6 +58,7 @@ fn mistakes_in_ases() {
             error(&format!("{TWO_ASES}\n[[as]]\nia = \"1-ff00:0:5\"\noctet = 111")),
             error(&format!("{TWO_ASES}\n[[as]]\nia = \"1-ff00:0:5\"\noctet = 300")),
             error(&format!("{TWO_ASES}\n[[as]]\nia = \"1-ff00:0:5\"\nmtu = 500")),
+            error(&format!("{TWO_ASES}\n[[as]]\nia = \"1-ff00:0:5\"\nhost = \"fd00::1\"")),
         ]
         .join("\n---\n")
     );

@@ -1,6 +1,7 @@
 //! The emulator on real sockets. Each test has a network number of its own, so that they run side by side.
 
 use std::{
+    net::Ipv6Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -42,6 +43,28 @@ async fn a_packet_and_its_reply_travel_over_each_path() {
         a.send(&b, path, b"PING").await;
         b.answer_one(b"PONG").await;
         assert_eq!(a.receive(DEADLINE).await, Some(Received::Data(b"PONG".to_vec())));
+    }
+}
+
+#[tokio::test]
+async fn packets_cross_from_one_address_family_to_the_other() {
+    let network = Network::default_network();
+    let [a, b] = [A, B].map(|at| network.as_index(ia(at)).expect("an AS"));
+    let options = LabOptions { net: 210, ..LabOptions::default() };
+    for six in [[a].as_slice(), &[a, b]] {
+        let mut network = network.clone();
+        six.iter().for_each(|&index| network.ases[index].host = Some(Ipv6Addr::LOCALHOST.into()));
+        let lab = Emulator::start(network, &options).await.expect("free addresses");
+        assert!(
+            lab.addresses(ia(A)).is_some_and(|at| at.router.is_ipv6() && at.router.port() > 0 && at.tcp.is_loopback())
+        );
+        let (a, b) = (Host::bind(&lab, A).await, Host::bind(&lab, B).await);
+        for path in &paths(&lab, A, B).await {
+            a.send(&b, path, b"PING").await;
+            b.answer_one(b"PONG").await;
+            assert_eq!(a.receive(DEADLINE).await, Some(Received::Data(b"PONG".to_vec())));
+        }
+        lab.stop().await.expect("a clean end");
     }
 }
 

@@ -103,7 +103,7 @@ impl Lab {
 
     fn send(&mut self, from: &str, packet: Vec<u8>) {
         let at = self.index(from);
-        let source = SocketAddr::new(self.addresses[at].host.into(), 5000);
+        let source = SocketAddr::new(self.addresses[at].host, 5000);
         self.fabric.handle_datagram(at, source, packet, self.now);
     }
 
@@ -249,7 +249,7 @@ fn there_and_back(lab: &mut Lab, from: &str, to: &str, path: &Path) {
     let packet = lab.packet(from, to, &path.raw, 100);
     lab.send(from, packet);
     let arrived = lab.receive(Duration::from_secs(1)).expect("the packet");
-    assert_eq!(arrived.to, SocketAddr::new(lab.addresses[lab.index(to)].host.into(), 6000));
+    assert_eq!(arrived.to, SocketAddr::new(lab.addresses[lab.index(to)].host, 6000));
     let received = udp(&arrived.packet);
     assert_eq!(received.udp().payload(), [7; 100]);
 
@@ -259,7 +259,7 @@ fn there_and_back(lab: &mut Lab, from: &str, to: &str, path: &Path) {
     let reply = ScionUdpPacket::new(lab.host(to, 6000), lab.host(from, 5000), back, vec![8; 50]);
     lab.send(to, reply.try_encode_to_vec().expect("a valid packet"));
     let arrived = lab.receive(Duration::from_secs(1)).expect("the reply");
-    assert_eq!(arrived.to, SocketAddr::new(lab.addresses[lab.index(from)].host.into(), 5000));
+    assert_eq!(arrived.to, SocketAddr::new(lab.addresses[lab.index(from)].host, 5000));
     assert_eq!(udp(&arrived.packet).udp().payload(), [8; 50]);
 }
 

@@ -76,11 +76,7 @@ impl Host {
         let addresses = lab.addresses(ia(at)).expect("an AS of the lab");
         let socket = UdpSocket::bind((addresses.host, 0)).await.expect("a free port");
         let port = socket.local_addr().expect("bound").port();
-        Self {
-            address: ScionSocketAddr::new(ia(at), addresses.host.into(), port),
-            router: addresses.router.into(),
-            socket,
-        }
+        Self { address: ScionSocketAddr::new(ia(at), addresses.host.into(), port), router: addresses.router, socket }
     }
 
     pub(crate) async fn send(&self, to: &Host, path: &Path, payload: &[u8]) {

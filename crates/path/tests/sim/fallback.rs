@@ -1,6 +1,6 @@
 //! No SCION path works: nothing is given up, TCP/IP takes over, SCION comes back.
 
-use natsd_path::{Config, EventKind, Reason, State};
+use natsd_path::{Config, EventKind, PathId, Reason, State};
 
 use crate::world::{Link, World, ms, secs};
 
@@ -62,6 +62,29 @@ fn when_all_come_back_at_once_traffic_stays() {
     world.restore(1);
     world.run(secs(10));
     assert_eq!((world.active(0), world.switches(0).len()), (Some(0), 0));
+}
+
+/// The events that say when nothing answered and when that was over.
+fn outages(world: &World) -> Vec<EventKind> {
+    world.kinds(0, |kind| matches!(kind, EventKind::NoPath { .. } | EventKind::Up { .. } | EventKind::Switch { .. }))
+}
+
+#[test]
+fn an_outage_without_a_switch_ends_with_an_answer_of_the_active_path() {
+    for answers_probes in [true, false] {
+        let mut world = World::new(vec![Link::rtt(ms(40))]);
+        world.hosts[1].answers_probes = answers_probes;
+        world.traffic(0, ms(50), 200);
+        world.run(secs(30));
+        world.forget();
+        world.cut(0);
+        world.run(secs(10));
+        assert!(matches!(outages(&world)[..], [EventKind::NoPath { .. }]), "{:?}", outages(&world));
+        world.restore(0);
+        world.run(secs(10));
+        let told = outages(&world);
+        assert!(matches!(told[..], [EventKind::NoPath { .. }, EventKind::Up { path: PathId(0) }]), "{told:?}");
+    }
 }
 
 #[test]
