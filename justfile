@@ -12,6 +12,10 @@ lab *args:
 test:
     .ci/test
 
+# Fuzzes what strangers can send, each target for so many seconds.
+fuzz seconds="120" *targets:
+    .ci/fuzz {{seconds}} {{targets}}
+
 # What must be clean before a commit.
 lint:
     cargo fmt --all --check
