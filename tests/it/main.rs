@@ -9,6 +9,8 @@ mod interop;
 #[cfg(feature = "lab")]
 mod lab;
 mod monitor;
+#[cfg(feature = "lab")]
+mod paths;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod route;
