@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use natsd_core::transform::MappingError;
 use natsd_path::PreferenceError;
 
 use super::address::AddressError;
@@ -120,6 +121,12 @@ pub enum ValueError {
     /// `host` without `port` in a block without a default port.
     #[error("a port is missing; add port, or write listen: \"host:port\"")]
     PortMissing,
+    /// A key without which the others mean nothing.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A mapping that cannot be.
+    #[error(transparent)]
+    Mapping(#[from] MappingError),
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

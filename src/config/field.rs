@@ -201,6 +201,27 @@ impl<'a> Field<'a> {
         Ok(results)
     }
 
+    /// `read` of every entry of a map whose keys the operator makes up, in the order of the file.
+    pub(super) fn entries<R>(
+        &mut self,
+        read: impl Fn(&str, &mut Field<'_>) -> Result<R, ValueError>,
+    ) -> Result<Vec<R>, ValueError> {
+        let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
+        let mut results = Vec::new();
+        for (key, entry) in map.in_file_order() {
+            let at = entry.key_at.clone();
+            let mut field = Field { key: key.to_owned(), at, node: &entry.node, report: self.report };
+            match read(key, &mut field) {
+                Ok(result) => results.push(result),
+                Err(problem) => {
+                    self.at = field.at;
+                    return Err(problem);
+                }
+            }
+        }
+        Ok(results)
+    }
+
     /// Reads a map by a table of its own.
     pub(super) fn map<T>(&mut self, keys: &[Key<T>], unsupported: &[&str], target: &mut T) -> Result<(), ValueError> {
         let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };

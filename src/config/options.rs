@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
 /// Default port for clients.
@@ -167,6 +169,8 @@ pub struct Options {
     pub cluster: Option<ClusterOptions>,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
+    /// `mappings {}`.
+    pub mappings: Arc<Mappings>,
     /// `max_control_line`, bytes.
     pub max_control_line: usize,
     /// `max_payload`, bytes.
@@ -227,6 +231,7 @@ impl Default for Options {
             http_base_path: String::new(),
             cluster: None,
             scion: None,
+            mappings: Arc::default(),
             max_control_line: 4096,
             max_payload: 1 << 20,
             max_pending: 64 << 20,

@@ -21,6 +21,8 @@ pub(crate) struct Batch {
     pub rng: fastrand::Rng,
     /// What was matched last, if it is in no cache.
     pub matches: Matches,
+    /// What a mapping made of the subject published last.
+    pub mapped: Vec<u8>,
 }
 
 /// Messages and bytes, of clients and in all.
@@ -55,6 +57,7 @@ impl Default for Batch {
             sent: Tally::default(),
             rng: fastrand::Rng::new(),
             matches: Matches::default(),
+            mapped: Vec::new(),
         }
     }
 }

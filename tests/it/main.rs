@@ -8,6 +8,7 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod mappings;
 mod monitor;
 #[cfg(feature = "lab")]
 mod paths;

@@ -10,3 +10,4 @@ pub mod parser;
 pub mod route;
 pub mod subject;
 pub mod sublist;
+pub mod transform;

@@ -1,6 +1,7 @@
 //! Every key that natsd knows, one table a block.
 
 pub mod cluster;
+pub mod mappings;
 pub mod scion;
 pub mod server;
 mod unsupported;

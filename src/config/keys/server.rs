@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{cluster, scion, unsupported};
+use super::{cluster, mappings, scion, unsupported};
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_map};
@@ -85,6 +85,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "See below.",
         read: |draft, field| cluster::read(field).map(|options| draft.options.cluster = Some(options)),
+    },
+    Key {
+        names: &["mappings", "maps"],
+        takes: "map of subjects to subjects, or to lists of destinations",
+        default: "none",
+        doc: "What published subjects become, the first match in the file; see below.",
+        read: |draft, field| mappings::read(field).map(|mappings| draft.options.mappings = mappings.into()),
     },
     Key {
         names: &["scion"],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{cluster, scion, server, unsupported};
+use super::{cluster, mappings, scion, server, unsupported};
 use crate::config::options::{Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -240,7 +240,7 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 #[test]
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
-    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(scion::KEYS)] {
+    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(scion::KEYS)] {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
 }

@@ -21,8 +21,6 @@ pub(super) const SERVER: &[&str] = &[
     "log_size_limit",
     "logfile_max_num",
     "logfile_size_limit",
-    "mappings",
-    "maps",
     "mqtt",
     "no_auth_user",
     "no_sublist_cache",
