@@ -4,12 +4,12 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::Server;
+use crate::{Server, logging};
 
 /// Runs `server` until a signal ends it: SIGINT and SIGTERM at once, SIGUSR2 after lame duck mode.
 pub async fn run_until_signal(mut server: Server, mut signals: Signals) {
-    if matches!(signals.next().await, Wish::LameDuck) {
-        let ended = async { while matches!(signals.next().await, Wish::LameDuck) {} };
+    if matches!(signals.wish().await, Wish::LameDuck) {
+        let ended = async { while matches!(signals.wish().await, Wish::LameDuck) {} };
         tokio::select! {
             () = ended => {}
             () = server.lame_duck() => {}
@@ -23,6 +23,7 @@ pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     lame_duck: Signal,
+    reopen: Signal,
 }
 
 impl Signals {
@@ -36,15 +37,24 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             lame_duck: signal(SignalKind::user_defined2())?,
+            reopen: signal(SignalKind::user_defined1())?,
         })
     }
 
-    /// Waits for one that is not ignored.
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.lame_duck.recv() => Wish::LameDuck,
+    /// Waits for one that concerns the server, and does what others ask for.
+    async fn wish(&mut self) -> Wish {
+        loop {
+            let (name, wish) = tokio::select! {
+                _ = self.interrupt.recv() => ("interrupt", Some(Wish::End)),
+                _ = self.terminate.recv() => ("terminated", Some(Wish::End)),
+                _ = self.lame_duck.recv() => ("user defined signal 2", Some(Wish::LameDuck)),
+                _ = self.reopen.recv() => ("user defined signal 1", None),
+            };
+            log::info!("Trapped \"{name}\" signal");
+            match wish {
+                Some(wish) => return wish,
+                None => logging::reopen(),
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ fn serve(flags: &ServeFlags) -> Result<(), Box<dyn Error>> {
         let signals = Signals::take()?;
         let server = Server::start(options).await?;
         signals::run_until_signal(server, signals).await;
+        log::logger().flush();
         Ok(())
     })
 }

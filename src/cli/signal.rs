@@ -27,7 +27,7 @@ enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
     /// Not a command.
-    #[error("{0:?} is not a command; use stop, quit, term or ldm")]
+    #[error("{0:?} is not a command; use stop, quit, term, reopen or ldm")]
     Command(String),
     /// The pid file cannot be read.
     #[error("cannot read the pid file {path}: {error}", path = path.display())]
@@ -65,6 +65,7 @@ impl FromStr for SignalRequest {
             "stop" => Signal::KILL,
             "quit" => Signal::INT,
             "term" => Signal::TERM,
+            "reopen" => Signal::USR1,
             "ldm" => Signal::USR2,
             _ => return Err(SignalError::Command(command.to_owned())),
         };

@@ -4,6 +4,7 @@ mod connect;
 mod ping;
 mod publish;
 mod subscribe;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,9 +16,9 @@ use natsd_core::parser::{self, Limits, Op, ParseError, Read};
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
-use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::link::task::Protocol;
+use crate::link::{self, Link};
 use crate::server::listener::Listener;
 use ping::Pings;
 
@@ -86,7 +87,7 @@ impl Client {
     }
 
     fn handle(&mut self, op: Op<'_>, batch: &mut Batch) -> Result<(), End> {
-        if log::log_enabled!(log::Level::Trace) {
+        if link::trace::enabled() {
             self.trace(&op);
         }
         match op {
@@ -120,11 +121,15 @@ impl Client {
     }
 
     fn trace(&self, op: &Op<'_>) {
-        log::trace!("{} - <<- [{}]", self.link.describe(), describe(op));
+        self.link.trace_in(&trace::describe(op));
+        if let Op::Publish(message) = op {
+            self.link.trace_payload_in(message.body);
+        }
     }
 
     fn acknowledge(&self, batch: &mut Batch) {
         if self.flags.verbose {
+            self.link.trace_out("OK");
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
         }
     }
@@ -132,6 +137,7 @@ impl Client {
     fn refuse(&self, error: &ClientError, batch: &mut Batch) {
         let text = error.to_string();
         log::debug!("{} - {text}", self.link.describe());
+        self.link.trace_out(&format!("-ERR {text}"));
         self.link.send(batch, |out| write_error(out, &text));
     }
 
@@ -140,6 +146,7 @@ impl Client {
         let reason = match end {
             End::Told(error) => {
                 log::error!("{} - {error}", self.link.describe());
+                self.link.trace_out(&format!("-ERR {error}"));
                 self.link.send(batch, |out| write_error(out, &error.to_string()));
                 error.closes().unwrap_or(CloseReason::ProtocolViolation)
             }
@@ -218,29 +225,5 @@ impl Drop for Client {
         self.link.close(CloseReason::ServerShutdown);
         self.link.outbound().hang_up();
         while !self.unwind() {}
-    }
-}
-
-/// `op` as trace logs show it.
-fn describe(op: &Op<'_>) -> String {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    match op {
-        Op::Connect(_) => "CONNECT".into(),
-        Op::Publish(message) => {
-            let reply = message.reply.map(|reply| text(reply) + " ").unwrap_or_default();
-            format!("PUB {} {reply}{}", text(message.subject), message.body.len())
-        }
-        Op::Subscribe(subscribe) => {
-            let queue = subscribe.queue.map(|queue| text(queue) + " ").unwrap_or_default();
-            format!("SUB {} {queue}{}", text(subscribe.subject), text(subscribe.sid))
-        }
-        Op::Unsubscribe { sid, max } => {
-            let max = max.map(|max| format!(" {max}")).unwrap_or_default();
-            format!("UNSUB {}{max}", text(sid))
-        }
-        Op::Ping => "PING".into(),
-        Op::Pong => "PONG".into(),
-        Op::Ignored => "INFO".into(),
-        Op::Error(error) => format!("-ERR {}", text(error)),
     }
 }

@@ -55,6 +55,7 @@ impl Client {
         }
         self.pings.outstanding += 1;
         self.pings.asked = Some(now);
+        self.link.trace_out("PING");
         self.link.send(batch, |out| out.extend_from_slice(b"PING\r\n"));
     }
 
@@ -67,6 +68,7 @@ impl Client {
     }
 
     pub(super) fn answer_ping(&mut self, batch: &mut Batch) {
+        self.link.trace_out("PONG");
         self.link.send(batch, |out| out.extend_from_slice(b"PONG\r\n"));
         if self.flags.async_info && !self.link.welcomed.swap(true, Relaxed) {
             let info = self.listener.info(&self.hub, &self.link, true);

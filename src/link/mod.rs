@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 pub(crate) mod outbound;
 pub(crate) mod task;
+pub(crate) mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -151,6 +152,9 @@ impl Link {
             return false;
         }
         let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
+        if trace::enabled() {
+            self.trace_delivery(to.sid(), &message);
+        }
         message.write(out.buffer(), to.sid());
         out.count(message.body.len());
         batch.count_sent(self.kind, message.body.len());

@@ -8,6 +8,7 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod logs;
 mod monitor;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
