@@ -49,6 +49,10 @@ pub struct ServeFlags {
     #[arg(short = 'P', long, value_name = "FILE", help_heading = "Server")]
     pid: Option<PathBuf>,
 
+    /// Write to a file in this directory where the server listens
+    #[arg(long = "ports_file_dir", value_name = "DIR", help_heading = "Server")]
+    ports_file_dir: Option<PathBuf>,
+
     /// Log to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Logging")]
     log: Option<PathBuf>,
@@ -164,6 +168,7 @@ impl ServeFlags {
         set_some(&mut options.server_name, &self.name);
         set_some(&mut options.client_advertise, &self.client_advertise);
         set_some(&mut options.pid_file, &self.pid);
+        set_some(&mut options.ports_file_dir, &self.ports_file_dir);
         Ok(())
     }
 
@@ -340,6 +345,7 @@ mod tests {
         assert_eq!((set.pid_file, set.log_file), (Some("n.pid".into()), Some("n.log".into())));
         assert_eq!((set.logtime, set.logtime_utc, set.debug, set.trace), (false, true, true, true));
         assert_eq!(set.max_traced_msg_len, 64);
+        assert_eq!(options("--ports_file_dir /run").ports_file_dir, Some("/run".into()));
         let logs = options("-s -r udp://localhost:514 --log_size_limit 1000");
         assert_eq!((logs.syslog, logs.log_size_limit), (true, 1000));
         assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));

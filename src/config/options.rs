@@ -255,6 +255,8 @@ pub struct Options {
     pub remote_syslog: Option<SyslogAddr>,
     /// `pid_file`.
     pub pid_file: Option<PathBuf>,
+    /// `ports_file_dir`: the directory of the file that says where the server listens.
+    pub ports_file_dir: Option<PathBuf>,
     /// `max_traced_msg_len`, bytes; 0 is unlimited.
     pub max_traced_msg_len: usize,
 }
@@ -297,6 +299,7 @@ impl Default for Options {
             syslog: false,
             remote_syslog: None,
             pid_file: None,
+            ports_file_dir: None,
             max_traced_msg_len: 0,
         }
     }

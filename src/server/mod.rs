@@ -3,13 +3,14 @@
 mod cluster;
 mod error;
 pub mod identity;
+mod interfaces;
 mod lame_duck;
 pub(crate) mod listener;
+mod run_files;
 #[cfg_attr(not(feature = "scion"), path = "no_scion.rs")]
 mod scion;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
+use run_files::{Ports, RunFiles};
 use scion::ScionSide;
 
 /// How long a server that ends waits for what it still has to say to its connections.
@@ -42,6 +44,7 @@ pub struct Server {
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     monitor: Option<Monitor>,
+    files: RunFiles,
 }
 
 impl Server {
@@ -49,7 +52,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on, or the pid file cannot be written.
+    /// When an address cannot be listened on, or the pid file or the ports file cannot be written.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let hub = Arc::new(Hub::new(options.clone(), Identity::generate(&options)));
         log::info!("Starting natsd");
@@ -67,6 +70,7 @@ impl Server {
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
             cluster: None,
             monitor: None,
+            files: RunFiles::default(),
             hub,
         };
         for listen in &options.listen {
@@ -78,9 +82,7 @@ impl Server {
         if let Some((host, port)) = &options.http {
             server.monitor = Some(server.start_monitor(host, *port).await?);
         }
-        if let Some(path) = &options.pid_file {
-            write_pid(path)?;
-        }
+        server.files = RunFiles::write(&options, &server.ports())?;
         log::info!("Server is ready");
         Ok(server)
     }
@@ -150,6 +152,14 @@ impl Server {
         self.monitor.as_ref().map(Monitor::address)
     }
 
+    fn ports(&self) -> Ports {
+        Ports {
+            clients: self.client_addrs.clone(),
+            monitoring: self.monitor_addr().into_iter().collect(),
+            routes: self.route_addrs().to_vec(),
+        }
+    }
+
     /// Public key of this server.
     pub fn id(&self) -> &str {
         &self.hub.identity.id
@@ -211,14 +221,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop_accepting();
         self.news.abort();
-        if let Some(path) = &self.hub.options.pid_file {
-            // It may be gone already, or not ours any more to remove.
-            let _ = std::fs::remove_file(path);
-        }
     }
-}
-
-fn write_pid(path: &Path) -> Result<(), StartError> {
-    std::fs::write(path, std::process::id().to_string())
-        .map_err(|source| StartError::PidFile { path: path.to_owned(), source })
 }

@@ -13,6 +13,7 @@ mod monitor;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod route;
+mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
 mod wire;

@@ -333,6 +333,13 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "Where the process id is written.",
         read: |draft, field| path(field).map(|file| draft.options.pid_file = Some(file)),
     },
+    Key {
+        names: &["ports_file_dir"],
+        takes: "string, path",
+        default: "none",
+        doc: "Directory in which `natsd_PID.ports` says, in JSON, where the server takes TCP connections.",
+        read: |draft, field| path(field).map(|directory| draft.options.ports_file_dir = Some(directory)),
+    },
 ];
 
 /// A port on the host of the clients; 0 turns monitoring off.

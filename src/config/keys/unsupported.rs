@@ -29,7 +29,6 @@ pub(super) const SERVER: &[&str] = &[
     "ocsp_cache",
     "operator",
     "operators",
-    "ports_file_dir",
     "prof_block_rate",
     "prof_port",
     "proxies",
