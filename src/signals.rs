@@ -1,21 +1,48 @@
 //! What signals make of a running server.
 
+use std::fmt;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::config::Warnings;
+use crate::config::options::Options;
 use crate::{Server, logging};
 
-/// Runs `server` until a signal ends it: SIGINT and SIGTERM at once, SIGUSR2 after lame duck mode.
-pub async fn run_until_signal(mut server: Server, mut signals: Signals) {
-    if matches!(signals.wish().await, Wish::LameDuck) {
-        let ended = async { while matches!(signals.wish().await, Wish::LameDuck) {} };
-        tokio::select! {
-            () = ended => {}
-            () = server.lame_duck() => {}
+/// Runs `server` until a signal ends it: SIGINT and SIGTERM at once, SIGUSR2 after lame duck mode. At SIGHUP the server
+/// takes over what `configuration` gives.
+pub async fn run_until_signal<E: fmt::Display>(
+    mut server: Server,
+    mut signals: Signals,
+    configuration: impl Fn() -> Result<(Options, Warnings), E>,
+) {
+    loop {
+        match signals.wish().await {
+            Wish::End => break,
+            Wish::Reload => {
+                if let Err(error) = reload(&mut server, configuration()) {
+                    log::error!("Failed to reload server configuration: {error}");
+                }
+            }
+            Wish::LameDuck => {
+                let ended = async { while !matches!(signals.wish().await, Wish::End) {} };
+                tokio::select! {
+                    () = ended => {}
+                    () = server.lame_duck() => {}
+                }
+                break;
+            }
         }
     }
     server.shutdown().await;
+}
+
+fn reload<E: fmt::Display>(server: &mut Server, configuration: Result<(Options, Warnings), E>) -> Result<(), String> {
+    let (options, warnings) = configuration.map_err(|error| error.to_string())?;
+    if !warnings.is_empty() {
+        log::warn!("{warnings}");
+    }
+    server.reload(options).map_err(|error| error.to_string())
 }
 
 /// The signals that this process takes.
@@ -24,6 +51,7 @@ pub struct Signals {
     terminate: Signal,
     lame_duck: Signal,
     reopen: Signal,
+    reload: Signal,
 }
 
 impl Signals {
@@ -38,6 +66,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             lame_duck: signal(SignalKind::user_defined2())?,
             reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 
@@ -48,6 +77,7 @@ impl Signals {
                 _ = self.interrupt.recv() => ("interrupt", Some(Wish::End)),
                 _ = self.terminate.recv() => ("terminated", Some(Wish::End)),
                 _ = self.lame_duck.recv() => ("user defined signal 2", Some(Wish::LameDuck)),
+                _ = self.reload.recv() => ("hangup", Some(Wish::Reload)),
                 _ = self.reopen.recv() => ("user defined signal 1", None),
             };
             log::info!("Trapped \"{name}\" signal");
@@ -63,4 +93,5 @@ impl Signals {
 enum Wish {
     End,
     LameDuck,
+    Reload,
 }

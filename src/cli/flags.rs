@@ -146,6 +146,9 @@ pub enum StartError {
     /// One flag for several things.
     #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
     SeveralListeners(usize),
+    /// A reload without a file.
+    #[error("there is no file to read again; start natsd with -c")]
+    NoFile,
 }
 
 impl ServeFlags {
@@ -159,6 +162,11 @@ impl ServeFlags {
         self.apply(&mut options)?;
         options.check()?;
         Ok((options, warnings))
+    }
+
+    /// As [`options`](Self::options), for a server that runs already.
+    pub fn reread(&self) -> Result<(Options, Warnings), StartError> {
+        if self.config.is_some() { self.options() } else { Err(StartError::NoFile) }
     }
 
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {

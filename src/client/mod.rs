@@ -30,6 +30,8 @@ pub(crate) struct Client {
     listener: Arc<Listener>,
     cache: MatchCache,
     limits: Limits,
+    /// The options that `limits` are of.
+    epoch: u64,
     pings: Pings,
     flags: Flags,
     /// Subscriptions that ended with the connection.
@@ -48,6 +50,14 @@ struct Flags {
     /// There are more clients than there may be.
     surplus: bool,
     ended: bool,
+    /// A part of an operation has been read.
+    partial: bool,
+}
+
+/// The most that an operation of a client may be.
+fn limits(hub: &Hub, headers: bool) -> Limits {
+    let options = hub.options();
+    Limits { max_control_line: options.max_control_line, max_payload: options.max_payload, headers }
 }
 
 /// The connection ends.
@@ -62,14 +72,13 @@ enum End {
 impl Client {
     /// `surplus` if it has to go at once, as there are too many.
     pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, listener: Arc<Listener>, surplus: bool) -> Self {
-        let options = &hub.options;
-        let limits =
-            Limits { max_control_line: options.max_control_line, max_payload: options.max_payload, headers: false };
         Self {
             account: hub.global_account(),
             listener,
             cache: MatchCache::default(),
-            limits,
+            // Before the limits: should they change meanwhile, they are looked up again.
+            epoch: hub.epoch(),
+            limits: limits(&hub, false),
             pings: Pings::new(link.started),
             flags: Flags {
                 verbose: true,
@@ -79,6 +88,7 @@ impl Client {
                 async_info: false,
                 surplus,
                 ended: false,
+                partial: false,
             },
             unwound: 0,
             link,
@@ -173,6 +183,11 @@ impl Protocol for Client {
     }
 
     fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
+        // An operation that has begun may end as it was announced.
+        if !self.flags.partial && self.epoch != self.hub.epoch() {
+            self.epoch = self.hub.epoch();
+            self.limits = limits(&self.hub, self.limits.headers);
+        }
         let mut taken = 0;
         while !self.flags.ended {
             match parser::read(&input[taken..], &self.limits) {
@@ -184,6 +199,7 @@ impl Protocol for Client {
                 }
                 Ok(Read::Need(needed)) => {
                     self.pings.heard(batch.now());
+                    self.flags.partial = taken < input.len();
                     return (taken, needed);
                 }
                 Err(error) => {

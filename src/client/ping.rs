@@ -44,13 +44,14 @@ impl Pings {
 impl Client {
     /// The timer for pings has come.
     pub(super) fn ping(&mut self, now: Instant, batch: &mut Batch) {
-        let interval = self.hub.options.ping_interval;
+        let options = self.hub.options();
+        let interval = options.ping_interval;
         self.pings.due = now + interval;
         let heard = now.saturating_duration_since(self.pings.heard) < interval;
         if heard && !self.pings.needs_measurement(now) {
             return;
         }
-        if self.pings.outstanding + 1 > self.hub.options.ping_max {
+        if self.pings.outstanding + 1 > options.ping_max {
             return self.end(End::Told(ClientError::Stale), batch);
         }
         self.pings.outstanding += 1;

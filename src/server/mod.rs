@@ -6,6 +6,7 @@ pub mod identity;
 mod interfaces;
 mod lame_duck;
 pub(crate) mod listener;
+mod reload;
 mod run_files;
 #[cfg_attr(not(feature = "scion"), path = "no_scion.rs")]
 mod scion;
@@ -29,6 +30,7 @@ use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
+pub use reload::ReloadError;
 use run_files::{Ports, RunFiles};
 use scion::ScionSide;
 
@@ -136,7 +138,8 @@ impl Server {
     }
 
     async fn start_monitor(&self, host: &str, port: u16) -> Result<Monitor, StartError> {
-        let hosts = self.hub.options.listen.iter().filter_map(|listen| match listen {
+        let options = self.hub.options();
+        let hosts = options.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.clone()),
             Listen::Scion(_) => None,
         });
@@ -144,7 +147,7 @@ impl Server {
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
         let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
-        Ok(Monitor::start(Arc::new(view), host, port, &self.hub.options.http_base_path).await?)
+        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path).await?)
     }
 
     /// Where monitoring answers, if it is on.

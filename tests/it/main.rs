@@ -12,6 +12,7 @@ mod logs;
 mod monitor;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
+mod reload;
 mod route;
 mod run_files;
 #[cfg(feature = "lab")]

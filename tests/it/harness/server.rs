@@ -48,6 +48,8 @@ pub struct TestServer {
     lines: Receiver<String>,
     log: Vec<String>,
     dir: tempfile::TempDir,
+    /// The port as configured.
+    listen: i32,
 }
 
 fn write_config(dir: &Path, port: i32, config: &str) {
@@ -113,7 +115,18 @@ impl TestServer {
         let stderr = BufReader::new(process.stderr.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { port: u16::try_from(port).unwrap_or(0), process, lines, log: Vec::new(), dir }
+        Self { port: u16::try_from(port).unwrap_or(0), process, lines, log: Vec::new(), dir, listen: port }
+    }
+
+    /// Gives the server another configuration, which it is told to read.
+    pub fn reconfigure(&self, config: &str) {
+        write_config(self.dir.path(), self.listen, config);
+        self.signal("HUP");
+    }
+
+    /// The lines that were waited for, and those before them.
+    pub fn log(&self) -> &[String] {
+        &self.log
     }
 
     /// The server's own directory.
