@@ -1,11 +1,16 @@
-//! How payloads and what is sent look in trace logs.
+//! How payloads, credentials and what is sent look in trace logs.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use natsd_core::encode::Message;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::Link;
+
+/// Fields of `CONNECT` that let somebody else in under this name, or that prove who it is.
+const SECRETS: [&str; 5] = ["pass", "auth_token", "jwt", "sig", "nkey"];
+const REDACTED: &str = "[REDACTED]";
 
 /// `max_traced_msg_len`.
 static MAX_PAYLOAD: AtomicUsize = AtomicUsize::new(0);
@@ -38,6 +43,22 @@ impl Link {
         }
     }
 
+    /// Logs the lines of what is sent to a server, but for those that introduce this one: they hold credentials.
+    #[cold]
+    pub(crate) fn trace_lines_out(&self, lines: &[u8]) {
+        for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty()) {
+            if !line.starts_with(b"CONNECT") && !line.starts_with(b"INFO") {
+                log::trace!("{} - ->> [{}]", self.describe(), String::from_utf8_lossy(line));
+            }
+        }
+    }
+
+    /// Logs a payload that is sent to a server.
+    #[cold]
+    pub(super) fn trace_payload_out(&self, body: &[u8]) {
+        log::trace!("{} - ->> MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(body));
+    }
+
     /// Logs a message that is sent to the subscription `sid`.
     #[cold]
     pub(super) fn trace_delivery(&self, sid: &[u8], message: &Message<'_>) {
@@ -49,7 +70,43 @@ impl Link {
         };
         let (subject, sid, size) = (text(message.subject), text(sid), message.body.len());
         log::trace!("{} - ->> [{verb} {subject} {sid} {reply}{header}{size}]", self.describe());
-        log::trace!("{} - ->> MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(message.body));
+        self.trace_payload_out(message.body);
+    }
+}
+
+/// What `CONNECT` says, as far as others may know it. Nothing of what is no JSON: who could tell a secret in it?
+pub(crate) fn without_secrets(json: &[u8]) -> String {
+    let Ok(Fields(fields)) = serde_json::from_slice(json) else { return REDACTED.to_owned() };
+    let shown = fields.iter().map(|(name, value)| {
+        let key = serde_json::Value::from(name.as_str());
+        let secret = SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+        if secret { format!("{key}:\"{REDACTED}\"") } else { format!("{key}:{value}") }
+    });
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
+}
+
+/// The fields of an object, in order, those that come twice as well.
+struct Fields(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        from.deserialize_map(InOrder)
     }
 }
 
@@ -83,6 +140,24 @@ fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_not_shown_however_they_are_written() {
+        for (json, shown) in [
+            (r#"{"verbose":false,"user":"u","pass":"p\"x"}"#, r#"{"verbose":false,"user":"u","pass":"[REDACTED]"}"#),
+            (r#"{"Auth_Token" : 17, "name":"\u0041"}"#, r#"{"Auth_Token":"[REDACTED]","name":"A"}"#),
+            (r#"{"\u0073ig":{"a":["s"]},"jwt":"j.w.t"}"#, r#"{"sig":"[REDACTED]","jwt":"[REDACTED]"}"#),
+            (
+                r#"{"pass":"one","pass":"two","nkey":"U"}"#,
+                r#"{"pass":"[REDACTED]","pass":"[REDACTED]","nkey":"[REDACTED]"}"#,
+            ),
+            (r#"{"pass":"one""#, REDACTED),
+            (r#"["pass","one"]"#, REDACTED),
+            ("", REDACTED),
+        ] {
+            assert_eq!(without_secrets(json.as_bytes()), shown, "{json}");
+        }
+    }
 
     #[test]
     fn payloads_stay_on_their_line() {

@@ -12,6 +12,7 @@ mod protocol;
 mod race;
 mod registry;
 mod status;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -5,6 +5,8 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 
 use crate::harness::DEADLINE;
+use crate::harness::client::Client;
+use crate::harness::node::free_port;
 use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer, wait_for};
 
@@ -179,5 +181,49 @@ fn traces_show_all_but_secrets() {
         let trace = trace(program, &["-DV", "--max_traced_msg_len", "3"]);
         assert_eq!(trace[..trace.len() - 1], TRACE, "{program:?}");
         assert_eq!(trace.last().map(String::as_str), Some("->> [PONG]"), "{program:?}");
+    }
+}
+
+/// What two servers say to each other, seen from the one that is dialled.
+#[test]
+fn traces_show_routes_without_their_credentials() {
+    for program in programs() {
+        let port = free_port();
+        let config = format!("log_file: \"{{dir}}/n.log\"\ncluster {{ name: c, listen: \"127.0.0.1:{port}\" }}");
+        let server = TestServer::quiet(Program::Natsd, &config, &["-DV"]);
+        let route = format!("routes: [\"nats-route://u:hidden@127.0.0.1:{port}\"]");
+        let other = format!("cluster {{ name: c, listen: \"127.0.0.1:-1\", {route} }}");
+        let peer = TestServer::start(program, &other);
+        let mut there = Client::connect(peer.port);
+        there.subscribe("there", "1");
+        there.flush();
+        let mut here = Client::connect(server.port);
+        here.subscribe("here", "1");
+        here.subscribe_queue("group", "q", "2");
+        here.wait_for_interest("there", true);
+        there.wait_for_interest("here", true);
+        there.wait_for_interest("group", true);
+        here.publish("there", "one");
+        there.request("here", "re", "two");
+        there.publish("group", "three");
+        assert_eq!((here.take(2).len(), there.next().payload.as_str()), (2, "one"));
+        let log = std::fs::read_to_string(server.dir().join("n.log")).expect("the log");
+        for line in [
+            "<<- [RS+ $G there]",
+            "->> [RS+ $G here]",
+            "->> [RS+ $G group q 1]",
+            "->> [RMSG $G there 3]",
+            "->> MSG_PAYLOAD: [\"one\"]",
+            "<<- [RMSG $G here re 3]",
+            "<<- MSG_PAYLOAD: [\"two\"]",
+            "<<- [RMSG $G group | q 5]",
+        ] {
+            let found = log.lines().any(|found| found.contains(" - rid:") && found.ends_with(line));
+            assert!(found, "{line} of {program:?} in:\n{log}");
+        }
+        let introduces = |line: &&str| line.contains(" - rid:") && line.contains("<<- [CONNECT");
+        let connect = log.lines().find(introduces).expect("the peer introduces itself");
+        assert!(connect.contains("\"user\":\"u\"") && connect.contains("\"pass\":\"[REDACTED]\""), "{connect}");
+        assert!(!log.contains("hidden"), "{program:?}: {log}");
     }
 }
