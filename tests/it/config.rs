@@ -3,10 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn natsd(args: &[&str]) -> Output {
-    let root = env!("CARGO_MANIFEST_DIR");
-    Command::new(env!("CARGO_BIN_EXE_natsd")).args(args).current_dir(root).output().expect("natsd runs")
-}
+use crate::harness::server::natsd;
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

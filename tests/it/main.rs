@@ -10,6 +10,8 @@ mod interop;
 mod lab;
 mod logs;
 mod monitor;
+#[cfg(feature = "lab")]
+mod paths;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;

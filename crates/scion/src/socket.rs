@@ -1,5 +1,7 @@
 //! SCION as a UDP socket for QUIC: puts headers before datagrams, takes them off, keeps what is not QUIC to itself.
 
+mod besides;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -23,8 +25,7 @@ use crate::header::{self, Header};
 use crate::heard::Heard;
 use crate::metadata::PathInfo;
 use crate::peers::{Allowance, Peer, Peers, Route};
-use crate::probe::{self, Probe};
-use crate::scmp;
+use crate::probe;
 use crate::template::Template;
 use crate::underlay::{Underlay, source_towards};
 use crate::writable::Writable;
@@ -177,36 +178,6 @@ impl Socket {
         }
     }
 
-    /// A datagram came inside a TCP connection.
-    pub(crate) fn inject(&self, peer: &Arc<Peer>, datagram: Bytes) {
-        peer.note_heard(self.peers.clock());
-        if probe::is_quic(&datagram) {
-            if let Some(destination) = &*peer.destination()
-                && let Some(path) = destination.tcp()
-            {
-                destination.drive(|manager, now| manager.handle_received(now, path, 1));
-            }
-            let mut injected = self.injected.lock();
-            if injected.len() < INJECTED {
-                injected.push_back((peer.synthetic, datagram));
-            }
-            drop(injected);
-            if let Some(waker) = self.waker.lock().take() {
-                waker.wake();
-            }
-            return;
-        }
-        match Probe::parse(&datagram) {
-            Some(request @ (Probe::Request(token) | Probe::Unanswered(token))) => {
-                peer.tunnel.send(peer, self, &Probe::Reply(token).encode(datagram.len()));
-                let path = peer.destination().as_ref().and_then(|d| d.tcp());
-                peer_asks(peer, request, path);
-            }
-            Some(Probe::Reply(token)) => probe_reply(peer, token),
-            None => {}
-        }
-    }
-
     /// Fills QUIC's buffers from what was received; each takes a run of equally long datagrams of one peer.
     fn take(&self, receiver: &mut Receiver, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> usize {
         let clock = self.peers.clock();
@@ -318,56 +289,6 @@ impl Socket {
         Some(Datagram { peer, at: header.len + 8, path: path.1 })
     }
 
-    /// Answers probes over the path by which they came; strangers get a limited number of answers. A request does not
-    /// count as a sign of life of the way to the peer: it came the other way.
-    fn probe(
-        &self,
-        peer: Option<&Arc<Peer>>,
-        from: ScionAddr,
-        here: ScionAddr,
-        header: &Header<'_>,
-        payload: &[u8],
-        source: SocketAddr,
-    ) {
-        match (Probe::parse(payload), peer.filter(|p| p.is_live())) {
-            (Some(request @ (Probe::Request(token) | Probe::Unanswered(token))), peer) => {
-                if peer.is_none() && !self.probes_of_strangers.take(Instant::now()) {
-                    return;
-                }
-                let back = header::reverse(header.path);
-                let template = back.and_then(|raw| Template::new(here, from, &raw, source, None));
-                if let Some(template) = template {
-                    let mut out = Vec::with_capacity(template.len() + payload.len());
-                    template.append(&Probe::Reply(token).encode(payload.len()), &mut out);
-                    // Lost like any other packet if the buffer is full.
-                    let _ = self.underlay.send(template.next_hop, &out, None);
-                }
-                if let Some(peer) = peer {
-                    peer_asks(peer, request, came_over(peer, header));
-                }
-            }
-            (Some(Probe::Reply(token)), Some(peer)) => {
-                peer.note_heard(self.peers.clock());
-                probe_reply(peer, token);
-            }
-            _ => {}
-        }
-    }
-
-    fn scmp(&self, message: &[u8]) {
-        let Some(scmp::Message::Error { evidence, quoted }) = scmp::parse(message) else { return };
-        let local = self.underlay.local();
-        let ours = quoted.from.port == local.port()
-            && Some(quoted.from.isd_as) == self.isd_as()
-            && (local.ip().is_unspecified() || local.ip() == quoted.from.host);
-        if let Some(peer) = self.peers.get(&quoted.to).filter(|p| ours && p.is_live())
-            && let Some(destination) = &*peer.destination()
-        {
-            log::debug!("a router says about a packet to {}: {evidence}", quoted.to);
-            destination.scmp(&quoted.interfaces, evidence);
-        }
-    }
-
     fn take_injected(&self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> usize {
         let mut injected = self.injected.lock();
         let mut used = 0;
@@ -398,27 +319,6 @@ impl Socket {
 /// Whether another datagram continues a run.
 fn fits(run: &RecvMeta, buf: &IoSliceMut<'_>, peer: SocketAddr, len: usize) -> bool {
     run.addr == peer && len <= run.stride && run.len + len <= buf.len()
-}
-
-/// Our name for the path by which a packet came.
-fn came_over(peer: &Peer, header: &Header<'_>) -> Option<PathId> {
-    let mut back = header::interfaces(header.path)?;
-    back.reverse();
-    peer.destination().as_ref()?.path_over(&back).1
-}
-
-fn peer_asks(peer: &Peer, request: Probe, path: Option<PathId>) {
-    if let (Probe::Unanswered(_), Some(path), Some(destination)) = (request, path, &*peer.destination()) {
-        destination.drive(|manager, now| manager.handle_peer_deaf(now, path));
-    }
-}
-
-fn probe_reply(peer: &Peer, token: u64) {
-    if let Some(destination) = &*peer.destination() {
-        destination.drive(|manager, now| {
-            manager.handle_probe_reply(now, token);
-        });
-    }
 }
 
 impl AsyncUdpSocket for Socket {

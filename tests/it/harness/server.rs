@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
@@ -213,4 +213,9 @@ impl Drop for TestServer {
             eprintln!("---- log of the server\n{}", self.log.join("\n"));
         }
     }
+}
+
+/// Runs the binary to its end.
+pub fn natsd(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_natsd")).args(args).output().expect("natsd runs")
 }

@@ -1,0 +1,118 @@
+//! What comes beside QUIC: probes, SCMP, and datagrams from TCP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use natsd_path::{PathId, ScionAddr};
+
+use super::{INJECTED, Socket};
+use crate::header::{self, Header};
+use crate::peers::Peer;
+use crate::probe::{self, Probe};
+use crate::scmp;
+use crate::template::Template;
+
+impl Socket {
+    /// A datagram came inside a TCP connection.
+    pub(crate) fn inject(&self, peer: &Arc<Peer>, datagram: Bytes) {
+        peer.note_heard(self.peers.clock());
+        if probe::is_quic(&datagram) {
+            if let Some(destination) = &*peer.destination()
+                && let Some(path) = destination.tcp()
+            {
+                destination.drive(|manager, now| manager.handle_received(now, path, 1));
+            }
+            let mut injected = self.injected.lock();
+            if injected.len() < INJECTED {
+                injected.push_back((peer.synthetic, datagram));
+            }
+            drop(injected);
+            if let Some(waker) = self.waker.lock().take() {
+                waker.wake();
+            }
+            return;
+        }
+        match Probe::parse(&datagram) {
+            Some(request @ (Probe::Request(token) | Probe::Unanswered(token))) => {
+                peer.tunnel.send(peer, self, &Probe::Reply(token).encode(datagram.len()));
+                let path = peer.destination().as_ref().and_then(|d| d.tcp());
+                peer_asks(peer, request, path);
+            }
+            Some(Probe::Reply(token)) => probe_reply(peer, token),
+            None => {}
+        }
+    }
+
+    /// Answers probes over the path by which they came; strangers get a limited number of answers. A request does not
+    /// count as a sign of life of the way to the peer: it came the other way.
+    pub(super) fn probe(
+        &self,
+        peer: Option<&Arc<Peer>>,
+        from: ScionAddr,
+        here: ScionAddr,
+        header: &Header<'_>,
+        payload: &[u8],
+        source: SocketAddr,
+    ) {
+        match (Probe::parse(payload), peer.filter(|p| p.is_live())) {
+            (Some(request @ (Probe::Request(token) | Probe::Unanswered(token))), peer) => {
+                if peer.is_none() && !self.probes_of_strangers.take(Instant::now()) {
+                    return;
+                }
+                let back = header::reverse(header.path);
+                let template = back.and_then(|raw| Template::new(here, from, &raw, source, None));
+                if let Some(template) = template {
+                    let mut out = Vec::with_capacity(template.len() + payload.len());
+                    template.append(&Probe::Reply(token).encode(payload.len()), &mut out);
+                    // Lost like any other packet if the buffer is full.
+                    let _ = self.underlay.send(template.next_hop, &out, None);
+                }
+                if let Some(peer) = peer {
+                    peer_asks(peer, request, came_over(peer, header));
+                }
+            }
+            (Some(Probe::Reply(token)), Some(peer)) => {
+                peer.note_heard(self.peers.clock());
+                probe_reply(peer, token);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn scmp(&self, message: &[u8]) {
+        let Some(scmp::Message::Error { evidence, quoted }) = scmp::parse(message) else { return };
+        let local = self.underlay.local();
+        let ours = quoted.from.port == local.port()
+            && Some(quoted.from.isd_as) == self.isd_as()
+            && (local.ip().is_unspecified() || local.ip() == quoted.from.host);
+        if let Some(peer) = self.peers.get(&quoted.to).filter(|p| ours && p.is_live())
+            && let Some(destination) = &*peer.destination()
+        {
+            log::debug!("a router says about a packet to {}: {evidence}", quoted.to);
+            destination.scmp(&quoted.interfaces, evidence);
+        }
+    }
+}
+
+/// Our name for the path by which a packet came.
+fn came_over(peer: &Peer, header: &Header<'_>) -> Option<PathId> {
+    let mut back = header::interfaces(header.path)?;
+    back.reverse();
+    peer.destination().as_ref()?.path_over(&back).1
+}
+
+fn peer_asks(peer: &Peer, request: Probe, path: Option<PathId>) {
+    if let (Probe::Unanswered(_), Some(path), Some(destination)) = (request, path, &*peer.destination()) {
+        destination.drive(|manager, now| manager.handle_peer_deaf(now, path));
+    }
+}
+
+fn probe_reply(peer: &Peer, token: u64) {
+    if let Some(destination) = &*peer.destination() {
+        destination.drive(|manager, now| {
+            manager.handle_probe_reply(now, token);
+        });
+    }
+}
