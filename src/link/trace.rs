@@ -28,7 +28,7 @@ pub(crate) fn limit_payloads(max: usize) {
 impl Link {
     /// Logs what was received.
     pub(crate) fn trace_in(&self, operation: &str) {
-        log::trace!("{} - <<- [{operation}]", self.describe());
+        log::trace!("{} - <<- [{}]", self.describe(), Visible(operation));
     }
 
     /// Logs the payload of what was received.
@@ -39,7 +39,7 @@ impl Link {
     /// Logs what is sent, if traces are wanted.
     pub(crate) fn trace_out(&self, operation: &str) {
         if enabled() {
-            log::trace!("{} - ->> [{operation}]", self.describe());
+            log::trace!("{} - ->> [{}]", self.describe(), Visible(operation));
         }
     }
 
@@ -48,7 +48,7 @@ impl Link {
     pub(crate) fn trace_lines_out(&self, lines: &[u8]) {
         for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty()) {
             if !line.starts_with(b"CONNECT") && !line.starts_with(b"INFO") {
-                log::trace!("{} - ->> [{}]", self.describe(), String::from_utf8_lossy(line));
+                log::trace!("{} - ->> [{}]", self.describe(), Visible(&String::from_utf8_lossy(line)));
             }
         }
     }
@@ -69,7 +69,7 @@ impl Link {
             len => ("HMSG", format!("{len} ")),
         };
         let (subject, sid, size) = (text(message.subject), text(sid), message.body.len());
-        log::trace!("{} - ->> [{verb} {subject} {sid} {reply}{header}{size}]", self.describe());
+        self.trace_out(&format!("{verb} {subject} {sid} {reply}{header}{size}"));
         self.trace_payload_out(message.body);
     }
 }
@@ -125,6 +125,15 @@ impl fmt::Display for Payload<'_> {
     }
 }
 
+/// An operation as it is, but for what could move the cursor of a terminal.
+struct Visible<'a>(&'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| if c.is_control() { write_char(f, c) } else { write!(f, "{c}") })
+    }
+}
+
 fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
     match c {
         '"' | '\\' => write!(f, "\\{c}"),
@@ -165,5 +174,6 @@ mod tests {
         assert_eq!(shown(b"NATS/1.0\r\n\r\nhi \"x\\\""), r#"NATS/1.0\r\n\r\nhi \"x\\\""#);
         assert_eq!(shown("täxt\u{1b}\u{85}\u{2028}".as_bytes()), r"täxt\x1b\u0085\u2028");
         assert_eq!(shown(b"a\xff\0"), r"a\xff\x00");
+        assert_eq!(Visible("SUB a\rb\u{1b}[2J \"1\"").to_string(), r#"SUB a\rb\x1b[2J "1""#);
     }
 }

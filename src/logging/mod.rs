@@ -162,8 +162,14 @@ struct Format {
 impl Format {
     fn line(&self, level: Level, text: impl std::fmt::Display) -> String {
         let time = if self.time { self.now.strftime("%Y/%m/%d %H:%M:%S%.6f ").to_string() } else { String::new() };
-        format!("[{}] {time}[{}] {text}\n", self.pid, label(level))
+        format!("[{}] {time}[{}] {}\n", self.pid, label(level), joined(text, "\n\t"))
     }
+}
+
+/// A text of several lines must not look like several texts: names that peers choose are in it.
+fn joined(text: impl std::fmt::Display, between: &str) -> String {
+    let text = text.to_string();
+    if text.contains('\n') { text.replace('\n', between) } else { text }
 }
 
 impl Log for Logger {
@@ -207,5 +213,7 @@ mod tests {
         let line = |time| Format { time, now: now.clone(), pid: 42 }.line(Level::Info, "Server is ready");
         assert_eq!(line(true), "[42] 2026/11/21 06:54:02.624120 [INF] Server is ready\n");
         assert_eq!(line(false), "[42] [INF] Server is ready\n");
+        let forged = Format { time: false, now, pid: 42 }.line(Level::Info, "Remote: x\n[42] [ERR] forged");
+        assert_eq!(forged, "[42] [INF] Remote: x\n\t[42] [ERR] forged\n");
     }
 }

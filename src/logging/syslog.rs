@@ -90,7 +90,7 @@ fn packet(local: bool, host: &str, pid: u32, level: Level, text: &dyn Display) -
         Level::Info | Level::Trace => 5,
         Level::Debug => 7,
     };
-    let now = Zoned::now();
+    let (now, text) = (Zoned::now(), super::joined(text, " "));
     if local {
         return format!("<{priority}>{} natsd[{pid}]: {text}\n", now.strftime("%b %e %H:%M:%S"));
     }
@@ -248,6 +248,12 @@ mod tests {
         };
         assert!(told.starts_with("<4>") && told.contains(" lines could not be sent to syslog"), "{told}");
         assert!(receive(&receiver).ends_with(": after\n"));
+    }
+
+    #[test]
+    fn a_text_is_one_line() {
+        let sent = packet(true, "host", 7, Level::Info, &"Remote: x\n<3>forged");
+        assert!(sent.ends_with(" natsd[7]: Remote: x <3>forged\n"), "{sent}");
     }
 
     #[test]
