@@ -12,4 +12,4 @@ mod server;
 pub mod signals;
 pub mod transport;
 
-pub use server::{Server, StartError, identity};
+pub use server::{ReloadError, Server, StartError, identity};

@@ -1,21 +1,48 @@
 //! What signals make of a running server.
 
+use std::fmt;
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::Server;
+use crate::config::Warnings;
+use crate::config::options::Options;
+use crate::{Server, logging};
 
-/// Runs `server` until a signal ends it: SIGINT and SIGTERM at once, SIGUSR2 after lame duck mode.
-pub async fn run_until_signal(mut server: Server, mut signals: Signals) {
-    if matches!(signals.next().await, Wish::LameDuck) {
-        let ended = async { while matches!(signals.next().await, Wish::LameDuck) {} };
-        tokio::select! {
-            () = ended => {}
-            () = server.lame_duck() => {}
+/// Runs `server` until a signal ends it: SIGINT and SIGTERM at once, SIGUSR2 after lame duck mode. At SIGHUP the server
+/// takes over what `configuration` gives.
+pub async fn run_until_signal<E: fmt::Display>(
+    mut server: Server,
+    mut signals: Signals,
+    configuration: impl Fn() -> Result<(Options, Warnings), E>,
+) {
+    loop {
+        match signals.wish().await {
+            Wish::End => break,
+            Wish::Reload => {
+                if let Err(error) = reload(&mut server, configuration()) {
+                    log::error!("Failed to reload server configuration: {error}");
+                }
+            }
+            Wish::LameDuck => {
+                let ended = async { while !matches!(signals.wish().await, Wish::End) {} };
+                tokio::select! {
+                    () = ended => {}
+                    () = server.lame_duck() => {}
+                }
+                break;
+            }
         }
     }
     server.shutdown().await;
+}
+
+fn reload<E: fmt::Display>(server: &mut Server, configuration: Result<(Options, Warnings), E>) -> Result<(), String> {
+    let (options, warnings) = configuration.map_err(|error| error.to_string())?;
+    if !warnings.is_empty() {
+        log::warn!("{warnings}");
+    }
+    server.reload(options).map_err(|error| error.to_string())
 }
 
 /// The signals that this process takes.
@@ -23,6 +50,8 @@ pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     lame_duck: Signal,
+    reopen: Signal,
+    reload: Signal,
 }
 
 impl Signals {
@@ -36,15 +65,26 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             lame_duck: signal(SignalKind::user_defined2())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for one that is not ignored.
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.lame_duck.recv() => Wish::LameDuck,
+    /// Waits for one that concerns the server, and does what others ask for.
+    async fn wish(&mut self) -> Wish {
+        loop {
+            let (name, wish) = tokio::select! {
+                _ = self.interrupt.recv() => ("interrupt", Some(Wish::End)),
+                _ = self.terminate.recv() => ("terminated", Some(Wish::End)),
+                _ = self.lame_duck.recv() => ("user defined signal 2", Some(Wish::LameDuck)),
+                _ = self.reload.recv() => ("hangup", Some(Wish::Reload)),
+                _ = self.reopen.recv() => ("user defined signal 1", None),
+            };
+            log::info!("Trapped \"{name}\" signal");
+            match wish {
+                Some(wish) => return wish,
+                None => logging::reopen(),
+            }
         }
     }
 }
@@ -53,4 +93,5 @@ impl Signals {
 enum Wish {
     End,
     LameDuck,
+    Reload,
 }

@@ -24,7 +24,7 @@ pub(super) struct Cli {
     #[command(flatten)]
     serve: ServeFlags,
 
-    /// Tell a running natsd: stop, quit, term or ldm (lame duck), then '=' and a process id or a pid file
+    /// Tell a running natsd: stop, quit, term, reload (the configuration), reopen (the log file) or ldm (lame duck), then '=' and a process id or a pid file
     #[arg(long, value_name = "CMD[=PID|FILE]", help_heading = "Common")]
     signal: Option<SignalRequest>,
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 
 use crate::config::address::{self, AddressError};
-use crate::config::options::{ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions};
+use crate::config::options::{
+    ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
+};
 use crate::config::{self, ConfigErrors, Warnings};
 
 /// Flags of `natsd serve`, and of `natsd` without a command.
@@ -47,9 +49,27 @@ pub struct ServeFlags {
     #[arg(short = 'P', long, value_name = "FILE", help_heading = "Server")]
     pid: Option<PathBuf>,
 
+    /// Write to a file in this directory where the server listens
+    #[arg(long = "ports_file_dir", value_name = "DIR", help_heading = "Server")]
+    ports_file_dir: Option<PathBuf>,
+
     /// Log to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Logging")]
     log: Option<PathBuf>,
+
+    /// Move the log file aside when it has this size, in bytes [default: 0, never]
+    #[arg(long = "log_size_limit", value_name = "N", help_heading = "Logging")]
+    log_size_limit: Option<u64>,
+
+    /// Log to the syslog of this machine
+    #[arg(short, long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "Logging")]
+    syslog: Option<bool>,
+
+    /// Log to this syslog: udp://host:port, tcp://host:port or unix:///path
+    #[arg(short, long = "remote_syslog", value_name = "URL", value_parser = address::syslog, help_heading = "Logging")]
+    remote_syslog: Option<SyslogAddr>,
 
     /// Start log lines with the time [default: true]
     #[arg(short = 'T', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
@@ -126,6 +146,9 @@ pub enum StartError {
     /// One flag for several things.
     #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
     SeveralListeners(usize),
+    /// A reload without a file.
+    #[error("there is no file to read again; start natsd with -c")]
+    NoFile,
 }
 
 impl ServeFlags {
@@ -141,6 +164,11 @@ impl ServeFlags {
         Ok((options, warnings))
     }
 
+    /// As [`options`](Self::options), for a server that runs already.
+    pub fn reread(&self) -> Result<(Options, Warnings), StartError> {
+        if self.config.is_some() { self.options() } else { Err(StartError::NoFile) }
+    }
+
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {
         self.apply_addresses(options)?;
         self.apply_logging(options);
@@ -148,6 +176,7 @@ impl ServeFlags {
         set_some(&mut options.server_name, &self.name);
         set_some(&mut options.client_advertise, &self.client_advertise);
         set_some(&mut options.pid_file, &self.pid);
+        set_some(&mut options.ports_file_dir, &self.ports_file_dir);
         Ok(())
     }
 
@@ -169,6 +198,9 @@ impl ServeFlags {
 
     fn apply_logging(&self, options: &mut Options) {
         set_some(&mut options.log_file, &self.log);
+        set(&mut options.log_size_limit, &self.log_size_limit);
+        set(&mut options.syslog, &self.syslog);
+        set_some(&mut options.remote_syslog, &self.remote_syslog);
         set(&mut options.logtime, &self.logtime);
         set(&mut options.logtime_utc, &self.logtime_utc);
         set(&mut options.debug, &self.debug);
@@ -321,6 +353,11 @@ mod tests {
         assert_eq!((set.pid_file, set.log_file), (Some("n.pid".into()), Some("n.log".into())));
         assert_eq!((set.logtime, set.logtime_utc, set.debug, set.trace), (false, true, true, true));
         assert_eq!(set.max_traced_msg_len, 64);
+        assert_eq!(options("--ports_file_dir /run").ports_file_dir, Some("/run".into()));
+        let logs = options("-s -r udp://localhost:514 --log_size_limit 1000");
+        assert_eq!((logs.syslog, logs.log_size_limit), (true, 1000));
+        assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));
+        assert_eq!(options("-s").syslog_address(), Some(SyslogAddr::Local));
         assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
     }
 

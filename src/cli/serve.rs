@@ -28,7 +28,8 @@ fn serve(flags: &ServeFlags) -> Result<(), Box<dyn Error>> {
     runtime.block_on(async {
         let signals = Signals::take()?;
         let server = Server::start(options).await?;
-        signals::run_until_signal(server, signals).await;
+        signals::run_until_signal(server, signals, || flags.reread()).await;
+        log::logger().flush();
         Ok(())
     })
 }

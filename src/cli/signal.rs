@@ -27,7 +27,7 @@ enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum SignalError {
     /// Not a command.
-    #[error("{0:?} is not a command; use stop, quit, term or ldm")]
+    #[error("{0:?} is not a command; use stop, quit, term, reopen, reload or ldm")]
     Command(String),
     /// The pid file cannot be read.
     #[error("cannot read the pid file {path}: {error}", path = path.display())]
@@ -65,6 +65,8 @@ impl FromStr for SignalRequest {
             "stop" => Signal::KILL,
             "quit" => Signal::INT,
             "term" => Signal::TERM,
+            "reopen" => Signal::USR1,
+            "reload" => Signal::HUP,
             "ldm" => Signal::USR2,
             _ => return Err(SignalError::Command(command.to_owned())),
         };
@@ -135,7 +137,7 @@ mod tests {
         assert_eq!(request("quit"), SignalRequest { signal: Signal::INT, target: Target::Only });
         assert_eq!(request("ldm=12").target, Target::Pid(Pid::from_raw(12).expect("positive")));
         assert_eq!(request("term=/run/n.pid").target, Target::PidFile("/run/n.pid".into()));
-        assert!("reload".parse::<SignalRequest>().is_err());
+        assert!("restart".parse::<SignalRequest>().is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::link::batch::Batch;
 impl Client {
     pub(super) fn connect(&mut self, json: &[u8], batch: &mut Batch) -> Result<(), End> {
         let mut settings = self.link.settings.lock().clone().unwrap_or_else(|| Box::new(Settings::default()));
-        settings.apply(json, !self.hub.options.no_header_support).map_err(|error| match error {
+        settings.apply(json, !self.hub.options().no_header_support).map_err(|error| match error {
             ConnectError::Refused(error) => End::Told(error),
             ConnectError::Malformed(_) => {
                 log::error!("{} - {error}", self.link.describe());

@@ -4,6 +4,7 @@ mod connect;
 mod ping;
 mod publish;
 mod subscribe;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,13 +12,14 @@ use std::time::Instant;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::parser::{self, Limits, Op, ParseError, Read};
+use natsd_core::transform::Mappings;
 
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
-use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::link::task::Protocol;
+use crate::link::{self, Link};
 use crate::server::listener::Listener;
 use ping::Pings;
 
@@ -29,6 +31,10 @@ pub(crate) struct Client {
     listener: Arc<Listener>,
     cache: MatchCache,
     limits: Limits,
+    /// If there are any.
+    mappings: Option<Arc<Mappings>>,
+    /// The options that `limits` and `mappings` are of.
+    epoch: u64,
     pings: Pings,
     flags: Flags,
     /// Subscriptions that ended with the connection.
@@ -47,6 +53,18 @@ struct Flags {
     /// There are more clients than there may be.
     surplus: bool,
     ended: bool,
+    /// A part of an operation has been read.
+    partial: bool,
+}
+
+/// The most that an operation of a client may be.
+fn limits(hub: &Hub, headers: bool) -> Limits {
+    let options = hub.options();
+    Limits { max_control_line: options.max_control_line, max_payload: options.max_payload, headers }
+}
+
+fn mappings(hub: &Hub) -> Option<Arc<Mappings>> {
+    Some(hub.options().mappings.clone()).filter(|mappings| !mappings.is_empty())
 }
 
 /// The connection ends.
@@ -61,14 +79,14 @@ enum End {
 impl Client {
     /// `surplus` if it has to go at once, as there are too many.
     pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, listener: Arc<Listener>, surplus: bool) -> Self {
-        let options = &hub.options;
-        let limits =
-            Limits { max_control_line: options.max_control_line, max_payload: options.max_payload, headers: false };
         Self {
             account: hub.global_account(),
             listener,
             cache: MatchCache::default(),
-            limits,
+            // Before the limits: should they change meanwhile, they are looked up again.
+            epoch: hub.epoch(),
+            limits: limits(&hub, false),
+            mappings: mappings(&hub),
             pings: Pings::new(link.started),
             flags: Flags {
                 verbose: true,
@@ -78,6 +96,7 @@ impl Client {
                 async_info: false,
                 surplus,
                 ended: false,
+                partial: false,
             },
             unwound: 0,
             link,
@@ -86,7 +105,7 @@ impl Client {
     }
 
     fn handle(&mut self, op: Op<'_>, batch: &mut Batch) -> Result<(), End> {
-        if log::log_enabled!(log::Level::Trace) {
+        if link::trace::enabled() {
             self.trace(&op);
         }
         match op {
@@ -120,11 +139,15 @@ impl Client {
     }
 
     fn trace(&self, op: &Op<'_>) {
-        log::trace!("{} - <<- [{}]", self.link.describe(), describe(op));
+        self.link.trace_in(&trace::describe(op));
+        if let Op::Publish(message) = op {
+            self.link.trace_payload_in(message.body);
+        }
     }
 
     fn acknowledge(&self, batch: &mut Batch) {
         if self.flags.verbose {
+            self.link.trace_out("OK");
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
         }
     }
@@ -132,6 +155,7 @@ impl Client {
     fn refuse(&self, error: &ClientError, batch: &mut Batch) {
         let text = error.to_string();
         log::debug!("{} - {text}", self.link.describe());
+        self.link.trace_out(&format!("-ERR {text}"));
         self.link.send(batch, |out| write_error(out, &text));
     }
 
@@ -140,6 +164,7 @@ impl Client {
         let reason = match end {
             End::Told(error) => {
                 log::error!("{} - {error}", self.link.describe());
+                self.link.trace_out(&format!("-ERR {error}"));
                 self.link.send(batch, |out| write_error(out, &error.to_string()));
                 error.closes().unwrap_or(CloseReason::ProtocolViolation)
             }
@@ -166,6 +191,12 @@ impl Protocol for Client {
     }
 
     fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
+        // An operation that has begun may end as it was announced.
+        if !self.flags.partial && self.epoch != self.hub.epoch() {
+            self.epoch = self.hub.epoch();
+            self.limits = limits(&self.hub, self.limits.headers);
+            self.mappings = mappings(&self.hub);
+        }
         let mut taken = 0;
         while !self.flags.ended {
             match parser::read(&input[taken..], &self.limits) {
@@ -177,6 +208,7 @@ impl Protocol for Client {
                 }
                 Ok(Read::Need(needed)) => {
                     self.pings.heard(batch.now());
+                    self.flags.partial = taken < input.len();
                     return (taken, needed);
                 }
                 Err(error) => {
@@ -218,29 +250,5 @@ impl Drop for Client {
         self.link.close(CloseReason::ServerShutdown);
         self.link.outbound().hang_up();
         while !self.unwind() {}
-    }
-}
-
-/// `op` as trace logs show it.
-fn describe(op: &Op<'_>) -> String {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    match op {
-        Op::Connect(_) => "CONNECT".into(),
-        Op::Publish(message) => {
-            let reply = message.reply.map(|reply| text(reply) + " ").unwrap_or_default();
-            format!("PUB {} {reply}{}", text(message.subject), message.body.len())
-        }
-        Op::Subscribe(subscribe) => {
-            let queue = subscribe.queue.map(|queue| text(queue) + " ").unwrap_or_default();
-            format!("SUB {} {queue}{}", text(subscribe.subject), text(subscribe.sid))
-        }
-        Op::Unsubscribe { sid, max } => {
-            let max = max.map(|max| format!(" {max}")).unwrap_or_default();
-            format!("UNSUB {}{max}", text(sid))
-        }
-        Op::Ping => "PING".into(),
-        Op::Pong => "PONG".into(),
-        Op::Ignored => "INFO".into(),
-        Op::Error(error) => format!("-ERR {}", text(error)),
     }
 }

@@ -44,17 +44,19 @@ impl Pings {
 impl Client {
     /// The timer for pings has come.
     pub(super) fn ping(&mut self, now: Instant, batch: &mut Batch) {
-        let interval = self.hub.options.ping_interval;
+        let options = self.hub.options();
+        let interval = options.ping_interval;
         self.pings.due = now + interval;
         let heard = now.saturating_duration_since(self.pings.heard) < interval;
         if heard && !self.pings.needs_measurement(now) {
             return;
         }
-        if self.pings.outstanding + 1 > self.hub.options.ping_max {
+        if self.pings.outstanding + 1 > options.ping_max {
             return self.end(End::Told(ClientError::Stale), batch);
         }
         self.pings.outstanding += 1;
         self.pings.asked = Some(now);
+        self.link.trace_out("PING");
         self.link.send(batch, |out| out.extend_from_slice(b"PING\r\n"));
     }
 
@@ -67,6 +69,7 @@ impl Client {
     }
 
     pub(super) fn answer_ping(&mut self, batch: &mut Batch) {
+        self.link.trace_out("PONG");
         self.link.send(batch, |out| out.extend_from_slice(b"PONG\r\n"));
         if self.flags.async_info && !self.link.welcomed.swap(true, Relaxed) {
             let info = self.listener.info(&self.hub, &self.link, true);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use natsd_core::encode::Message;
 use natsd_core::error::ClientError;
+use natsd_core::transform::Mappings;
 use natsd_core::{header, subject};
 
 use super::Client;
@@ -21,21 +22,19 @@ impl Client {
             return self.refuse(&error, batch);
         }
         self.acknowledge(batch);
-        if self.hub.options.mappings.is_empty() {
-            return self.deliver(message, batch);
-        }
+        let Some(mappings) = self.mappings.clone() else { return self.deliver(message, batch) };
         let mut subject = std::mem::take(&mut batch.mapped);
         subject.clear();
-        let mapped = self.map(message.subject, &mut subject, batch);
+        let mapped = self.map(&mappings, message.subject, &mut subject, batch);
         self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, batch);
         batch.mapped = subject;
     }
 
     /// Writes what a published subject becomes; false if it stays.
-    fn map(&self, subject: &[u8], mapped: &mut Vec<u8>, batch: &mut Batch) -> bool {
-        let options = &self.hub.options;
+    fn map(&self, mappings: &Mappings, subject: &[u8], mapped: &mut Vec<u8>, batch: &mut Batch) -> bool {
+        let options = self.hub.options();
         let cluster = options.cluster.as_ref().and_then(|cluster| cluster.name.as_deref());
-        options.mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), mapped)
+        mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), mapped)
     }
 
     fn deliver(&mut self, message: Message<'_>, batch: &mut Batch) {

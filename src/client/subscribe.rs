@@ -33,7 +33,7 @@ impl Client {
 
     fn why_not(&self, wanted: &Subscribe<'_>) -> Option<ClientError> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let options = &self.hub.options;
+        let options = self.hub.options();
         if !subject::is_valid(wanted.subject) {
             return Some(ClientError::InvalidSubject);
         }

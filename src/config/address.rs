@@ -2,7 +2,7 @@
 
 use natsd_path::{AddrError, ScionAddr};
 
-use super::options::{Listen, PeerAddr, RouteUrl};
+use super::options::{Listen, PeerAddr, RouteUrl, SyslogAddr};
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum AddressError {
          write it without"
     )]
     ListenerUser,
+    /// Not the URL of a syslog.
+    #[error("{0:?} is not the URL of a syslog; write udp://host:port, tcp://host:port or unix:///path")]
+    Syslog(String),
 }
 
 /// Parses an address to listen on.
@@ -116,6 +119,22 @@ pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
     }
 }
 
+/// Parses the URL of a syslog.
+pub fn syslog(text: &str) -> Result<SyslogAddr, AddressError> {
+    let bad = || AddressError::Syslog(text.to_owned());
+    let (scheme, place) = text.split_once("://").ok_or_else(bad)?;
+    let address = || match host_port(place) {
+        Ok((host, port)) if port > 0 && !host.is_empty() => Ok((host, port)),
+        _ => Err(bad()),
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "udp" => address().map(|(host, port)| SyslogAddr::Udp { host, port }),
+        "tcp" => address().map(|(host, port)| SyslogAddr::Tcp { host, port }),
+        "unix" if place.starts_with('/') => Ok(SyslogAddr::Unix(place.into())),
+        _ => Err(bad()),
+    }
+}
+
 /// Splits a list of URLs at its commas, but not at those between the ISD-AS and the host of a SCION address.
 pub fn split_urls(text: &str) -> Vec<&str> {
     let mut depth = 0usize;
@@ -164,6 +183,17 @@ mod tests {
 
     fn tcp(host: &str, port: u16) -> Listen {
         Listen::Tcp { host: host.into(), port }
+    }
+
+    #[test]
+    fn syslogs() {
+        for text in ["udp://localhost:514", "tcp://[::1]:514", "unix:///run/log"] {
+            assert_eq!(syslog(text).expect(text).to_string(), text);
+        }
+        for text in ["localhost:514", "udp://localhost", "udp://:514", "udp://h:-1", "unix://run/log", "http://h:1", ""]
+        {
+            assert_eq!(syslog(text), Err(AddressError::Syslog(text.into())));
+        }
     }
 
     #[test]

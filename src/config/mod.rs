@@ -3,6 +3,7 @@
 //! [`language`] turns text into a tree of values, the tables in [`keys`] turn the tree into [`options::Options`].
 
 pub mod address;
+pub mod changes;
 pub mod duration;
 mod error;
 mod field;

@@ -84,6 +84,42 @@ impl fmt::Display for PeerAddr {
     }
 }
 
+/// Where syslog is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyslogAddr {
+    /// On this machine, where it usually is.
+    Local,
+    /// `unix:///path`.
+    Unix(PathBuf),
+    /// `udp://host:port`.
+    Udp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `tcp://host:port`.
+    Tcp {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for SyslogAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = match self {
+            Self::Local => return f.write_str("/dev/log"),
+            Self::Unix(path) => return write!(f, "unix://{}", path.display()),
+            Self::Udp { host, port } => ("udp", host, port),
+            Self::Tcp { host, port } => ("tcp", host, port),
+        };
+        write!(f, "{scheme}://")?;
+        fmt_host_port(f, host, *port)
+    }
+}
+
 /// A configured route: one peer and its addresses, most wanted first.
 ///
 /// In the file an entry of `routes` is one URL, or a list of URLs that all lead to the same peer.
@@ -213,8 +249,18 @@ pub struct Options {
     pub logtime_utc: bool,
     /// `log_file`.
     pub log_file: Option<PathBuf>,
+    /// `logfile_size_limit`, bytes from which on the log file is moved aside; 0 for never.
+    pub log_size_limit: u64,
+    /// `logfile_max_num`, log files kept, the current one included; 0 for all.
+    pub log_max_num: usize,
+    /// `syslog`; a `log_file` comes first.
+    pub syslog: bool,
+    /// `remote_syslog`; a `log_file` comes first.
+    pub remote_syslog: Option<SyslogAddr>,
     /// `pid_file`.
     pub pid_file: Option<PathBuf>,
+    /// `ports_file_dir`: the directory of the file that says where the server listens.
+    pub ports_file_dir: Option<PathBuf>,
     /// `max_traced_msg_len`, bytes; 0 is unlimited.
     pub max_traced_msg_len: usize,
 }
@@ -253,7 +299,12 @@ impl Default for Options {
             logtime: true,
             logtime_utc: false,
             log_file: None,
+            log_size_limit: 0,
+            log_max_num: 0,
+            syslog: false,
+            remote_syslog: None,
             pid_file: None,
+            ports_file_dir: None,
             max_traced_msg_len: 0,
         }
     }
@@ -314,6 +365,11 @@ impl Options {
             PeerAddr::Tcp { .. } => None,
         });
         listening.chain(dialled)
+    }
+
+    /// The syslog that is to be logged to, unless there is a log file.
+    pub(crate) fn syslog_address(&self) -> Option<SyslogAddr> {
+        self.remote_syslog.clone().or_else(|| self.syslog.then_some(SyslogAddr::Local))
     }
 
     /// The host of the first TCP listener for clients, which monitoring listens on unless told otherwise.

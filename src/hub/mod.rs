@@ -9,10 +9,12 @@ pub(crate) mod stats;
 pub(crate) mod subscription;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use arc_swap::{ArcSwap, Guard};
 use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
 use parking_lot::{Mutex, RwLock};
@@ -38,7 +40,11 @@ pub(crate) trait InterestObserver: Send + Sync {
 
 /// See the [module](self).
 pub(crate) struct Hub {
-    pub options: Options,
+    options: ArcSwap<Options>,
+    /// Raised whenever `options` change.
+    epoch: AtomicU64,
+    /// When they did, or when the server started.
+    loaded: Mutex<SystemTime>,
     pub identity: Identity,
     pub stats: Stats,
     pub started: SystemTime,
@@ -62,7 +68,9 @@ impl Hub {
         let global = Arc::new(Account::new(GLOBAL_ACCOUNT, observer.clone()));
         Self {
             closed: Mutex::new(ClosedLinks::new(options.max_closed_clients)),
-            options,
+            options: ArcSwap::from_pointee(options),
+            epoch: AtomicU64::new(0),
+            loaded: Mutex::new(SystemTime::now()),
             identity,
             stats: Stats::default(),
             started: SystemTime::now(),
@@ -75,6 +83,29 @@ impl Hub {
             clients: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// The options that hold now. Not to be kept: a reload brings others.
+    pub(crate) fn options(&self) -> Guard<Arc<Options>> {
+        self.options.load()
+    }
+
+    /// From now on other options hold.
+    pub(crate) fn adopt(&self, options: Options) {
+        self.options.store(Arc::new(options));
+        *self.loaded.lock() = SystemTime::now();
+        // After the options: who sees the new number sees them, too.
+        self.epoch.fetch_add(1, Release);
+    }
+
+    /// Changes whenever the options do; cheap enough to be asked for each read.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Acquire)
+    }
+
+    /// Since when the options hold.
+    pub(crate) fn loaded(&self) -> SystemTime {
+        *self.loaded.lock()
     }
 
     /// The account of clients that name none.
@@ -99,11 +130,12 @@ impl Hub {
 
     /// How much may wait for a connection.
     pub(crate) fn outbound_limits(&self) -> OutboundLimits {
-        let max_pending = self.options.max_pending;
+        let options = self.options.load();
+        let max_pending = options.max_pending;
         OutboundLimits {
             max_pending,
-            stall_at: if self.options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
-            write_deadline: self.options.write_deadline,
+            stall_at: if options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
+            write_deadline: options.write_deadline,
         }
     }
 
@@ -115,7 +147,7 @@ impl Hub {
         }
         self.stats.clients.fetch_add(1, Relaxed);
         let clients = self.clients.fetch_add(1, Relaxed) + 1;
-        self.options.max_connections.is_none_or(|max| clients <= max as u64)
+        self.options.load().max_connections.is_none_or(|max| clients <= max as u64)
     }
 
     /// A connection is gone, with so many subscriptions. Returns why, the first time it is called.

@@ -6,6 +6,7 @@
 pub(crate) mod batch;
 pub(crate) mod outbound;
 pub(crate) mod task;
+pub(crate) mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -139,7 +140,11 @@ impl Link {
     pub(crate) fn send_soon(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut out = self.out.lock();
         if !out.is_closing() {
+            let before = out.buffer().len();
             write(out.buffer());
+            if trace::enabled() {
+                self.trace_lines_out(&out.buffer()[before..]);
+            }
             out.flush_by_task(&self.limits);
         }
     }
@@ -151,6 +156,9 @@ impl Link {
             return false;
         }
         let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
+        if trace::enabled() {
+            self.trace_delivery(to.sid(), &message);
+        }
         message.write(out.buffer(), to.sid());
         out.count(message.body.len());
         batch.count_sent(self.kind, message.body.len());
@@ -173,7 +181,12 @@ impl Link {
         let account = (!out.dedicated).then_some(account);
         let head = Head { account, subject: message.subject, reply: message.reply };
         let buffer = out.buffer();
+        let before = buffer.len();
         head.write(buffer, queues, message.header_len, message.body.len());
+        if trace::enabled() {
+            self.trace_lines_out(&buffer[before..]);
+            self.trace_payload_out(message.body);
+        }
         buffer.extend_from_slice(message.body);
         buffer.extend_from_slice(b"\r\n");
         out.count(message.body.len());

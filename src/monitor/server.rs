@@ -53,9 +53,9 @@ impl Inspect for ServerView {
             host: client_host,
             port: client_port,
             connect_urls: news.connect_urls,
-            cluster: hub.options.cluster.as_ref().map(|options| cluster(options, news.cluster)).unwrap_or_default(),
+            cluster: hub.options().cluster.as_ref().map(|options| cluster(options, news.cluster)).unwrap_or_default(),
             start: hub.started.into(),
-            config_load_time: hub.started.into(),
+            config_load_time: hub.loaded().into(),
             connections: hub.client_count() as u64,
             total_connections: hub.stats.clients.load(Relaxed),
             routes: routes.len() as u64,
@@ -75,7 +75,7 @@ impl Inspect for ServerView {
             stalled_clients: hub.stats.stalled.load(Relaxed),
             subscriptions: self.subscription_counts().now,
             natsd: VERSION.into(),
-            ..limits(&hub.options)
+            ..limits(&hub.options())
         }
     }
 

@@ -1,5 +1,6 @@
 //! Connections to peers: the addresses of a route, those over SCION and those over TCP/IP racing each other.
 
+use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
@@ -67,7 +68,8 @@ pub(crate) type Dialled = (Connection, Option<(String, Secret)>);
 
 /// Dials peers.
 pub(super) struct Dialler {
-    configured: Vec<Remote>,
+    /// The configured routes under the numbers of [`Place::Configured`], which are never used again.
+    configured: Mutex<BTreeMap<usize, Remote>>,
     scion: Option<ScionDial>,
     /// Connections over TCP to peers that list SCION first and did not answer there.
     detours: Mutex<Vec<(Place, Weak<Link>)>>,
@@ -76,7 +78,26 @@ pub(super) struct Dialler {
 impl Dialler {
     /// `configured` are the routes that [`Place::Configured`] counts.
     pub(super) fn new(configured: Vec<Remote>, scion: Option<ScionDial>) -> Self {
+        let configured = Mutex::new(configured.into_iter().enumerate().collect());
         Self { configured, scion, detours: Mutex::default() }
+    }
+
+    /// From now on `wanted` are the configured routes. Returns the numbers of those that are gone and of those that are new.
+    pub(super) fn reconfigure(&self, wanted: &[Remote], next: &mut usize) -> (Vec<usize>, Vec<usize>) {
+        let mut configured = self.configured.lock();
+        let mut new = wanted.to_vec();
+        let mut gone = Vec::new();
+        configured.retain(|number, remote| {
+            let stays = new.iter().position(|wanted| wanted == remote).map(|at| new.swap_remove(at)).is_some();
+            if !stays {
+                gone.push(*number);
+            }
+            stays
+        });
+        let first = *next;
+        *next += new.len();
+        configured.extend((first..).zip(new));
+        (gone, (first..*next).collect())
     }
 
     /// Connects to `place`. Addresses of one kind are tried in order; see [`HEAD_START`] for the two kinds.
@@ -110,7 +131,9 @@ impl Dialler {
 
     fn urls(&self, place: &Place) -> Result<Vec<RouteUrl>, Vec<DialError>> {
         match place {
-            Place::Configured(route) => Ok(self.configured.get(*route).map(|r| r.urls.clone()).unwrap_or_default()),
+            Place::Configured(route) => {
+                Ok(self.configured.lock().get(route).map(|r| r.urls.clone()).unwrap_or_default())
+            }
             Place::Told(urls) => {
                 let parsed: Vec<_> = urls.iter().filter_map(|url| parse_told(url)).collect();
                 if parsed.is_empty() { Err(vec![DialError::NoAddress(urls.clone())]) } else { Ok(parsed) }

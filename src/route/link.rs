@@ -12,20 +12,21 @@ use natsd_core::encode;
 use natsd_core::error;
 use natsd_core::route::CloseReason;
 use natsd_core::route::session::{Introduction, Slot};
-use natsd_core::route::wire::{Interest, Message};
+use natsd_core::route::wire::{Interest, Message, Op};
 use natsd_core::subject;
 use tokio::sync::mpsc;
 
 use super::interest::Announcer;
 use super::protocol::{Broker, RouteProtocol};
 use super::registry::Command;
+use super::trace;
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
 use crate::hub::publish::publish_routed;
 use crate::hub::remote::RemoteInterest;
 use crate::link::batch::Batch;
-use crate::link::{Kind, Link, task};
+use crate::link::{self, Kind, Link, task};
 
 /// Interests of one peer beyond which it is taken for broken.
 const MAX_INTERESTS: usize = 16 << 20;
@@ -210,7 +211,22 @@ struct InBatch<'a> {
 }
 
 impl Broker for InBatch<'_> {
+    fn trace(&self, op: &Op<'_>) {
+        if !link::trace::enabled() {
+            return;
+        }
+        if let Some(operation) = trace::describe(op) {
+            self.side.link.trace_in(&operation);
+        }
+        if let Op::Message(message) = op {
+            self.side.link.trace_payload_in(message.body);
+        }
+    }
+
     fn send(&mut self, bytes: &[u8]) {
+        if link::trace::enabled() {
+            self.side.link.trace_lines_out(bytes);
+        }
         self.side.link.send(self.batch, |out| out.extend_from_slice(bytes));
     }
 

@@ -12,12 +12,14 @@ mod protocol;
 mod race;
 mod registry;
 mod status;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId};
+use arc_swap::ArcSwap;
+use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId, Terms};
 use natsd_core::route::hello::{PROTOCOL, RouteInfo};
 use natsd_core::route::session::Timing;
 use parking_lot::Mutex;
@@ -72,7 +74,9 @@ pub(crate) struct Routes {
 
 struct Shared {
     hub: Arc<Hub>,
-    options: ClusterOptions,
+    options: ArcSwap<ClusterOptions>,
+    /// The number of the next configured route.
+    next_route: Mutex<usize>,
     registry: Arc<Registry>,
     announcer: Arc<Announcer>,
     dialler: Dialler,
@@ -116,7 +120,9 @@ impl Routes {
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
         let dialler = Dialler::new(options.routes.clone(), scion_dial);
-        let shared = Arc::new(Shared { hub, options, registry, announcer, dialler, tunnel });
+        let next_route = Mutex::new(options.routes.len());
+        let options = ArcSwap::from_pointee(options);
+        let shared = Arc::new(Shared { hub, options, next_route, registry, announcer, dialler, tunnel });
         let mut tasks = JoinSet::new();
         for (host, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
@@ -149,6 +155,26 @@ impl Routes {
         self.shared.registry.drive(None, |cluster, _| cluster.enter_lame_duck());
     }
 
+    /// Takes over what can change of `options`; clients reach this server at `client_urls`.
+    pub(crate) fn reload(&self, options: &ClusterOptions, client_urls: &[String]) {
+        let shared = &self.shared;
+        let terms = Terms {
+            ip: advertised(options, self.addresses.first().map_or(0, SocketAddr::port)),
+            connect_urls: client_urls.to_vec(),
+            max_payload: shared.hub.options().max_payload as i64,
+            advertise: !options.no_advertise,
+            connect_retries: options.connect_retries,
+            connect_backoff: options.connect_backoff,
+        };
+        let (gone, new) = shared.dialler.reconfigure(&options.routes, &mut shared.next_route.lock());
+        shared.options.store(Arc::new(options.clone()));
+        shared.registry.drive(None, |cluster, now| {
+            cluster.set_terms(terms);
+            gone.iter().for_each(|route| cluster.remove_route(*route, now));
+            new.iter().for_each(|route| cluster.add_route(*route, now));
+        });
+    }
+
     /// The open routes, oldest first.
     pub(crate) fn status(&self) -> Vec<RouteStatus> {
         self.shared.announcer.status()
@@ -162,7 +188,7 @@ impl Routes {
 
 impl Shared {
     fn timing(&self, handshake: Duration) -> Timing {
-        let ClusterOptions { ping_interval, ping_max, .. } = self.options;
+        let ClusterOptions { ping_interval, ping_max, .. } = **self.options.load();
         let longest = ClusterOptions::default().ping_interval;
         Timing { handshake, first_ping: FIRST_PING, ping_interval: ping_interval.min(longest), ping_max }
     }
@@ -237,7 +263,7 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
         Ok(dialled) => shared.serve_dialled(dial, dialled),
         Err(errors) => {
             let attempt = dial.attempt + 1;
-            let options = &shared.hub.options;
+            let options = shared.hub.options();
             let every = if dial.again { options.reconnect_error_reports } else { options.connect_error_reports };
             let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
             let level = if reported { log::Level::Error } else { log::Level::Debug };
@@ -252,11 +278,6 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
 /// What this server says of itself to peers.
 fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
     let (host, port) = listener.unwrap_or_default();
-    let ip = options.advertise.as_ref().map(|advertised| {
-        let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
-        format!("nats-route://{address}/")
-    });
     RouteInfo {
         server_id: hub.identity.id.clone(),
         server_name: hub.identity.name.clone(),
@@ -265,9 +286,9 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         go: COMPILER.into(),
         host,
         port,
-        headers: !hub.options.no_header_support,
-        max_payload: hub.options.max_payload as i64,
-        ip: ip.unwrap_or_default(),
+        headers: !hub.options().no_header_support,
+        max_payload: hub.options().max_payload as i64,
+        ip: advertised(options, port),
         cluster: options.name.clone().unwrap_or_else(made_up_name),
         dynamic: options.name.is_none(),
         connect_urls: around.client_urls.clone(),
@@ -277,6 +298,14 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         scion_urls: around.scion_urls.clone(),
         ..RouteInfo::default()
     }
+}
+
+/// The URL that peers are told in place of the address that they see; empty for none.
+fn advertised(options: &ClusterOptions, port: u16) -> String {
+    let Some(advertised) = &options.advertise else { return String::new() };
+    let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
+    format!("nats-route://{address}/")
 }
 
 /// A cluster name for a server that was given none: 22 letters and digits.

@@ -14,6 +14,8 @@ use super::registry::{Command, Registry};
 
 /// The server around a route.
 pub(crate) trait Broker {
+    /// Something has come: shows it in trace logs.
+    fn trace(&self, op: &Op<'_>);
     /// Puts bytes in line to be written.
     fn send(&mut self, bytes: &[u8]);
     /// The peer is admitted: tell it all local interest in the accounts of its slot. `configured` if the
@@ -104,6 +106,7 @@ impl RouteProtocol {
             match self.reader.read(&input[taken..]) {
                 Ok(Read::Op(op, len)) => {
                     taken += len;
+                    broker.trace(&op);
                     self.handle_op(op, broker);
                 }
                 // Before a peer is admitted it cannot make us keep more than a line.
@@ -251,6 +254,8 @@ mod tests {
     }
 
     impl Broker for Recorder {
+        fn trace(&self, _op: &Op<'_>) {}
+
         fn send(&mut self, bytes: &[u8]) {
             self.sent.extend_from_slice(bytes);
         }

@@ -109,7 +109,10 @@ impl Registry {
                 Event::Tell(link, info) => (link, Command::Tell(info)),
                 Event::UrlsChanged | Event::Renamed => continue,
                 Event::RouteToSelf(route) => {
-                    log::info!("Route {} of the configuration leads to this server itself: ignored", route + 1);
+                    log::info!(
+                        "Configured route {}, counted since the start, leads to this server itself: ignored",
+                        route + 1
+                    );
                     continue;
                 }
             };

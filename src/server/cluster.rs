@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::StartError;
@@ -13,6 +14,8 @@ use crate::route::{Routes, Surroundings, View};
 /// The routes of a server and the task that brings their news to clients.
 pub(super) struct ClusterSide {
     pub(super) routes: Arc<Routes>,
+    /// Where clients that hear of other servers reach this one.
+    own: Arc<Mutex<Vec<String>>>,
     news: JoinHandle<()>,
 }
 
@@ -23,19 +26,28 @@ impl ClusterSide {
         client_addrs: &[SocketAddr],
         around: Surroundings,
     ) -> Result<Self, StartError> {
-        let client_urls = client_urls(&hub.options, client_addrs);
+        let client_urls = client_urls(&hub.options(), client_addrs);
         let around = Surroundings { client_urls: client_urls.clone(), ..around };
         let routes = Arc::new(Routes::start(hub.clone(), options.clone(), around).await?);
-        let own = if options.no_advertise { Vec::new() } else { client_urls };
+        let own = Arc::new(Mutex::new(if options.no_advertise { Vec::new() } else { client_urls }));
         let mut view = routes.view();
-        tell_clients(hub, &own, &view.borrow_and_update());
-        let hub = hub.clone();
+        tell_clients(hub, &own.lock(), &view.borrow_and_update());
+        let (hub, told) = (hub.clone(), own.clone());
         let news = tokio::spawn(async move {
             while view.changed().await.is_ok() {
-                tell_clients(&hub, &own, &view.borrow_and_update());
+                tell_clients(&hub, &told.lock(), &view.borrow_and_update());
             }
         });
-        Ok(Self { routes, news })
+        Ok(Self { routes, own, news })
+    }
+
+    /// Takes over what can change of `options`, and of those of the server in `hub`.
+    pub(super) fn reload(&self, hub: &Hub, options: &ClusterOptions, client_addrs: &[SocketAddr]) {
+        let client_urls = client_urls(&hub.options(), client_addrs);
+        self.routes.reload(options, &client_urls);
+        let mut own = self.own.lock();
+        *own = if options.no_advertise { Vec::new() } else { client_urls };
+        tell_clients(hub, &own, &self.routes.view().borrow());
     }
 }
 
@@ -46,10 +58,12 @@ impl Drop for ClusterSide {
 }
 
 fn tell_clients(hub: &Hub, own: &[String], view: &View) {
-    hub.news.send_modify(|news| {
+    hub.news.send_if_modified(|news| {
+        let known = news.clone();
         news.cluster.clone_from(&view.name);
         news.cluster_dynamic = view.dynamic;
         news.connect_urls = own.iter().chain(&view.client_urls).cloned().collect();
+        *news != known
     });
 }
 

@@ -52,4 +52,12 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// Where the server listens cannot be written.
+    #[error("cannot write the ports file {path}: {source}; choose another directory with ports_file_dir")]
+    PortsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }

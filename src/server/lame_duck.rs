@@ -18,7 +18,10 @@ pub(super) async fn run(server: &Server) {
     if hub.client_count() == 0 {
         return;
     }
-    let (total, grace) = (hub.options.lame_duck_duration, hub.options.lame_duck_grace_period);
+    let (total, grace) = {
+        let options = hub.options();
+        (options.lame_duck_duration, options.lame_duck_grace_period)
+    };
     hub.news.send_modify(|news| news.lame_duck = true);
     if tokio::time::timeout(grace, server.wait_for_end_of(|kind| kind == Kind::Client)).await.is_ok() {
         return;

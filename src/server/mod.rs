@@ -3,13 +3,15 @@
 mod cluster;
 mod error;
 pub mod identity;
+mod interfaces;
 mod lame_duck;
 pub(crate) mod listener;
+mod reload;
+mod run_files;
 #[cfg_attr(not(feature = "scion"), path = "no_scion.rs")]
 mod scion;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ use cluster::ClusterSide;
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
+pub use reload::ReloadError;
+use run_files::{Ports, RunFiles};
 use scion::ScionSide;
 
 /// How long a server that ends waits for what it still has to say to its connections.
@@ -42,6 +46,7 @@ pub struct Server {
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     monitor: Option<Monitor>,
+    files: RunFiles,
 }
 
 impl Server {
@@ -49,7 +54,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on, or the pid file cannot be written.
+    /// When an address cannot be listened on, or the pid file or the ports file cannot be written.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let hub = Arc::new(Hub::new(options.clone(), Identity::generate(&options)));
         log::info!("Starting natsd");
@@ -67,6 +72,7 @@ impl Server {
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
             cluster: None,
             monitor: None,
+            files: RunFiles::default(),
             hub,
         };
         for listen in &options.listen {
@@ -78,9 +84,7 @@ impl Server {
         if let Some((host, port)) = &options.http {
             server.monitor = Some(server.start_monitor(host, *port).await?);
         }
-        if let Some(path) = &options.pid_file {
-            write_pid(path)?;
-        }
+        server.files = RunFiles::write(&options, &server.ports())?;
         log::info!("Server is ready");
         Ok(server)
     }
@@ -134,7 +138,8 @@ impl Server {
     }
 
     async fn start_monitor(&self, host: &str, port: u16) -> Result<Monitor, StartError> {
-        let hosts = self.hub.options.listen.iter().filter_map(|listen| match listen {
+        let options = self.hub.options();
+        let hosts = options.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.clone()),
             Listen::Scion(_) => None,
         });
@@ -142,12 +147,20 @@ impl Server {
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
         let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
-        Ok(Monitor::start(Arc::new(view), host, port, &self.hub.options.http_base_path).await?)
+        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path).await?)
     }
 
     /// Where monitoring answers, if it is on.
     pub fn monitor_addr(&self) -> Option<SocketAddr> {
         self.monitor.as_ref().map(Monitor::address)
+    }
+
+    fn ports(&self) -> Ports {
+        Ports {
+            clients: self.client_addrs.clone(),
+            monitoring: self.monitor_addr().into_iter().collect(),
+            routes: self.route_addrs().to_vec(),
+        }
     }
 
     /// Public key of this server.
@@ -211,14 +224,5 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop_accepting();
         self.news.abort();
-        if let Some(path) = &self.hub.options.pid_file {
-            // It may be gone already, or not ours any more to remove.
-            let _ = std::fs::remove_file(path);
-        }
     }
-}
-
-fn write_pid(path: &Path) -> Result<(), StartError> {
-    std::fs::write(path, std::process::id().to_string())
-        .map_err(|source| StartError::PidFile { path: path.to_owned(), source })
 }

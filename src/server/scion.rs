@@ -49,7 +49,7 @@ impl ScionSide {
         let paths = Arc::new(Paths {
             host: host.clone(),
             hub: Arc::clone(hub),
-            preference: path_preference,
+            preference: Mutex::new(path_preference),
             history: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -127,6 +127,12 @@ impl ScionSide {
         Arc::clone(&self.paths) as _
     }
 
+    /// From now on chooses paths by `preference`.
+    pub(super) fn set_preference(&self, preference: &Preference) {
+        *self.paths.preference.lock() = preference.clone();
+        self.host.set_preference(preference.clone());
+    }
+
     /// Takes no more connections; those that there are go on.
     pub(super) fn stop_accepting(&mut self) {
         self.tasks.abort_all();
@@ -171,7 +177,7 @@ fn accept(
 struct Paths {
     host: Host,
     hub: Arc<Hub>,
-    preference: Preference,
+    preference: Mutex<Preference>,
     history: Mutex<History>,
 }
 
@@ -219,7 +225,7 @@ impl PathSource for Paths {
             now: now.into(),
             local_as: status.local_as.map(|local| local.to_string()),
             daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
-            path_preference: self.preference.metrics().iter().map(ToString::to_string).collect(),
+            path_preference: self.preference.lock().metrics().iter().map(ToString::to_string).collect(),
             peers,
             events: self.history.lock().events.iter().cloned().collect(),
         }

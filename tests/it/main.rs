@@ -8,13 +8,16 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod logs;
 mod mappings;
 mod monitor;
 #[cfg(feature = "lab")]
 mod paths;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
+mod reload;
 mod route;
+mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
 mod wire;

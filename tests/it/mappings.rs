@@ -9,8 +9,6 @@ mappings {
   "a.*.*": "b.$2.{{wildcard(1)}}"
   "p.*": "q.{{partition(10,1)}}.{{split(1,-)}}"
   "all.>": "moved.>"
-  "first.*": x
-  "first.second": y
   "gone.*": [{ destination: "share.$1", weight: 0 }]
   "half.*": [{ destination: "left.$1", weight: 50 }, { destination: "right.$1", weight: "50%" }]
   "far.*": [{ destination: "near.$1", weight: 100, cluster: elsewhere }]
@@ -31,7 +29,6 @@ fn published_subjects_are_mapped(program: Program) {
         ("a.x.y", "b.y.x"),
         ("p.u-v", "q.1.u.v"),
         ("all.of.it", "moved.of.it"),
-        ("first.second", "x"),
         ("gone.z", "gone.z"),
         ("far.z", "far.z"),
     ];
@@ -71,6 +68,30 @@ fn a_mapped_request_without_responders_is_told_so(program: Program) {
     assert!(header.starts_with("HMSG inbox 1 "), "{header}");
     client.expect("NATS/1.0 503\r\nNats-Subject: bar\r\n\r\n\r\n");
     client.expect_nothing();
+}
+
+#[test]
+fn a_reload_changes_mappings_for_clients_that_are_there() {
+    let mut server = TestServer::natsd("mappings { foo: bar }");
+    let mut client = Raw::connect(server.port);
+    client.send(CONNECT);
+    client.send("SUB > 1\r\nPUB foo 1\r\nx\r\n");
+    client.expect("MSG bar 1 1\r\nx\r\n");
+    server.reconfigure("mappings { foo: [{ destination: baz, weight: 100 }] }");
+    server.wait_for_line("Reloaded: mappings = foo: baz 100%");
+    server.wait_for_line("Reloaded server configuration");
+    client.send("PUB foo 1\r\nx\r\n");
+    client.expect("MSG baz 1 1\r\nx\r\n");
+}
+
+/// In nats-server, chance decides.
+#[test]
+fn the_first_mapping_in_the_file_counts() {
+    let server = TestServer::natsd("mappings { \"first.*\": x, \"first.second\": y }");
+    let mut client = Raw::connect(server.port);
+    client.send(CONNECT);
+    client.send("SUB > 1\r\nPUB first.second 1\r\nx\r\n");
+    client.expect("MSG x 1 1\r\nx\r\n");
 }
 
 #[test]

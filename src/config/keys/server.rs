@@ -301,11 +301,51 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| path(field).map(|file| draft.options.log_file = Some(file)),
     },
     Key {
+        names: &["logfile_size_limit", "log_size_limit"],
+        takes: "integer, bytes",
+        default: "0, unlimited",
+        doc: "Size at which the log file gets the time as a suffix and a new one is begun.",
+        read: |draft, field| {
+            field.integer_in::<i64>(0..=i64::MAX).map(|n| draft.options.log_size_limit = n.unsigned_abs())
+        },
+    },
+    Key {
+        names: &["logfile_max_num", "log_max_num"],
+        takes: "integer",
+        default: "0, unlimited",
+        doc: "How many log files are kept, the current one included.",
+        read: |draft, field| field.integer_in(0..=MAX_SIZE).map(|n| draft.options.log_max_num = n),
+    },
+    Key {
+        names: &["syslog"],
+        takes: "boolean",
+        default: "false",
+        doc: "Logs to the syslog of this machine, without `log_file`.",
+        read: |draft, field| field.bool().map(|on| draft.options.syslog = on),
+    },
+    Key {
+        names: &["remote_syslog"],
+        takes: "string \"udp://host:port\", \"tcp://host:port\" or \"unix:///path\"",
+        default: "none",
+        doc: "Logs to this syslog, without `log_file`.",
+        read: |draft, field| {
+            draft.options.remote_syslog = Some(address::syslog(field.text()?)?);
+            Ok(())
+        },
+    },
+    Key {
         names: &["pid_file", "pidfile"],
         takes: "string, path",
         default: "none",
         doc: "Where the process id is written.",
         read: |draft, field| path(field).map(|file| draft.options.pid_file = Some(file)),
+    },
+    Key {
+        names: &["ports_file_dir"],
+        takes: "string, path",
+        default: "none",
+        doc: "Directory in which `natsd_PID.ports` says, in JSON, where the server takes TCP connections.",
+        read: |draft, field| path(field).map(|directory| draft.options.ports_file_dir = Some(directory)),
     },
 ];
 

@@ -177,6 +177,12 @@ impl Pair {
         Self { ground, servers: [first, second] }
     }
 
+    /// Gives a server other options while it runs.
+    pub fn reload(&mut self, server: usize, options: Options) {
+        let _within = self.ground.runtime.enter();
+        self.servers[server].reload(options).expect("only what can change does");
+    }
+
     pub fn client(&self, server: usize) -> Client {
         Client::connect(self.client_port(server))
     }

@@ -116,7 +116,7 @@ impl Drop for Node {
 
 /// A port that nobody listens on, below those that the kernel gives to outgoing connections: a server that is started
 /// again must find its port free. Test runs at the same time begin at different ones.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 12_000 + (std::process::id() % 100) as u16 * 200;
     let mut ports = std::iter::repeat_with(|| begin + NEXT.fetch_add(1, Relaxed) % 200);

@@ -1,13 +1,15 @@
 //! One server with a configuration of the test's own, natsd or Go's nats-server.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
-use super::DEADLINE;
+use super::node::free_port;
 use super::raw::Raw;
+use super::{DEADLINE, POLL};
 
 /// Which program a server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +47,27 @@ pub struct TestServer {
     process: Child,
     lines: Receiver<String>,
     log: Vec<String>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+    /// The port as configured.
+    listen: i32,
+}
+
+fn write_config(dir: &Path, port: i32, config: &str) {
+    let config = config.replace("{dir}", &dir.display().to_string());
+    let text = format!("host: 127.0.0.1\nport: {port}\n{config}\n");
+    std::fs::write(dir.join("server.conf"), text).expect("a configuration file");
+}
+
+/// Waits for what cannot be waited for but by looking again.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        std::thread::sleep(POLL);
+    }
 }
 
 impl TestServer {
@@ -54,13 +76,37 @@ impl TestServer {
         Self::start(Program::Natsd, config)
     }
 
+    /// As [`natsd`](Self::natsd); `{dir}` in `config` is the server's own directory.
     pub fn start(program: Program, config: &str) -> Self {
+        let mut server = Self::spawn(program, -1, config, &[]);
+        let listening = server.wait_for_line("Listening for client connections on ");
+        server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        server.wait_for_line("Server is ready");
+        server
+    }
+
+    /// Starts a server that logs elsewhere, and waits until clients can connect.
+    pub fn quiet(program: Program, config: &str, args: &[&str]) -> Self {
+        let mut server = Self::spawn(program, i32::from(free_port()), config, args);
+        wait_for("a listener", || match TcpStream::connect(("127.0.0.1", server.port)) {
+            Ok(_) => Some(()),
+            Err(_) => {
+                let ended = server.process.try_wait().expect("its status is ours to know");
+                assert!(ended.is_none(), "it ended: {ended:?}");
+                None
+            }
+        });
+        server
+    }
+
+    fn spawn(program: Program, port: i32, config: &str, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("server.conf");
-        std::fs::write(&file, format!("host: 127.0.0.1\nport: -1\n{config}\n")).expect("a configuration file");
+        write_config(dir.path(), port, config);
         let mut process = Command::new(program.path())
             .arg("-c")
             .arg(&file)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -69,11 +115,36 @@ impl TestServer {
         let stderr = BufReader::new(process.stderr.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Self { port: 0, process, lines, log: Vec::new(), _dir: dir };
-        let listening = server.wait_for_line("Listening for client connections on ");
-        server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
-        server.wait_for_line("Server is ready");
-        server
+        Self { port: u16::try_from(port).unwrap_or(0), process, lines, log: Vec::new(), dir, listen: port }
+    }
+
+    /// Gives the server another configuration, which it is told to read.
+    pub fn reconfigure(&self, config: &str) {
+        write_config(self.dir.path(), self.listen, config);
+        self.signal("HUP");
+    }
+
+    /// The lines that were waited for, and those before them.
+    pub fn log(&self) -> &[String] {
+        &self.log
+    }
+
+    /// The server's own directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until a file of its directory has `text` in it, and returns all of it.
+    pub fn wait_for_file(&self, name: &str, text: &str) -> String {
+        let path = self.dir().join(name);
+        wait_for(&format!("{text:?} in {name}"), || {
+            std::fs::read_to_string(&path).ok().filter(|found| found.contains(text))
+        })
     }
 
     /// Waits until the server logs a line with `text` in it, and returns that.

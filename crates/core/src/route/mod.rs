@@ -47,6 +47,8 @@ pub enum CloseReason {
     BadSlot,
     /// More servers than a cluster can have.
     TooManyPeers,
+    /// The operator took the route out of the configuration.
+    RouteRemoved,
 }
 
 impl fmt::Display for CloseReason {
@@ -63,6 +65,7 @@ impl fmt::Display for CloseReason {
             Self::Refused(text) => return write!(f, "Refused by peer: {text}"),
             Self::BadSlot => "Invalid Route Pool Index",
             Self::TooManyPeers => "Too Many Peers",
+            Self::RouteRemoved => "Route Removed",
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Mappings: which transform a published subject goes through, by weight.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::{Transform, TransformError};
@@ -108,5 +110,20 @@ impl Mappings {
         let mapping = self.0.iter().find(|mapping| subject::matches(&mapping.source, subject));
         let transform = mapping.and_then(|mapping| mapping.choose(cluster, random));
         transform.is_some_and(|transform| transform.apply(subject, random, out))
+    }
+}
+
+/// For the log.
+impl fmt::Display for Mappings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, mapping) in self.0.iter().enumerate() {
+            let before = if at > 0 { ", " } else { "" };
+            write!(f, "{before}{}:", String::from_utf8_lossy(&mapping.source))?;
+            for Destination { transform, weight, cluster } in &mapping.destinations {
+                write!(f, " {} {weight}%", String::from_utf8_lossy(&transform.destination))?;
+                cluster.iter().try_for_each(|cluster| write!(f, " in {cluster}"))?;
+            }
+        }
+        Ok(())
     }
 }

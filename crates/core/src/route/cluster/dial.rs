@@ -109,7 +109,7 @@ pub(super) struct Policy {
 /// All targets and the dials that they need.
 #[derive(Debug)]
 pub(super) struct Dialing {
-    policy: Policy,
+    pub(super) policy: Policy,
     jitter: Jitter,
     pub(super) targets: BTreeMap<TargetId, Target>,
     under_way: BTreeMap<DialId, (TargetId, Slot)>,
@@ -173,6 +173,22 @@ impl Dialing {
     pub(super) fn target_mut(&mut self, dial: DialId) -> Option<&mut Target> {
         let (target, _) = self.under_way.get(&dial)?;
         self.targets.get_mut(target)
+    }
+
+    /// Whether the end of `dial` is still of interest.
+    pub(super) fn is_under_way(&self, dial: DialId) -> bool {
+        self.under_way.contains_key(&dial)
+    }
+
+    /// Whether `dial` is made for the sake of `target`.
+    pub(super) fn leads_to(&self, dial: DialId, target: TargetId) -> bool {
+        self.under_way.get(&dial).is_some_and(|(wanted, _)| *wanted == target)
+    }
+
+    /// Nobody wants `target` any more, nor what its dials lead to.
+    pub(super) fn forget(&mut self, target: TargetId) {
+        self.targets.remove(&target);
+        self.under_way.retain(|_, (wanted, _)| *wanted != target);
     }
 
     /// The dial has led to a connection that stays, or that is not needed.

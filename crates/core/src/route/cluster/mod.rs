@@ -8,6 +8,7 @@ mod dial;
 mod gossip;
 mod name;
 mod peer;
+mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use dial::{Dial, DialId, Place};
 use dial::{Dialing, Failure, Jitter, Policy, TargetId};
 use gossip::route_url;
 use peer::{Link, Peer};
+pub use reload::Terms;
 
 use super::CloseReason;
 use super::hello::{GossipMode, RouteConnect, RouteInfo};
@@ -116,8 +118,7 @@ impl Cluster {
             events: VecDeque::new(),
         };
         for route in 0..config.routes {
-            let target = cluster.dialing.add(Place::Configured(route), GossipMode::Default, None);
-            cluster.reconcile(target, now, Duration::ZERO);
+            cluster.add_route(route, now);
         }
         cluster
     }
@@ -180,6 +181,9 @@ impl Cluster {
         observed: Option<&str>,
         now: Duration,
     ) {
+        if dial.is_some_and(|dial| !self.dialing.is_under_way(dial)) {
+            return self.events.push_back(Event::Close(link, CloseReason::RouteRemoved, None));
+        }
         if peer.info.ip.is_empty() {
             peer.info.ip = observed.map(|host| route_url(host, peer.info.port)).unwrap_or_default();
         }
@@ -265,6 +269,11 @@ impl Cluster {
     pub fn enter_lame_duck(&mut self) {
         self.info.lame_duck = true;
         self.info.connect_urls.clear();
+        self.tell_peers();
+    }
+
+    /// What we say of ourselves has changed.
+    fn tell_peers(&mut self) {
         for link in self.peers.values().filter_map(|peer| peer.main_link()) {
             self.events.push_back(Event::Tell(link, Box::new(self.info.clone())));
         }

@@ -324,6 +324,60 @@ fn a_route_to_oneself_is_given_up() {
 }
 
 #[test]
+fn a_route_that_is_removed_ends_and_one_that_is_added_begins() {
+    let mut network = Network::new(&[&[], &[0], &[]]);
+    network.run(secs(2));
+    let now = network.now;
+    let peers = |network: &Network| network.servers.iter().map(|s| s.cluster.peer_count()).collect::<Vec<_>>();
+    assert_eq!(peers(&network), [1, 1, 0]);
+    network.servers[1].cluster.remove_route(0, now);
+    network.run(secs(60));
+    assert_eq!((peers(&network), network.wires.len()), (vec![0, 0, 0], 0));
+    assert_eq!(network.servers[1].cluster.poll_timeout(), None);
+
+    let now = network.now;
+    network.servers[1].seeds.push(2);
+    network.servers[1].cluster.add_route(1, now);
+    network.run(secs(2));
+    assert_eq!(peers(&network), [0, 1, 1]);
+}
+
+/// Whatever a dial has come to when its route is removed, nothing comes of it.
+#[test]
+fn a_route_that_is_removed_while_it_is_dialled_leads_nowhere() {
+    for after in 0..40 {
+        let mut network = Network::new(&[&[], &[0]]);
+        network.run(Duration::from_millis(after));
+        let now = network.now;
+        network.servers[1].cluster.remove_route(0, now);
+        network.run(secs(60));
+        assert!(network.wires.is_empty(), "removed after {after} ms");
+        assert_eq!(network.servers[0].cluster.peer_count(), 0, "removed after {after} ms");
+    }
+}
+
+#[test]
+fn peers_hear_what_an_operator_changes() {
+    let mut network = Network::new(&[&[], &[0]]);
+    network.run(secs(1));
+    let terms = |ip: &str, advertise| Terms {
+        ip: ip.into(),
+        connect_urls: vec!["nats.example:1".into()],
+        max_payload: 5,
+        advertise,
+        connect_retries: 1,
+        connect_backoff: true,
+    };
+    network.servers[1].cluster.set_terms(terms("nats-route://b:1/", true));
+    network.run(secs(1));
+    assert_eq!(network.servers[0].cluster.client_urls(), ["nats.example:1"]);
+    network.servers[1].cluster.set_terms(terms("nats-route://b:1/", false));
+    network.run(secs(1));
+    assert!(network.servers[0].cluster.client_urls().is_empty());
+    assert!(network.servers[1].cluster.client_urls().is_empty());
+}
+
+#[test]
 fn without_a_pool_there_is_one_connection() {
     let mut network = Network::with(&[&[], &[0]], |config| {
         config.pool_size = config.info.server_name.ends_with('0').then_some(3);

@@ -1,0 +1,65 @@
+//! What an operator changes while the cluster runs.
+
+use std::time::Duration;
+
+use super::dial::{Place, Policy};
+use super::{Cluster, Event, GossipMode, LinkId};
+use crate::route::CloseReason;
+
+/// What can change of a server's part in its cluster; see [`Config`](super::Config).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// URL at which peers reach this server, if it is not the one they see; may be empty.
+    pub ip: String,
+    /// Where clients reach this server.
+    pub connect_urls: Vec<String>,
+    /// Largest message that this server takes, bytes.
+    pub max_payload: i64,
+    /// Whether clients hear of other servers.
+    pub advertise: bool,
+    /// Attempts beyond the first to reach a server heard of from peers.
+    pub connect_retries: u32,
+    /// Whether attempts become rarer, up to one in 30 s.
+    pub connect_backoff: bool,
+}
+
+impl Cluster {
+    /// There is another configured route: [`Place::Configured`] of `route`, a number that was never used before.
+    pub fn add_route(&mut self, route: usize, now: Duration) {
+        let target = self.dialing.add(Place::Configured(route), GossipMode::Default, None);
+        self.reconcile(target, now, Duration::ZERO);
+    }
+
+    /// A configured route is none any more: connections that it led to end, and it is not dialled again. The peer may still
+    /// come to us, or be dialled because others tell of it.
+    pub fn remove_route(&mut self, route: usize, now: Duration) {
+        let place = Place::Configured(route);
+        let found = self.dialing.targets.iter().find(|(_, target)| target.place == place);
+        let Some(target) = found.map(|(&id, _)| id) else { return };
+        let pending = self.pending.iter().filter(|(_, pending)| self.dialing.leads_to(pending.dial, target));
+        let unfinished: Vec<LinkId> = pending.map(|(&link, _)| link).collect();
+        let links = self.peers.values().flat_map(|peer| peer.links.values());
+        let open: Vec<LinkId> = links.filter(|link| link.target == Some(target)).map(|link| link.id).collect();
+        self.dialing.forget(target);
+        for link in unfinished.into_iter().chain(open) {
+            self.events.push_back(Event::Close(link, CloseReason::RouteRemoved, None));
+            self.handle_closed(link, now);
+        }
+    }
+
+    /// From now on `terms` hold. Peers are told if they concern them.
+    pub fn set_terms(&mut self, terms: Terms) {
+        let Terms { ip, connect_urls, max_payload, advertise, connect_retries, connect_backoff } = terms;
+        self.dialing.policy = Policy { connect_retries, backoff: connect_backoff };
+        if std::mem::replace(&mut self.advertise, advertise) != advertise {
+            self.events.push_back(Event::UrlsChanged);
+        }
+        let mut info = self.info.clone();
+        info.connect_urls = if advertise && !info.lame_duck { connect_urls } else { Vec::new() };
+        (info.ip, info.max_payload) = (ip, max_payload);
+        if info != self.info {
+            self.info = info;
+            self.tell_peers();
+        }
+    }
+}

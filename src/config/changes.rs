@@ -1,0 +1,258 @@
+//! What differs between two configurations, and which of it a running server can take over.
+
+use std::fmt::Display;
+
+use natsd_api::go_duration;
+
+use super::options::{ClusterOptions, Options, Remote, ScionOptions};
+
+/// An option that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its key in the file.
+    pub key: &'static str,
+    /// What it was.
+    pub old: String,
+    /// What it is now.
+    pub new: String,
+}
+
+/// Why a server cannot go on with other options: these are fixed while it runs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; nothing is changed, restart natsd for that", list(.0, |c| format!("config reload not supported for {}: old={}, new={}", c.key, c.old, c.new), "; "))]
+pub struct Fixed(pub Vec<Change>);
+
+/// What changes from `old` to `new`.
+///
+/// # Errors
+///
+/// When something does that cannot change while a server runs.
+pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
+    let pairs = entries(old).into_iter().zip(entries(new));
+    let changed = pairs.filter(|(old, new)| old.value != new.value || old.secret != new.secret);
+    let (live, fixed): (Vec<_>, Vec<_>) = changed.partition(|(old, _)| old.live);
+    let change = |(old, new): (Entry, Entry)| Change { key: old.key, old: old.value, new: new.value };
+    if fixed.is_empty() {
+        Ok(live.into_iter().map(change).collect())
+    } else {
+        Err(Fixed(fixed.into_iter().map(change).collect()))
+    }
+}
+
+struct Entry {
+    key: &'static str,
+    value: String,
+    /// What also matters and must not be shown.
+    secret: Vec<String>,
+    live: bool,
+}
+
+fn entry(key: &'static str, value: impl Display, live: bool) -> Entry {
+    Entry { key, value: value.to_string(), secret: Vec::new(), live }
+}
+
+fn live(key: &'static str, value: impl Display) -> Entry {
+    entry(key, value, true)
+}
+
+fn fixed(key: &'static str, value: impl Display) -> Entry {
+    entry(key, value, false)
+}
+
+/// Empty for none.
+fn some<T: Display>(value: &Option<T>) -> String {
+    value.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn list<T>(items: &[T], show: impl Fn(&T) -> String, between: &str) -> String {
+    items.iter().map(show).collect::<Vec<_>>().join(between)
+}
+
+/// All options in the order of the documentation. An option that is not here does not compile.
+fn entries(options: &Options) -> Vec<Entry> {
+    let Options {
+        config_file: _,
+        config_digest: _,
+        server_name,
+        listen,
+        client_advertise,
+        http,
+        http_base_path,
+        cluster,
+        scion,
+        mappings,
+        max_control_line,
+        max_payload,
+        max_pending,
+        max_connections,
+        max_subscriptions,
+        max_sub_tokens,
+        max_closed_clients,
+        ping_interval,
+        ping_max,
+        write_deadline,
+        no_fast_producer_stall,
+        no_header_support,
+        lame_duck_duration,
+        lame_duck_grace_period,
+        connect_error_reports,
+        reconnect_error_reports,
+        debug,
+        trace,
+        logtime,
+        logtime_utc,
+        log_file,
+        log_size_limit,
+        log_max_num,
+        syslog,
+        remote_syslog,
+        pid_file,
+        ports_file_dir,
+        max_traced_msg_len,
+    } = options;
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+    let mut entries = vec![
+        fixed("listen", list(listen, ToString::to_string, ", ")),
+        live("client_advertise", some(client_advertise)),
+        fixed("server_name", some(server_name)),
+        fixed("http", some(&http.as_ref().map(|(host, port)| format!("{host}:{port}")))),
+        fixed("http_base_path", http_base_path),
+        live("mappings", mappings),
+        live("max_control_line", max_control_line),
+        live("max_payload", max_payload),
+        fixed("max_pending", max_pending),
+        live("max_connections", max_connections.unwrap_or(0)),
+        live("max_subscriptions", max_subscriptions.unwrap_or(0)),
+        live("max_sub_tokens", max_sub_tokens.unwrap_or(0)),
+        fixed("max_closed_clients", max_closed_clients),
+        live("ping_interval", go_duration(*ping_interval)),
+        live("ping_max", ping_max),
+        live("write_deadline", go_duration(*write_deadline)),
+        live("no_fast_producer_stall", no_fast_producer_stall),
+        fixed("no_header_support", no_header_support),
+        live("lame_duck_duration", go_duration(*lame_duck_duration)),
+        live("lame_duck_grace_period", go_duration(*lame_duck_grace_period)),
+        live("connect_error_reports", connect_error_reports),
+        live("reconnect_error_reports", reconnect_error_reports),
+        live("debug", debug),
+        live("trace", trace),
+        live("max_traced_msg_len", max_traced_msg_len),
+        live("logtime", logtime),
+        live("logtime_utc", logtime_utc),
+        live("log_file", path(log_file)),
+        live("logfile_size_limit", log_size_limit),
+        live("logfile_max_num", log_max_num),
+        live("syslog", syslog),
+        live("remote_syslog", some(remote_syslog)),
+        live("pid_file", path(pid_file)),
+        live("ports_file_dir", path(ports_file_dir)),
+    ];
+    entries.extend(cluster_entries(cluster.as_ref()));
+    entries.extend(scion_entries(scion.as_ref()));
+    entries
+}
+
+fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
+    let default = ClusterOptions::default();
+    let ClusterOptions {
+        name,
+        listen,
+        routes,
+        no_advertise,
+        advertise,
+        connect_retries,
+        connect_backoff,
+        pool_size,
+        ping_interval,
+        ping_max,
+    } = cluster.unwrap_or(&default);
+    let passwords =
+        routes.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
+    let routes = Entry { secret: passwords.collect(), ..live("cluster.routes", list(routes, show_route, ", ")) };
+    vec![
+        fixed("cluster", if cluster.is_some() { "on" } else { "off" }),
+        fixed("cluster.name", some(name)),
+        fixed("cluster.listen", list(listen, ToString::to_string, ", ")),
+        routes,
+        live("cluster.advertise", some(advertise)),
+        live("cluster.no_advertise", no_advertise),
+        live("cluster.connect_retries", connect_retries),
+        live("cluster.connect_backoff", connect_backoff),
+        fixed("cluster.pool_size", pool_size.map_or(-1, i32::from)),
+        live("cluster.ping_interval", go_duration(*ping_interval)),
+        live("cluster.ping_max", ping_max),
+    ]
+}
+
+fn show_route(remote: &Remote) -> String {
+    match &remote.urls[..] {
+        [url] => url.to_string(),
+        urls => format!("[{}]", list(urls, ToString::to_string, ", ")),
+    }
+}
+
+fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
+    let default = ScionOptions::default();
+    let ScionOptions { daemon, local, path_preference } = scion.unwrap_or(&default);
+    vec![
+        fixed("scion", if scion.is_some() { "on" } else { "off" }),
+        fixed("scion.daemon", some(daemon)),
+        fixed("scion.local", some(local)),
+        live("scion.path_preference", path_preference),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::address;
+
+    #[test]
+    fn equal_options_change_nothing() {
+        assert_eq!(changes(&Options::default(), &Options::default()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_can_change_is_told_as_go_would() {
+        let new = Options {
+            ping_interval: std::time::Duration::from_secs(90),
+            max_connections: None,
+            log_file: Some("n.log".into()),
+            ..Options::default()
+        };
+        let change = |key, old: &str, new: &str| Change { key, old: old.into(), new: new.into() };
+        let expected = vec![
+            change("max_connections", "65536", "0"),
+            change("ping_interval", "2m0s", "1m30s"),
+            change("log_file", "", "n.log"),
+        ];
+        assert_eq!(changes(&Options::default(), &new), Ok(expected));
+    }
+
+    #[test]
+    fn what_cannot_is_refused_all_together() {
+        let new = Options {
+            listen: vec![address::listen("127.0.0.1:4333").expect("an address")],
+            debug: true,
+            cluster: Some(ClusterOptions::default()),
+            ..Options::default()
+        };
+        let refusal = changes(&Options::default(), &new).expect_err("fixed").to_string();
+        assert_eq!(
+            refusal,
+            "config reload not supported for listen: old=0.0.0.0:4222, new=127.0.0.1:4333; config reload not supported for \
+             cluster: old=off, new=on; nothing is changed, restart natsd for that"
+        );
+    }
+
+    #[test]
+    fn another_password_is_a_change_that_shows_none() {
+        let with = |url: &str| {
+            let routes = vec![Remote { urls: vec![address::route(url).expect(url)] }];
+            Options { cluster: Some(ClusterOptions { routes, ..ClusterOptions::default() }), ..Options::default() }
+        };
+        let changed = changes(&with("nats://u:one@h:1"), &with("nats://u:two@h:1")).expect("routes change");
+        let url = "nats-route://h:1".to_owned();
+        assert_eq!(changed, [Change { key: "cluster.routes", old: url.clone(), new: url }]);
+    }
+}

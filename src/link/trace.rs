@@ -1,0 +1,179 @@
+//! How payloads, credentials and what is sent look in trace logs.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use natsd_core::encode::Message;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::Link;
+
+/// Fields of `CONNECT` that let somebody else in under this name, or that prove who it is.
+const SECRETS: [&str; 5] = ["pass", "auth_token", "jwt", "sig", "nkey"];
+const REDACTED: &str = "[REDACTED]";
+
+/// `max_traced_msg_len`.
+static MAX_PAYLOAD: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether there is anybody to trace for.
+pub(crate) fn enabled() -> bool {
+    log::log_enabled!(log::Level::Trace)
+}
+
+/// From now on shows at most so many bytes of a payload; 0 for all of them.
+pub(crate) fn limit_payloads(max: usize) {
+    MAX_PAYLOAD.store(max, Relaxed);
+}
+
+impl Link {
+    /// Logs what was received.
+    pub(crate) fn trace_in(&self, operation: &str) {
+        log::trace!("{} - <<- [{}]", self.describe(), Visible(operation));
+    }
+
+    /// Logs the payload of what was received.
+    pub(crate) fn trace_payload_in(&self, body: &[u8]) {
+        log::trace!("{} - <<- MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(body));
+    }
+
+    /// Logs what is sent, if traces are wanted.
+    pub(crate) fn trace_out(&self, operation: &str) {
+        if enabled() {
+            log::trace!("{} - ->> [{}]", self.describe(), Visible(operation));
+        }
+    }
+
+    /// Logs the lines of what is sent to a server, but for those that introduce this one: they hold credentials.
+    #[cold]
+    pub(crate) fn trace_lines_out(&self, lines: &[u8]) {
+        for line in lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty()) {
+            if !line.starts_with(b"CONNECT") && !line.starts_with(b"INFO") {
+                log::trace!("{} - ->> [{}]", self.describe(), Visible(&String::from_utf8_lossy(line)));
+            }
+        }
+    }
+
+    /// Logs a payload that is sent to a server.
+    #[cold]
+    pub(super) fn trace_payload_out(&self, body: &[u8]) {
+        log::trace!("{} - ->> MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(body));
+    }
+
+    /// Logs a message that is sent to the subscription `sid`.
+    #[cold]
+    pub(super) fn trace_delivery(&self, sid: &[u8], message: &Message<'_>) {
+        let text = |bytes| String::from_utf8_lossy(bytes);
+        let reply = message.reply.map(|reply| text(reply) + " ").unwrap_or_default();
+        let (verb, header) = match message.header_len {
+            0 => ("MSG", String::new()),
+            len => ("HMSG", format!("{len} ")),
+        };
+        let (subject, sid, size) = (text(message.subject), text(sid), message.body.len());
+        self.trace_out(&format!("{verb} {subject} {sid} {reply}{header}{size}"));
+        self.trace_payload_out(message.body);
+    }
+}
+
+/// What `CONNECT` says, as far as others may know it. Nothing of what is no JSON: who could tell a secret in it?
+pub(crate) fn without_secrets(json: &[u8]) -> String {
+    let Ok(Fields(fields)) = serde_json::from_slice(json) else { return REDACTED.to_owned() };
+    let shown = fields.iter().map(|(name, value)| {
+        let key = serde_json::Value::from(name.as_str());
+        let secret = SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+        if secret { format!("{key}:\"{REDACTED}\"") } else { format!("{key}:{value}") }
+    });
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
+}
+
+/// The fields of an object, in order, those that come twice as well.
+struct Fields(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        from.deserialize_map(InOrder)
+    }
+}
+
+/// Bytes, quoted as Go does it: text stays text, and nothing can break the line.
+struct Payload<'a>(&'a [u8]);
+
+impl fmt::Display for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let max = MAX_PAYLOAD.load(Relaxed);
+        let shown = if max == 0 { self.0 } else { &self.0[..max.min(self.0.len())] };
+        for chunk in shown.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| write_char(f, c))?;
+            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        if shown.len() < self.0.len() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+/// An operation as it is, but for what could move the cursor of a terminal.
+struct Visible<'a>(&'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| if c.is_control() { write_char(f, c) } else { write!(f, "{c}") })
+    }
+}
+
+fn write_char(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
+    match c {
+        '"' | '\\' => write!(f, "\\{c}"),
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        '\t' => f.write_str("\\t"),
+        '\0'..='\x1f' | '\x7f' => write!(f, "\\x{:02x}", u32::from(c)),
+        _ if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => write!(f, "\\u{:04x}", u32::from(c)),
+        _ => write!(f, "{c}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown_however_they_are_written() {
+        for (json, shown) in [
+            (r#"{"verbose":false,"user":"u","pass":"p\"x"}"#, r#"{"verbose":false,"user":"u","pass":"[REDACTED]"}"#),
+            (r#"{"Auth_Token" : 17, "name":"\u0041"}"#, r#"{"Auth_Token":"[REDACTED]","name":"A"}"#),
+            (r#"{"\u0073ig":{"a":["s"]},"jwt":"j.w.t"}"#, r#"{"sig":"[REDACTED]","jwt":"[REDACTED]"}"#),
+            (
+                r#"{"pass":"one","pass":"two","nkey":"U"}"#,
+                r#"{"pass":"[REDACTED]","pass":"[REDACTED]","nkey":"[REDACTED]"}"#,
+            ),
+            (r#"{"pass":"one""#, REDACTED),
+            (r#"["pass","one"]"#, REDACTED),
+            ("", REDACTED),
+        ] {
+            assert_eq!(without_secrets(json.as_bytes()), shown, "{json}");
+        }
+    }
+
+    #[test]
+    fn payloads_stay_on_their_line() {
+        let shown = |bytes: &[u8]| Payload(bytes).to_string();
+        assert_eq!(shown(b"NATS/1.0\r\n\r\nhi \"x\\\""), r#"NATS/1.0\r\n\r\nhi \"x\\\""#);
+        assert_eq!(shown("täxt\u{1b}\u{85}\u{2028}".as_bytes()), r"täxt\x1b\u0085\u2028");
+        assert_eq!(shown(b"a\xff\0"), r"a\xff\x00");
+        assert_eq!(Visible("SUB a\rb\u{1b}[2J \"1\"").to_string(), r#"SUB a\rb\x1b[2J "1""#);
+    }
+}

@@ -1,0 +1,93 @@
+//! A server takes over other options while it runs.
+
+use std::fmt;
+
+use natsd_core::encode::write_error;
+use natsd_core::error::{ClientError, CloseReason};
+use thiserror::Error;
+
+use super::{Server, StartError};
+use crate::config::changes::{Change, Fixed, changes};
+use crate::config::options::Options;
+use crate::hub::Hub;
+use crate::link::Kind;
+use crate::logging::{self, LogError};
+
+/// Why a server goes on as before.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// Something was changed that cannot be.
+    #[error(transparent)]
+    Fixed(#[from] Fixed),
+    /// The log cannot go where it should.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Files(#[from] StartError),
+}
+
+/// What moves the log to another place.
+const LOG_PLACE: [&str; 5] = ["log_file", "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog"];
+
+impl Server {
+    /// Takes over `options`, all of them or, when that is not possible, none. Connections stay, but for routes that are
+    /// removed and for the youngest clients if there are more than there may be now. Limits hold for what clients send from
+    /// now on; `write_deadline`, `no_fast_producer_stall`, and pings of routes hold for connections made from now on.
+    ///
+    /// # Errors
+    ///
+    /// When an option changes that cannot, or a file that is named cannot be opened.
+    pub fn reload(&mut self, options: Options) -> Result<(), ReloadError> {
+        let changed = changes(&self.hub.options(), &options)?;
+        let touches = |keys: &[&str]| changed.iter().any(|change| keys.contains(&change.key));
+        let log = if touches(&LOG_PLACE) { Some(logging::prepare(&options)?) } else { None };
+        let ports = self.ports();
+        self.files.rewrite(&options, &ports)?;
+
+        for change in &changed {
+            log::info!("{}", Reloaded(change));
+        }
+        let tells_clients = touches(&["max_payload", "client_advertise"]);
+        let digest = options.config_digest.clone().unwrap_or_default();
+        self.hub.adopt(options);
+        let options = self.hub.options();
+        logging::adopt(&options, log);
+        if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
+            cluster.reload(&self.hub, new, &self.client_addrs);
+        }
+        if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref())
+            && touches(&["scion.path_preference"])
+        {
+            scion.set_preference(&new.path_preference);
+        }
+        if tells_clients {
+            self.hub.news.send_modify(|_| {});
+        }
+        if let Some(max) = options.max_connections {
+            shed_clients(&self.hub, max);
+        }
+        log::info!("Reloaded server configuration ({digest})");
+        Ok(())
+    }
+}
+
+/// `Reloaded: ping_interval = 20s`.
+struct Reloaded<'a>(&'a Change);
+
+impl fmt::Display for Reloaded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reloaded: {} = {}", self.0.key, self.0.new)
+    }
+}
+
+/// Sends the youngest clients away until there are `max`.
+fn shed_clients(hub: &Hub, max: usize) {
+    let clients = hub.links().into_iter().filter(|link| link.kind == Kind::Client && !link.is_closing());
+    for link in clients.skip(max) {
+        let error = ClientError::MaxConnections;
+        log::error!("{} - {error}", link.describe());
+        link.send_now(|out| write_error(out, &error.to_string()));
+        link.close(error.closes().unwrap_or(CloseReason::ServerShutdown));
+    }
+}
