@@ -1,11 +1,13 @@
 //! What a client can do.
 
+mod admission;
 mod connect;
 mod ping;
 mod publish;
 mod subscribe;
 
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Instant;
 
 use natsd_core::encode::write_error;
@@ -19,6 +21,7 @@ use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::link::task::Protocol;
 use crate::server::listener::Listener;
+use admission::Admission;
 use ping::Pings;
 
 /// The protocol of clients, on one connection.
@@ -30,6 +33,7 @@ pub(crate) struct Client {
     cache: MatchCache,
     limits: Limits,
     pings: Pings,
+    admission: Admission,
     flags: Flags,
     /// Subscriptions that ended with the connection.
     unwound: u32,
@@ -54,6 +58,8 @@ struct Flags {
 enum End {
     /// After this `-ERR`.
     Told(ClientError),
+    /// After this `-ERR`; the log says already why.
+    Refused(ClientError),
     /// Without a word.
     Silent(CloseReason),
 }
@@ -70,6 +76,7 @@ impl Client {
             cache: MatchCache::default(),
             limits,
             pings: Pings::new(link.started),
+            admission: Admission::new(&hub, link.started),
             flags: Flags {
                 verbose: true,
                 pedantic: true,
@@ -137,9 +144,12 @@ impl Client {
 
     fn end(&mut self, end: End, batch: &mut Batch) {
         self.flags.ended = true;
+        let logged = !matches!(end, End::Refused(_));
         let reason = match end {
-            End::Told(error) => {
-                log::error!("{} - {error}", self.link.describe());
+            End::Told(error) | End::Refused(error) => {
+                if logged {
+                    log::error!("{} - {error}", self.link.describe());
+                }
                 self.link.send(batch, |out| write_error(out, &error.to_string()));
                 error.closes().unwrap_or(CloseReason::ProtocolViolation)
             }
@@ -158,7 +168,8 @@ impl From<ParseError> for End {
 impl Protocol for Client {
     fn start(&mut self, batch: &mut Batch) {
         log::debug!("{} - Client connection created", self.link.describe());
-        let info = self.listener.info(&self.hub, &self.link, false);
+        let mut info = self.listener.info(&self.hub, &self.link, false);
+        info.nonce = self.admission.nonce();
         self.link.send(batch, |out| info.write(out));
         if self.flags.surplus {
             self.end(End::Told(ClientError::MaxConnections), batch);
@@ -168,6 +179,15 @@ impl Protocol for Client {
     fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
         let mut taken = 0;
         while !self.flags.ended {
+            if self.admission.is_checking() {
+                return (taken, 1);
+            }
+            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken))
+                && let Err(end) = self.begin_with(*verb)
+            {
+                self.end(end, batch);
+                continue;
+            }
             match parser::read(&input[taken..], &self.limits) {
                 Ok(Read::Op(op, len)) => {
                     taken += len;
@@ -189,11 +209,26 @@ impl Protocol for Client {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        Some(self.pings.due())
+        Some(self.admission.until().unwrap_or_else(|| self.pings.due()))
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
+        if self.admission.until().is_some() {
+            return self.end(End::Told(ClientError::AuthenticationTimeout), batch);
+        }
         self.ping(now, batch);
+    }
+
+    fn holds_input(&self) -> bool {
+        self.admission.is_checking() && !self.flags.ended
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        if self.holds_input()
+            && let Err(end) = self.poll_check(cx, batch)
+        {
+            self.end(end, batch);
+        }
     }
 
     fn unwind(&mut self) -> bool {

@@ -120,6 +120,21 @@ pub enum ValueError {
     /// `host` without `port` in a block without a default port.
     #[error("a port is missing; add port, or write listen: \"host:port\"")]
     PortMissing,
+    /// Users that cannot be together, or not at all.
+    #[error(transparent)]
+    Users(#[from] natsd_auth::DirectoryError),
+    /// Not the public key of a user.
+    #[error(transparent)]
+    Nkey(#[from] natsd_auth::InvalidNkey),
+    /// No way to connect.
+    #[error(transparent)]
+    ConnectionType(#[from] natsd_auth::ConnectionTypeError),
+    /// A user by key and by name.
+    #[error("a user with an nkey has no name and no password; write two users, or remove one of the keys")]
+    NkeyWithPassword,
+    /// A user that nobody can be.
+    #[error("a user has no name; add user and password, or nkey")]
+    NamelessUser,
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
+use natsd_auth::User;
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
@@ -54,6 +56,8 @@ pub(crate) struct Link {
     pub stalls: AtomicU64,
     /// What `CONNECT` said, once there was one.
     pub settings: Mutex<Option<Box<Settings>>>,
+    /// Who the client is, where clients have to say it.
+    pub user: ArcSwapOption<User>,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
@@ -97,6 +101,7 @@ impl Link {
             active: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
+            user: ArcSwapOption::empty(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
             limits,

@@ -193,6 +193,7 @@ fn client(link: &Link) -> Client {
         traffic: traffic(link),
         stalls: link.stalls.load(Relaxed),
         subscriptions: link.subscriptions.lock().len() as u64,
+        user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
         ..introduced(settings)
     }
 }
@@ -215,6 +216,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         },
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
+        user: closed.user.clone(),
         ..introduced(settings)
     }
 }

@@ -4,7 +4,7 @@ use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer};
 
 /// What the client says and the server answers.
-enum Step {
+pub(crate) enum Step {
     C(&'static str),
     S(&'static str),
     /// The server closes.
@@ -262,7 +262,7 @@ fn violations() -> Vec<(&'static str, Vec<Step>)> {
     ]
 }
 
-fn hold(server: &TestServer, steps: &[Step]) {
+pub(crate) fn hold(server: &TestServer, steps: &[Step]) {
     let mut client = server.connect();
     for step in steps {
         match step {

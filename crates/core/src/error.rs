@@ -9,6 +9,8 @@ pub enum ClientError {
     UnknownOperation,
     /// The client may not be here.
     Authorization,
+    /// The client has not said in time who it is.
+    AuthenticationTimeout,
     /// The server has as many connections as it may.
     MaxConnections,
     /// The connection has as many subscriptions as it may.
@@ -48,6 +50,7 @@ impl fmt::Display for ClientError {
         let text = match self {
             Self::UnknownOperation => "Unknown Protocol Operation",
             Self::Authorization => "Authorization Violation",
+            Self::AuthenticationTimeout => "Authentication Timeout",
             Self::MaxConnections => "maximum connections exceeded",
             Self::MaxSubscriptions => "maximum subscriptions exceeded",
             Self::MaxPayload => "Maximum Payload Violation",
@@ -78,6 +81,7 @@ impl ClientError {
         match self {
             Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
+            Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
             Self::MaxConnections => Some(CloseReason::MaxConnections),
             Self::MaxPayload => Some(CloseReason::MaxPayload),
             Self::MaxControlLine => Some(CloseReason::MaxControlLine),
@@ -102,6 +106,8 @@ pub enum CloseReason {
     ClientClosed,
     /// The client may not be here.
     AuthenticationFailure,
+    /// It did not say in time who it is.
+    AuthenticationTimeout,
     /// More than `max_pending` bytes waited for it.
     SlowConsumerPendingBytes,
     /// It did not take what waited for it within `write_deadline`.
@@ -137,6 +143,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::ClientClosed => "Client Closed",
             Self::AuthenticationFailure => "Authentication Failure",
+            Self::AuthenticationTimeout => "Authentication Timeout",
             Self::SlowConsumerPendingBytes => "Slow Consumer (Pending Bytes)",
             Self::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
             Self::WriteError => "Write Error",
@@ -164,6 +171,7 @@ mod tests {
         let all = [
             ClientError::UnknownOperation,
             ClientError::Authorization,
+            ClientError::AuthenticationTimeout,
             ClientError::MaxConnections,
             ClientError::MaxSubscriptions,
             ClientError::MaxPayload,

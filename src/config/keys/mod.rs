@@ -1,5 +1,6 @@
 //! Every key that natsd knows, one table a block.
 
+pub mod authorization;
 pub mod cluster;
 pub mod scion;
 pub mod server;

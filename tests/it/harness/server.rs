@@ -93,6 +93,11 @@ impl TestServer {
         }
     }
 
+    /// All that the server has logged and a test has waited for.
+    pub fn log(&self) -> String {
+        self.log.join("\n")
+    }
+
     /// A new connection that has read the INFO.
     pub fn connect(&self) -> Raw {
         Raw::connect(self.port)
