@@ -13,7 +13,9 @@ use natsd_core::error::CloseReason;
 
 use super::{Client, End};
 use crate::hub::Hub;
+use crate::hub::cache::MatchCache;
 use crate::link::batch::Batch;
+use crate::link::outbound::AllowedReplies;
 
 /// Bytes of a nonce, before they become text.
 const NONCE: usize = 11;
@@ -97,7 +99,7 @@ impl Client {
         }
         let anonymous = self.hub.options.authorization.directory.anonymous().cloned();
         let user = anonymous.ok_or_else(|| self.unauthorized(""))?;
-        self.admit(Some(user));
+        self.admit(user);
         Ok(())
     }
 
@@ -113,10 +115,17 @@ impl Client {
         if authorization.directory.is_open() {
             return self.settle(settings, batch);
         }
+        if let (State::In, Some(user), true) =
+            (&self.admission.state, self.link.user.load_full(), *given == Credentials::default())
+        {
+            // It says nothing new of who it is.
+            self.admit(user);
+            return self.settle(settings, batch);
+        }
         let about = about(given);
         match authorization.directory.judge(given, ConnectionType::Standard, &self.admission.nonce) {
             Verdict::Admitted(user) => {
-                self.admit(Some(user));
+                self.admit(user);
                 self.settle(settings, batch)
             }
             Verdict::Refused => Err(self.unauthorized(&about)),
@@ -137,13 +146,24 @@ impl Client {
             return Err(End::Silent(CloseReason::AuthenticationFailure));
         };
         let user = outcome.ok_or_else(|| self.unauthorized(&checking.about))?;
-        self.admit(Some(user));
+        self.admit(user);
         self.settle(checking.settings, batch)
     }
 
-    fn admit(&mut self, user: Option<Arc<User>>) {
+    /// Lets the client in as `user`. What it may have subscribed to as another one ends.
+    fn admit(&mut self, user: Arc<User>) {
         self.admission.state = State::In;
-        self.link.user.store(user);
+        self.permissions = user.permissions.clone();
+        self.cache = MatchCache::default();
+        self.link.outbound().replies = self.permissions.as_ref().and_then(AllowedReplies::new);
+        self.link.user.store(Some(user));
+        let subscriptions = self.link.subscriptions.lock().take(usize::MAX);
+        for subscription in &subscriptions {
+            subscription.end(None);
+        }
+        if !subscriptions.is_empty() {
+            self.account.unsubscribe(&subscriptions);
+        }
     }
 }
 

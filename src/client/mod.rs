@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
+use natsd_auth::Permissions;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::parser::{self, Limits, Op, ParseError, Read};
@@ -34,6 +35,8 @@ pub(crate) struct Client {
     limits: Limits,
     pings: Pings,
     admission: Admission,
+    /// What it may do; `None` is everything.
+    permissions: Option<Arc<Permissions>>,
     flags: Flags,
     /// Subscriptions that ended with the connection.
     unwound: u32,
@@ -77,6 +80,7 @@ impl Client {
             limits,
             pings: Pings::new(link.started),
             admission: Admission::new(&hub, link.started),
+            permissions: None,
             flags: Flags {
                 verbose: true,
                 pedantic: true,

@@ -8,8 +8,8 @@ use natsd_core::{header, subject};
 
 use super::Client;
 use crate::hub::publish::{Publisher, publish};
-use crate::link::Kind;
 use crate::link::batch::Batch;
+use crate::link::{Kind, Link};
 
 impl Client {
     pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
@@ -20,9 +20,24 @@ impl Client {
         if let Some(error) = reserved(&message) {
             return self.refuse(&error, batch);
         }
-        self.acknowledge(batch);
         let mut scratch = std::mem::take(&mut batch.matches);
-        let matches = self.cache.find(&self.account, message.subject, &mut scratch);
+        let permissions = &self.permissions;
+        let may = || permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
+        let matches = match self.cache.find_permitted(&self.account, message.subject, &mut scratch, may) {
+            Some(matches) => matches,
+            None if answers(&self.link, message.subject, batch) => {
+                self.account.matches(message.subject, &mut scratch);
+                &scratch
+            }
+            None => {
+                batch.matches = scratch;
+                let error = ClientError::Publish(String::from_utf8_lossy(message.subject).into());
+                return self.refuse(&error, batch);
+            }
+        };
+        if self.flags.verbose {
+            self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
+        }
         let from = Publisher { link: &self.link, echo: self.flags.echo };
         let delivered = publish(&self.account, &message, matches, &from, batch);
         batch.matches = scratch;
@@ -47,6 +62,12 @@ impl Client {
         scratch.clear();
         batch.matches = scratch;
     }
+}
+
+/// Whether what `link` publishes to `subject`, which it may not at will, is an answer to a request that it got.
+fn answers(link: &Link, subject: &[u8], batch: &mut Batch) -> bool {
+    let now = batch.now();
+    link.outbound().replies.as_mut().is_some_and(|replies| replies.take(subject, now))
 }
 
 /// What clients may not publish to, or ask for replies to.

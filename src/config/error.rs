@@ -123,6 +123,9 @@ pub enum ValueError {
     /// Users that cannot be together, or not at all.
     #[error(transparent)]
     Users(#[from] natsd_auth::DirectoryError),
+    /// No rule of permissions.
+    #[error(transparent)]
+    Rule(#[from] natsd_auth::RuleError),
     /// Not the public key of a user.
     #[error(transparent)]
     Nkey(#[from] natsd_auth::InvalidNkey),

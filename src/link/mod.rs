@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
-use natsd_auth::User;
+use natsd_auth::{Permissions, User};
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
@@ -117,6 +117,11 @@ impl Link {
         format!("{} - {kind}:{}", self.peer, self.id)
     }
 
+    /// What the client may do; `None` is everything.
+    pub(crate) fn permissions(&self) -> Option<Arc<Permissions>> {
+        self.user.load().as_ref().and_then(|user| user.permissions.clone())
+    }
+
     /// The task of this link and tests of it only.
     pub(crate) fn outbound(&self) -> MutexGuard<'_, Outbound> {
         self.out.lock()
@@ -154,6 +159,9 @@ impl Link {
         let mut out = self.out.lock();
         if out.is_closing() || !to.count(batch) {
             return false;
+        }
+        if let (Some(replies), Some(reply)) = (&mut out.replies, message.reply) {
+            replies.requested(reply, batch.now());
         }
         let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
         message.write(out.buffer(), to.sid());

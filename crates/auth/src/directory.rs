@@ -7,6 +7,7 @@ use natsd_core::connect::Credentials;
 
 use crate::connection_type::ConnectionType;
 use crate::nkey::Nkey;
+use crate::permissions::Permissions;
 use crate::secret::Secret;
 
 /// Who connects.
@@ -18,17 +19,19 @@ pub struct User {
     pub secret: Option<Secret>,
     /// What it may connect by; `None` is anything.
     pub connection_types: Option<Vec<ConnectionType>>,
+    /// What it may do; `None` is everything.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 impl User {
     /// One who comes by a secret, without any restriction.
     pub fn with_secret(name: &str, secret: &str) -> Self {
-        Self { name: name.to_owned(), secret: Some(Secret::new(secret)), connection_types: None }
+        Self { name: name.to_owned(), secret: Some(Secret::new(secret)), connection_types: None, permissions: None }
     }
 
     /// One who comes by a key, without any restriction.
     pub fn with_nkey(nkey: &Nkey) -> Self {
-        Self { name: nkey.as_str().to_owned(), secret: None, connection_types: None }
+        Self { name: nkey.as_str().to_owned(), secret: None, connection_types: None, permissions: None }
     }
 
     fn may_come_by(&self, way: ConnectionType) -> bool {

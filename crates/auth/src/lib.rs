@@ -6,9 +6,13 @@
 mod connection_type;
 mod directory;
 mod nkey;
+mod permissions;
+mod replies;
 mod secret;
 
 pub use connection_type::{ConnectionType, ConnectionTypeError};
 pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
 pub use nkey::{InvalidNkey, Nkey};
+pub use permissions::{Permissions, Rule, RuleError, Rules};
+pub use replies::{Replies, ReplyPolicy};
 pub use secret::Secret;

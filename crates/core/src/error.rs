@@ -23,11 +23,13 @@ pub enum ClientError {
     InvalidSubject,
     /// In pedantic mode: one should not publish to such a subject.
     InvalidPublishSubject,
-    /// Clients may not publish to this reserved subject.
+    /// The client may not publish to this subject.
     Publish(String),
     /// Clients may not ask for replies to this reserved subject.
     Reply(String),
-    /// The queue group is reserved.
+    /// The client may not subscribe to this subject.
+    Subscribe(String),
+    /// The client may not subscribe to it in this queue group.
     SubscribeQueue {
         /// What was subscribed to.
         subject: String,
@@ -59,6 +61,7 @@ impl fmt::Display for ClientError {
             Self::InvalidPublishSubject => "Invalid Publish Subject",
             Self::Publish(subject) => return write!(f, "Permissions Violation for Publish to \"{subject}\""),
             Self::Reply(reply) => return write!(f, "Permissions Violation for Publish with Reply of \"{reply}\""),
+            Self::Subscribe(subject) => return write!(f, "Permissions Violation for Subscription to \"{subject}\""),
             Self::SubscribeQueue { subject, queue } => {
                 return write!(f, "Permissions Violation for Subscription to \"{subject}\" using queue \"{queue}\"");
             }
@@ -93,6 +96,7 @@ impl ClientError {
             | Self::InvalidPublishSubject
             | Self::Publish(_)
             | Self::Reply(_)
+            | Self::Subscribe(_)
             | Self::SubscribeQueue { .. }
             | Self::TooManyTokens(_) => None,
         }
@@ -180,6 +184,7 @@ mod tests {
             ClientError::InvalidPublishSubject,
             ClientError::Publish("$NRG.x".into()),
             ClientError::Reply("$GR.x".into()),
+            ClientError::Subscribe("a.b".into()),
             ClientError::SubscribeQueue { subject: "q".into(), queue: "_sys_".into() },
             ClientError::TooManyTokens("a.b.c".into()),
             ClientError::Stale,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, User};
+use std::sync::Arc;
 
-use super::unsupported;
+use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, Permissions, User};
+
+use super::{permissions, unsupported};
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report};
 use crate::config::language::{Position, Value};
@@ -15,6 +17,7 @@ use crate::config::options::Authorization;
 pub struct Draft {
     builder: DirectoryBuilder,
     timeout: Option<Duration>,
+    permissions: Option<Permissions>,
 }
 
 /// The keys of `authorization {}`.
@@ -58,6 +61,13 @@ pub const KEYS: &[Key<Draft>] = &[
             Ok(())
         },
     },
+    Key {
+        names: &["default_permissions", "default_permission", "permissions"],
+        takes: "map",
+        default: "everything",
+        doc: "What those of `users` may do who have no permissions of their own; see below.",
+        read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
+    },
 ];
 
 /// A user while its keys are read.
@@ -67,6 +77,7 @@ pub struct UserDraft {
     password: Option<String>,
     nkey: Option<Nkey>,
     connection_types: Option<Vec<ConnectionType>>,
+    permissions: Option<Permissions>,
 }
 
 /// The keys of a user.
@@ -96,6 +107,13 @@ pub const USER_KEYS: &[Key<UserDraft>] = &[
         },
     },
     Key {
+        names: &["permissions", "permission", "authorization"],
+        takes: "map",
+        default: "those of `default_permissions`",
+        doc: "What the user may do; see below.",
+        read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
+    },
+    Key {
         names: &["allowed_connection_types", "connection_types", "clients"],
         takes: "STANDARD, WEBSOCKET, LEAFNODE, LEAFNODE_WS, MQTT, MQTT_WS, IN_PROCESS, or a list of these",
         default: "any",
@@ -117,7 +135,8 @@ fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
         (None, Some(name)) => User::with_secret(&name, &draft.password.unwrap_or_default()),
         (None, None) => return Err(ValueError::NamelessUser),
     };
-    Ok(User { connection_types: draft.connection_types, ..user })
+    let permissions = draft.permissions.map(Arc::new);
+    Ok(User { connection_types: draft.connection_types, permissions, ..user })
 }
 
 /// 0 stands for the default.
@@ -138,6 +157,11 @@ fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, ValueError> {
 pub(super) fn read(field: &mut Field<'_>) -> Result<Authorization, ValueError> {
     let mut draft = Draft::default();
     field.map(KEYS, unsupported::AUTHORIZATION, &mut draft)?;
+    if let Some(default) = draft.permissions.map(Arc::new) {
+        for user in &mut draft.builder.users {
+            user.permissions.get_or_insert_with(|| default.clone());
+        }
+    }
     let timeout = draft.timeout.unwrap_or_else(|| Authorization::default().timeout);
     Ok(Authorization { directory: draft.builder.build()?, timeout })
 }

@@ -2,6 +2,7 @@
 
 pub mod authorization;
 pub mod cluster;
+pub mod permissions;
 pub mod scion;
 pub mod server;
 mod unsupported;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{authorization, cluster, scion, server, unsupported};
+use super::{authorization, cluster, permissions, scion, server, unsupported};
 use crate::config::options::{Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -144,7 +144,15 @@ fn users_that_cannot_be_are_refused_without_their_secrets() {
         (&format!("authorization {{ users: [{{nkey: {seed}}}] }}"), "is not the public nkey of a user"),
         (&format!("authorization {{ users: [{{nkey: {}, user: a}}] }}", nkey.public_key()), "no name and no password"),
         ("authorization { users: [{user: a, allowed_connection_types: [bogus]}] }", "\"bogus\" is no connection type"),
-        ("authorization { users: [{user: a, permissions: {}}] }", "permissions is not supported"),
+        ("authorization { users: [{user: a, permissions: {publish: \"a b\"}}] }", "only rules for subscriptions can"),
+        ("authorization { users: [{user: a, permissions: {publish: \"a..b\"}}] }", "\"a..b\" is not a subject"),
+        ("authorization { users: [{user: a, permissions: {subscribe: {allow: \"a b..c\"}}}] }", "is not a queue group"),
+        ("authorization { users: [{user: a, permissions: {publish: {allows: a}}}] }", "unknown field \"allows\""),
+        ("authorization { users: [{user: a, permissions: {publish: 5}}] }", "expected a subject, a list of"),
+        ("authorization { users: [{user: a, permissions: {allow_responses: 5}}] }", "expected a boolean or a map"),
+        ("authorization { users: [{user: a, permissions: {allow_responses: {max: -2}}}] }", "-2 is out of range"),
+        ("authorization { auth_callout {} }", "auth_callout is not supported"),
+        ("authorization { users: [{user: a, proxy_required: true}] }", "proxy_required is not supported"),
         ("no_auth_user: u\nauthorization { user: u }", "there is no user \"u\" in the users"),
     ] {
         let errors = loaded(text).expect_err(text).to_string();
@@ -282,7 +290,7 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 #[test]
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
-    let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS)];
+    let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
     for table in [rows(server::KEYS), rows(cluster::KEYS), rows(scion::KEYS)].into_iter().chain(users) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }

@@ -67,8 +67,7 @@ pub(super) const CLUSTER: &[&str] =
     &["accounts", "authorization", "compression", "permissions", "tls", "write_deadline", "write_timeout"];
 
 /// In `authorization {}`.
-pub(super) const AUTHORIZATION: &[&str] =
-    &["auth_callout", "auth_hook", "default_permission", "default_permissions", "permissions", "proxy_required"];
+pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_required"];
 
 /// In a user.
-pub(super) const USER: &[&str] = &["permission", "permissions", "proxy_required"];
+pub(super) const USER: &[&str] = &["proxy_required"];
