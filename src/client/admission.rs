@@ -113,6 +113,9 @@ impl Client {
         let hub = self.hub.clone();
         let authorization = &hub.options.authorization;
         if authorization.directory.is_open() {
+            if self.link.settings.lock().is_some() {
+                self.end_subscriptions();
+            }
             return self.settle(settings, batch);
         }
         if let (State::In, Some(user), true) =
@@ -157,6 +160,11 @@ impl Client {
         self.cache = MatchCache::default();
         self.link.outbound().replies = self.permissions.as_ref().and_then(AllowedReplies::new);
         self.link.user.store(Some(user));
+        self.end_subscriptions();
+    }
+
+    /// The client begins anew.
+    fn end_subscriptions(&mut self) {
         let subscriptions = self.link.subscriptions.lock().take(usize::MAX);
         for subscription in &subscriptions {
             subscription.end(None);

@@ -10,6 +10,7 @@ mod interop;
 #[cfg(feature = "lab")]
 mod lab;
 mod monitor;
+mod permissions;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod route;

@@ -76,6 +76,15 @@ fn settings() -> Vec<(&'static str, Vec<Step>)> {
         ),
         ("CONNECT changes only what it names", vec![C("CONNECT {}\r\nPING\r\n"), S("+OK\r\nPONG\r\n")]),
         (
+            "a second CONNECT ends what was subscribed to",
+            vec![
+                C("SUB foo 1\r\nCONNECT {\"verbose\":false}\r\nPUB foo 0\r\n\r\n"),
+                S("+OK\r\nMSG foo 1 0\r\n\r\n"),
+                C("CONNECT {}\r\nPUB foo 0\r\n\r\nSUB foo 1\r\nPUB foo 0\r\n\r\n"),
+                S("MSG foo 1 0\r\n\r\n"),
+            ],
+        ),
+        (
             "no echo",
             vec![
                 C("CONNECT {\"verbose\":false,\"echo\":false}\r\nSUB foo 1\r\nPUB foo 2\r\nhi\r\nPING\r\n"),
