@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
+use natsd_auth::{DirectoryBuilder, DirectoryError};
 
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
-    ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
+    Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
 };
 use crate::config::{self, ConfigErrors, Warnings};
 
@@ -52,6 +53,18 @@ pub struct ServeFlags {
     /// Write to a file in this directory where the server listens
     #[arg(long = "ports_file_dir", value_name = "DIR", help_heading = "Server")]
     ports_file_dir: Option<PathBuf>,
+
+    /// Let only this user connect; needs --pass
+    #[arg(long, requires = "pass", value_name = "USER", help_heading = "Authorization")]
+    user: Option<String>,
+
+    /// Password of --user, in plain or as a bcrypt hash
+    #[arg(long, requires = "user", value_name = "PASSWORD", help_heading = "Authorization")]
+    pass: Option<String>,
+
+    /// Let only those connect who show this token
+    #[arg(long, conflicts_with = "user", value_name = "TOKEN", help_heading = "Authorization")]
+    auth: Option<String>,
 
     /// Log to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Logging")]
@@ -143,6 +156,12 @@ pub enum StartError {
     /// File and flags together.
     #[error(transparent)]
     Options(#[from] InvalidOptions),
+    /// Flags and file, or flags alone, that do not go together.
+    #[error("--user, --pass, --auth: {0}")]
+    Users(#[from] DirectoryError),
+    /// Users by flag and by file.
+    #[error("--user and --auth cannot be added to the users of the file; change the file instead")]
+    UsersInFile,
     /// One flag for several things.
     #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
     SeveralListeners(usize),
@@ -173,6 +192,7 @@ impl ServeFlags {
         self.apply_addresses(options)?;
         self.apply_logging(options);
         self.apply_cluster(&mut options.cluster);
+        self.apply_authorization(&mut options.authorization)?;
         set_some(&mut options.server_name, &self.name);
         set_some(&mut options.client_advertise, &self.client_advertise);
         set_some(&mut options.pid_file, &self.pid);
@@ -193,6 +213,19 @@ impl ServeFlags {
             let host = options.http.take().map_or_else(|| options.client_host().to_owned(), |(host, _)| host);
             options.http = (port != 0).then(|| (host, bindable(port)));
         }
+        Ok(())
+    }
+
+    /// What the flags say replaces a single user or a token of the file, but no list.
+    fn apply_authorization(&self, authorization: &mut Authorization) -> Result<(), StartError> {
+        if self.user.is_none() && self.auth.is_none() {
+            return Ok(());
+        }
+        if authorization.directory.is_list() {
+            return Err(StartError::UsersInFile);
+        }
+        let (user, password, token) = (self.user.clone(), self.pass.clone(), self.auth.clone());
+        authorization.directory = DirectoryBuilder { user, password, token, users: Vec::new() }.build()?;
         Ok(())
     }
 
@@ -359,6 +392,18 @@ mod tests {
         assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));
         assert_eq!(options("-s").syslog_address(), Some(SyslogAddr::Local));
         assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
+    }
+
+    #[test]
+    fn users_by_flags() {
+        assert!(options("--user u --pass p").authorization.is_required());
+        assert!(options("--auth t").authorization.is_required());
+        assert!(options_over("authorization { token: x }", "--user u --pass p").is_ok());
+        let text = "authorization { users: [{user: a, password: b}] }";
+        for args in ["--user u --pass p", "--auth t"] {
+            let error = options_over(text, args).expect_err(args).to_string();
+            assert!(error.contains("change the file instead"), "{error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `CONNECT`.
 
 use natsd_core::connect::{ConnectError, Settings};
-use natsd_core::error::CloseReason;
+use natsd_core::error::{ClientError, CloseReason};
 
 use super::{Client, End};
 use crate::link::batch::Batch;
@@ -9,13 +9,19 @@ use crate::link::batch::Batch;
 impl Client {
     pub(super) fn connect(&mut self, json: &[u8], batch: &mut Batch) -> Result<(), End> {
         let mut settings = self.link.settings.lock().clone().unwrap_or_else(|| Box::new(Settings::default()));
-        settings.apply(json, !self.hub.options().no_header_support).map_err(|error| match error {
+        let credentials = settings.apply(json).map_err(|error| match error {
             ConnectError::Refused(error) => End::Told(error),
             ConnectError::Malformed(_) => {
                 log::error!("{} - {error}", self.link.describe());
                 End::Silent(CloseReason::ProtocolViolation)
             }
         })?;
+        self.authenticate(&credentials, settings, batch)
+    }
+
+    /// The client is who it says: `settings` are obeyed.
+    pub(super) fn settle(&mut self, mut settings: Box<Settings>, batch: &mut Batch) -> Result<(), End> {
+        settings.check(!self.hub.options().no_header_support).map_err(End::Told)?;
         let flags = &mut self.flags;
         flags.verbose = settings.verbose;
         flags.pedantic = settings.pedantic;
@@ -27,5 +33,11 @@ impl Client {
         *self.link.settings.lock() = Some(settings);
         self.acknowledge(batch);
         Ok(())
+    }
+
+    /// The client is not who it says, or does not say it.
+    pub(super) fn unauthorized(&self, about: &str) -> End {
+        log::error!("{} - authentication error{about}", self.link.describe());
+        End::Refused(ClientError::Authorization)
     }
 }

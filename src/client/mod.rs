@@ -1,5 +1,6 @@
 //! What a client can do.
 
+mod admission;
 mod connect;
 mod ping;
 mod publish;
@@ -7,8 +8,10 @@ mod subscribe;
 mod trace;
 
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Instant;
 
+use natsd_auth::Permissions;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::parser::{self, Limits, Op, ParseError, Read};
@@ -21,6 +24,7 @@ use crate::link::batch::Batch;
 use crate::link::task::Protocol;
 use crate::link::{self, Link};
 use crate::server::listener::Listener;
+use admission::Admission;
 use ping::Pings;
 
 /// The protocol of clients, on one connection.
@@ -36,6 +40,9 @@ pub(crate) struct Client {
     /// The options that `limits` and `mappings` are of.
     epoch: u64,
     pings: Pings,
+    admission: Admission,
+    /// What it may do; `None` is everything.
+    permissions: Option<Arc<Permissions>>,
     flags: Flags,
     /// Subscriptions that ended with the connection.
     unwound: u32,
@@ -72,6 +79,8 @@ fn mappings(hub: &Hub) -> Option<Arc<Mappings>> {
 enum End {
     /// After this `-ERR`.
     Told(ClientError),
+    /// After this `-ERR`; the log says already why.
+    Refused(ClientError),
     /// Without a word.
     Silent(CloseReason),
 }
@@ -88,6 +97,8 @@ impl Client {
             limits: limits(&hub, false),
             mappings: mappings(&hub),
             pings: Pings::new(link.started),
+            admission: Admission::new(&hub, link.started),
+            permissions: None,
             flags: Flags {
                 verbose: true,
                 pedantic: true,
@@ -161,9 +172,12 @@ impl Client {
 
     fn end(&mut self, end: End, batch: &mut Batch) {
         self.flags.ended = true;
+        let logged = !matches!(end, End::Refused(_));
         let reason = match end {
-            End::Told(error) => {
-                log::error!("{} - {error}", self.link.describe());
+            End::Told(error) | End::Refused(error) => {
+                if logged {
+                    log::error!("{} - {error}", self.link.describe());
+                }
                 self.link.trace_out(&format!("-ERR {error}"));
                 self.link.send(batch, |out| write_error(out, &error.to_string()));
                 error.closes().unwrap_or(CloseReason::ProtocolViolation)
@@ -183,7 +197,8 @@ impl From<ParseError> for End {
 impl Protocol for Client {
     fn start(&mut self, batch: &mut Batch) {
         log::debug!("{} - Client connection created", self.link.describe());
-        let info = self.listener.info(&self.hub, &self.link, false);
+        let mut info = self.listener.info(&self.hub, &self.link, false);
+        info.nonce = self.admission.nonce();
         self.link.send(batch, |out| info.write(out));
         if self.flags.surplus {
             self.end(End::Told(ClientError::MaxConnections), batch);
@@ -196,9 +211,20 @@ impl Protocol for Client {
             self.epoch = self.hub.epoch();
             self.limits = limits(&self.hub, self.limits.headers);
             self.mappings = mappings(&self.hub);
+            // Mapped subjects are remembered as permitted, which they need not be any more.
+            self.cache = MatchCache::default();
         }
         let mut taken = 0;
         while !self.flags.ended {
+            if self.admission.is_checking() {
+                return (taken, 1);
+            }
+            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken))
+                && let Err(end) = self.begin_with(*verb)
+            {
+                self.end(end, batch);
+                continue;
+            }
             match parser::read(&input[taken..], &self.limits) {
                 Ok(Read::Op(op, len)) => {
                     taken += len;
@@ -221,11 +247,26 @@ impl Protocol for Client {
     }
 
     fn timeout(&self) -> Option<Instant> {
-        Some(self.pings.due())
+        Some(self.admission.until().unwrap_or_else(|| self.pings.due()))
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
+        if self.admission.until().is_some() {
+            return self.end(End::Told(ClientError::AuthenticationTimeout), batch);
+        }
         self.ping(now, batch);
+    }
+
+    fn holds_input(&self) -> bool {
+        self.admission.is_checking() && !self.flags.ended
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        if self.holds_input()
+            && let Err(end) = self.poll_check(cx, batch)
+        {
+            self.end(end, batch);
+        }
     }
 
     fn unwind(&mut self) -> bool {

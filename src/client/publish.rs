@@ -9,8 +9,8 @@ use natsd_core::{header, subject};
 
 use super::Client;
 use crate::hub::publish::{Publisher, publish};
-use crate::link::Kind;
 use crate::link::batch::Batch;
+use crate::link::{Kind, Link};
 
 impl Client {
     pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
@@ -21,12 +21,22 @@ impl Client {
         if let Some(error) = reserved(&message) {
             return self.refuse(&error, batch);
         }
-        self.acknowledge(batch);
-        let Some(mappings) = self.mappings.clone() else { return self.deliver(message, batch) };
+        match self.mappings.clone() {
+            Some(mappings) => self.publish_mapped(&mappings, message, batch),
+            None => self.deliver(message, false, batch),
+        }
+    }
+
+    /// What a client may publish to is what it says, not what that becomes.
+    fn publish_mapped(&mut self, mappings: &Mappings, message: Message<'_>, batch: &mut Batch) {
+        let may = self.permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
+        if !may && !answers(&self.link, message.subject, batch) {
+            return self.refuse_publish(message.subject, batch);
+        }
         let mut subject = std::mem::take(&mut batch.mapped);
         subject.clear();
-        let mapped = self.map(&mappings, message.subject, &mut subject, batch);
-        self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, batch);
+        let mapped = self.map(mappings, message.subject, &mut subject, batch);
+        self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, true, batch);
         batch.mapped = subject;
     }
 
@@ -37,9 +47,30 @@ impl Client {
         mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), mapped)
     }
 
-    fn deliver(&mut self, message: Message<'_>, batch: &mut Batch) {
+    fn refuse_publish(&self, subject: &[u8], batch: &mut Batch) {
+        self.refuse(&ClientError::Publish(String::from_utf8_lossy(subject).into()), batch);
+    }
+
+    /// `permitted`: that the client may publish this is known.
+    fn deliver(&mut self, message: Message<'_>, permitted: bool, batch: &mut Batch) {
         let mut scratch = std::mem::take(&mut batch.matches);
-        let matches = self.cache.find(&self.account, message.subject, &mut scratch);
+        let permissions = &self.permissions;
+        let may =
+            || permitted || permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
+        let matches = match self.cache.find_permitted(&self.account, message.subject, &mut scratch, may) {
+            Some(matches) => matches,
+            None if answers(&self.link, message.subject, batch) => {
+                self.account.matches(message.subject, &mut scratch);
+                &scratch
+            }
+            None => {
+                batch.matches = scratch;
+                return self.refuse_publish(message.subject, batch);
+            }
+        };
+        if self.flags.verbose {
+            self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
+        }
         let from = Publisher { link: &self.link, echo: self.flags.echo };
         let delivered = publish(&self.account, &message, matches, &from, batch);
         batch.matches = scratch;
@@ -64,6 +95,12 @@ impl Client {
         scratch.clear();
         batch.matches = scratch;
     }
+}
+
+/// Whether what `link` publishes to `subject`, which it may not at will, is an answer to a request that it got.
+fn answers(link: &Link, subject: &[u8], batch: &mut Batch) -> bool {
+    let now = batch.now();
+    link.outbound().replies.as_mut().is_some_and(|replies| replies.take(subject, now))
 }
 
 /// What clients may not publish to, or ask for replies to.

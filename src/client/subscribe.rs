@@ -34,6 +34,13 @@ impl Client {
     fn why_not(&self, wanted: &Subscribe<'_>) -> Option<ClientError> {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let options = self.hub.options();
+        if self.permissions.as_ref().is_some_and(|may| !may.may_subscribe(wanted.subject, wanted.queue)) {
+            let subject = text(wanted.subject);
+            return Some(match wanted.queue {
+                Some(queue) => ClientError::SubscribeQueue { subject, queue: text(queue) },
+                None => ClientError::Subscribe(subject),
+            });
+        }
         if !subject::is_valid(wanted.subject) {
             return Some(ClientError::InvalidSubject);
         }

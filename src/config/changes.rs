@@ -32,11 +32,14 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
     let changed = pairs.filter(|(old, new)| old.value != new.value || old.secret != new.secret);
     let (live, fixed): (Vec<_>, Vec<_>) = changed.partition(|(old, _)| old.live);
     let change = |(old, new): (Entry, Entry)| Change { key: old.key, old: old.value, new: new.value };
-    if fixed.is_empty() {
-        Ok(live.into_iter().map(change).collect())
-    } else {
-        Err(Fixed(fixed.into_iter().map(change).collect()))
+    let mut fixed: Vec<Change> = fixed.into_iter().map(change).collect();
+    if old.authorization != new.authorization {
+        // Who may connect is nobody's business.
+        let state =
+            |options: &Options| if options.authorization.is_required() { "required" } else { "open" }.to_owned();
+        fixed.push(Change { key: "authorization", old: state(old), new: state(new) });
     }
+    if fixed.is_empty() { Ok(live.into_iter().map(change).collect()) } else { Err(Fixed(fixed)) }
 }
 
 struct Entry {
@@ -78,6 +81,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         client_advertise,
         http,
         http_base_path,
+        // Compared as a whole.
+        authorization: _,
         cluster,
         scion,
         mappings,
@@ -243,6 +248,21 @@ mod tests {
             "config reload not supported for listen: old=0.0.0.0:4222, new=127.0.0.1:4333; config reload not supported for \
              cluster: old=off, new=on; nothing is changed, restart natsd for that"
         );
+    }
+
+    #[test]
+    fn other_users_are_refused_without_a_word_about_them() {
+        let with = |password: &str| {
+            let mut options = Options::default();
+            let (user, password) = (Some("u".to_owned()), Some(password.to_owned()));
+            let builder = natsd_auth::DirectoryBuilder { user, password, ..natsd_auth::DirectoryBuilder::default() };
+            options.authorization.directory = builder.build().expect("one user");
+            options
+        };
+        assert_eq!(changes(&with("one"), &with("one")), Ok(Vec::new()));
+        let refusal = changes(&with("one"), &with("two")).expect_err("fixed").to_string();
+        assert!(refusal.contains("authorization: old=required, new=required"), "{refusal}");
+        assert!(!refusal.contains("one") && !refusal.contains("two"), "{refusal}");
     }
 
     #[test]

@@ -127,6 +127,24 @@ pub enum ValueError {
     /// A mapping that cannot be.
     #[error(transparent)]
     Mapping(#[from] MappingError),
+    /// Users that cannot be together, or not at all.
+    #[error(transparent)]
+    Users(#[from] natsd_auth::DirectoryError),
+    /// No rule of permissions.
+    #[error(transparent)]
+    Rule(#[from] natsd_auth::RuleError),
+    /// Not the public key of a user.
+    #[error(transparent)]
+    Nkey(#[from] natsd_auth::InvalidNkey),
+    /// No way to connect.
+    #[error(transparent)]
+    ConnectionType(#[from] natsd_auth::ConnectionTypeError),
+    /// A user by key and by name.
+    #[error("a user with an nkey has no name and no password; write two users, or remove one of the keys")]
+    NkeyWithPassword,
+    /// A user that nobody can be.
+    #[error("a user has no name; add user and password, or nkey")]
+    NamelessUser,
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

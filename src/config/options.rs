@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use natsd_auth::Directory;
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
@@ -184,6 +185,28 @@ pub struct ScionOptions {
     pub path_preference: Preference,
 }
 
+/// Who may connect: `authorization {}` and `no_auth_user`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorization {
+    /// `user`, `token`, `users`, `no_auth_user`.
+    pub directory: Directory,
+    /// `timeout`: how long a client may take to say who it is.
+    pub timeout: Duration,
+}
+
+impl Default for Authorization {
+    fn default() -> Self {
+        Self { directory: Directory::default(), timeout: Duration::from_secs(2) }
+    }
+}
+
+impl Authorization {
+    /// Whether clients have to say who they are.
+    pub fn is_required(&self) -> bool {
+        !self.directory.is_open() && self.directory.anonymous().is_none()
+    }
+}
+
 /// All options of a server. `Options::default()` is what `natsd` without file and flags runs with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -201,6 +224,8 @@ pub struct Options {
     pub http: Option<(String, u16)>,
     /// `http_base_path`, without trailing slash.
     pub http_base_path: String,
+    /// `authorization {}`.
+    pub authorization: Authorization,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
     /// `scion {}`.
@@ -275,6 +300,7 @@ impl Default for Options {
             client_advertise: None,
             http: None,
             http_base_path: String::new(),
+            authorization: Authorization::default(),
             cluster: None,
             scion: None,
             mappings: Arc::default(),

@@ -1,6 +1,6 @@
 //! An account: subjects mean something only within it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use natsd_core::route::interest::Change;
@@ -21,6 +21,8 @@ pub(crate) struct Account {
     pub counts: Counts,
     /// Raised by each change of either: what was matched before may not be so any more.
     generation: AtomicU64,
+    /// There are subscriptions that may not get all that they match.
+    filtered: AtomicBool,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
 }
 
@@ -41,6 +43,7 @@ impl Account {
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             counts: Counts::default(),
             generation: AtomicU64::new(0),
+            filtered: AtomicBool::new(false),
             observer,
         }
     }
@@ -54,7 +57,10 @@ impl Account {
     pub(crate) fn matches(&self, subject: &[u8], found: &mut Matches) {
         self.counts.matches.fetch_add(1, Ordering::Relaxed);
         found.clear();
-        self.local.read().matches(subject, &mut found.local());
+        let local = self.local.read();
+        let filtered = self.filtered.load(Ordering::Relaxed);
+        local.matches(subject, &mut found.local(filtered.then_some(subject)));
+        drop(local);
         self.remote.read().matches(subject, &mut found.remote());
     }
 
@@ -62,6 +68,10 @@ impl Account {
     pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) {
         let mut local = self.local.write();
         let names = subscription.clone();
+        if names.link.permissions().is_some_and(|permissions| permissions.filters()) {
+            // Under the lock, before the subscription can be found.
+            self.filtered.store(true, Ordering::Relaxed);
+        }
         let members = local.insert(names.subject(), names.queue(), subscription);
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();

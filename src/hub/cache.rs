@@ -35,6 +35,28 @@ struct Entry {
 impl MatchCache {
     /// What `subject` matches in `account`, always the same one for a cache. `scratch` is used if it is not cached.
     pub(crate) fn find<'a>(&'a mut self, account: &Account, subject: &[u8], scratch: &'a mut Matches) -> &'a Matches {
+        self.look_up(account, subject, scratch, || true)
+    }
+
+    /// As [`find`](Self::find), but `None` if one may not publish to `subject`. What `may` says of it, always the same for a
+    /// cache, is remembered like what it matches, and so costs a message nothing.
+    pub(crate) fn find_permitted<'a>(
+        &'a mut self,
+        account: &Account,
+        subject: &[u8],
+        scratch: &'a mut Matches,
+        may: impl FnOnce() -> bool,
+    ) -> Option<&'a Matches> {
+        Some(self.look_up(account, subject, scratch, may)).filter(|matches| !matches.refused)
+    }
+
+    fn look_up<'a>(
+        &'a mut self,
+        account: &Account,
+        subject: &[u8],
+        scratch: &'a mut Matches,
+        may: impl FnOnce() -> bool,
+    ) -> &'a Matches {
         // Read before matching: a change in between makes the result count as old, not as new.
         let generation = account.generation();
         if generation != self.generation || self.slots.is_empty() {
@@ -51,7 +73,12 @@ impl MatchCache {
             self.last = at;
             return &self.slots[at].entry.as_ref().expect("just seen").matches;
         }
-        account.matches(subject, scratch);
+        if may() {
+            account.matches(subject, scratch);
+        } else {
+            scratch.clear();
+            scratch.refused = true;
+        }
         let seen_before = slot.hash == hash;
         let crowded = slot.entry.is_some() && self.slots.len() < SLOTS.1;
         if seen_before {
@@ -80,3 +107,6 @@ impl MatchCache {
 fn empty(slots: usize) -> Vec<Slot> {
     std::iter::repeat_with(Slot::default).take(slots).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub(crate) struct Matches {
     pub groups: Vec<QueueGroup>,
     /// Servers behind routes, each once.
     pub routes: Vec<RouteMatch>,
+    /// The client whose cache this is in may not publish to the subject.
+    pub refused: bool,
 }
 
 /// A queue group, over all servers.
@@ -41,11 +43,13 @@ impl Matches {
         self.plain.clear();
         self.groups.clear();
         self.routes.clear();
+        self.refused = false;
     }
 
-    /// Takes what clients here subscribe to.
-    pub(crate) fn local(&mut self) -> impl Visitor<Subscription> {
-        Local(self)
+    /// Takes what clients here subscribe to; of a message to `filtered`, if that is given, only those subscriptions that
+    /// may get it.
+    pub(crate) fn local<'a>(&'a mut self, filtered: Option<&'a [u8]>) -> impl Visitor<Subscription> + use<'a> {
+        Local { found: self, filtered }
     }
 
     /// Takes what clients elsewhere subscribe to.
@@ -69,16 +73,34 @@ impl Matches {
     }
 }
 
-struct Local<'a>(&'a mut Matches);
+struct Local<'a> {
+    found: &'a mut Matches,
+    filtered: Option<&'a [u8]>,
+}
 
 impl Visitor<Subscription> for Local<'_> {
     fn plain(&mut self, members: &[Arc<Subscription>]) {
-        self.0.plain.extend_from_slice(members);
+        match self.filtered {
+            None => self.found.plain.extend_from_slice(members),
+            Some(subject) => self.found.plain.extend(permitted(members, subject)),
+        }
     }
 
     fn group(&mut self, queue: &[u8], members: &[Arc<Subscription>]) {
-        self.0.group(queue).local.extend_from_slice(members);
+        match self.filtered {
+            None => self.found.group(queue).local.extend_from_slice(members),
+            Some(subject) => {
+                let mut members = permitted(members, subject).peekable();
+                if members.peek().is_some() {
+                    self.found.group(queue).local.extend(members);
+                }
+            }
+        }
     }
+}
+
+fn permitted(members: &[Arc<Subscription>], subject: &[u8]) -> impl Iterator<Item = Arc<Subscription>> {
+    members.iter().filter(|member| member.may_get(subject)).cloned()
 }
 
 struct Remote<'a>(&'a mut Matches);

@@ -18,7 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::options::Options;
 use crate::link::outbound::OutboundLimits;
@@ -52,6 +52,8 @@ pub(crate) struct Hub {
     pub observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
     /// What clients are told when it changes.
     pub news: watch::Sender<News>,
+    /// Turns for comparing a password with its bcrypt hash: half of the cores are left to clients that are in.
+    pub slow_checks: Arc<Semaphore>,
     /// Notified when a link is gone.
     pub left: Notify,
     global: Arc<Account>,
@@ -76,6 +78,7 @@ impl Hub {
             started: SystemTime::now(),
             observer,
             news: watch::Sender::new(News::default()),
+            slow_checks: Arc::new(Semaphore::new(slow_checks_at_a_time())),
             left: Notify::new(),
             accounts: RwLock::new(HashMap::from([(GLOBAL_ACCOUNT.into(), global.clone())])),
             global,
@@ -192,4 +195,8 @@ impl Hub {
         subscription.link.subscriptions.lock().remove(subscription);
         subscription.account.unsubscribe(std::slice::from_ref(subscription));
     }
+}
+
+fn slow_checks_at_a_time() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }

@@ -95,6 +95,8 @@ pub(crate) struct Closed {
     pub rtt: Duration,
     pub reason: CloseReason,
     pub settings: Option<Box<Settings>>,
+    /// Name of the user, or empty.
+    pub user: String,
     pub received: (u64, u64),
     pub sent: (u64, u64),
     pub stalls: u64,
@@ -117,6 +119,7 @@ impl Closed {
             rtt: Duration::from_nanos(link.rtt.load(Relaxed)),
             reason,
             settings: link.settings.lock().clone(),
+            user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
             sent,
             stalls: link.stalls.load(Relaxed),

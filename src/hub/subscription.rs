@@ -62,6 +62,13 @@ impl Subscription {
         &self.names[(self.subject_len + self.queue_len) as usize..]
     }
 
+    /// Whether the client may get what was published to `subject`.
+    pub(crate) fn may_get(&self, subject: &[u8]) -> bool {
+        let user = self.link.user.load();
+        let permissions = user.as_ref().and_then(|user| user.permissions.as_ref());
+        permissions.is_none_or(|permissions| permissions.may_receive(subject, self.queue()))
+    }
+
     /// Messages so far, and after how many it ends; 0 is never.
     pub(crate) fn progress(&self) -> (u64, u64) {
         (self.delivered.load(Relaxed), self.max.load(Relaxed))

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 
+use arc_swap::ArcSwapOption;
+use natsd_auth::{Permissions, User};
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
@@ -55,6 +57,8 @@ pub(crate) struct Link {
     pub stalls: AtomicU64,
     /// What `CONNECT` said, once there was one.
     pub settings: Mutex<Option<Box<Settings>>>,
+    /// Who the client is, where clients have to say it.
+    pub user: ArcSwapOption<User>,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
@@ -98,6 +102,7 @@ impl Link {
             active: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
+            user: ArcSwapOption::empty(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
             limits,
@@ -111,6 +116,11 @@ impl Link {
             Kind::Route => "rid",
         };
         format!("{} - {kind}:{}", self.peer, self.id)
+    }
+
+    /// What the client may do; `None` is everything.
+    pub(crate) fn permissions(&self) -> Option<Arc<Permissions>> {
+        self.user.load().as_ref().and_then(|user| user.permissions.clone())
     }
 
     /// The task of this link and tests of it only.
@@ -154,6 +164,9 @@ impl Link {
         let mut out = self.out.lock();
         if out.is_closing() || !to.count(batch) {
             return false;
+        }
+        if let (Some(replies), Some(reply)) = (&mut out.replies, message.reply) {
+            replies.requested(reply, batch.now());
         }
         let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
         if trace::enabled() {

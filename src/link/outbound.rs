@@ -5,9 +5,11 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use natsd_auth::{Permissions, Replies};
 use natsd_core::error::CloseReason;
 use tokio::net::tcp::OwnedWriteHalf;
 
@@ -52,12 +54,40 @@ pub(crate) struct Outbound {
     pub flush_owed: bool,
     /// The receiver understands headers.
     pub takes_headers: bool,
+    /// Of a client that may publish to some subjects only as an answer.
+    pub replies: Option<Box<AllowedReplies>>,
     /// A route for one account, on which lines name none.
     pub dedicated: bool,
     /// When something was last appended.
     pub active: Option<Instant>,
     pub msgs: u64,
     pub bytes: u64,
+}
+
+/// The requests that a client got and may answer.
+pub(crate) struct AllowedReplies {
+    permissions: Arc<Permissions>,
+    replies: Replies,
+}
+
+impl AllowedReplies {
+    /// For a client that may answer requests, if these permissions say so.
+    pub(crate) fn new(permissions: &Arc<Permissions>) -> Option<Box<Self>> {
+        let policy = permissions.replies?;
+        Some(Box::new(Self { permissions: permissions.clone(), replies: Replies::new(policy) }))
+    }
+
+    /// The client gets a request. What it may publish to anyway needs no leave.
+    pub(crate) fn requested(&mut self, reply: &[u8], now: Option<Instant>) {
+        if let Some(now) = now.filter(|_| !self.permissions.may_publish(reply)) {
+            self.replies.grant(reply, now);
+        }
+    }
+
+    /// Whether the client may publish to `subject` as an answer now; it counts as one.
+    pub(crate) fn take(&mut self, subject: &[u8], now: Option<Instant>) -> bool {
+        now.is_some_and(|now| self.replies.take(subject, now))
+    }
 }
 
 enum Sink {
@@ -96,6 +126,7 @@ impl Outbound {
             waker: None,
             flush_owed: false,
             takes_headers: false,
+            replies: None,
             dedicated: false,
             active: None,
             msgs: 0,

@@ -35,6 +35,10 @@ pub(crate) trait Protocol: Send + Unpin + 'static {
     fn timeout(&self) -> Option<Instant>;
     /// [`timeout`](Self::timeout) has come.
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch);
+    /// What was read has to wait: until [`poll_commands`](Self::poll_commands) changes that, nothing more is read or handled.
+    fn holds_input(&self) -> bool {
+        false
+    }
     /// Looks for what others want of this connection.
     fn poll_commands(&mut self, _cx: &mut Context<'_>, _batch: &mut Batch) {}
     /// The connection is over: removes a part of what it left behind, so that it takes a moment only. Returns whether
@@ -90,6 +94,8 @@ pub(crate) struct LinkTask<P: Protocol> {
     unread: Vec<u8>,
     /// Bytes without which that cannot be told.
     needed: usize,
+    /// What is unread waits for the protocol, not for more.
+    held: bool,
     batch: Batch,
     phase: Phase,
     timer: Pin<Box<Sleep>>,
@@ -125,6 +131,7 @@ impl<P: Protocol> LinkTask<P> {
             limits,
             unread: Vec::new(),
             needed: 1,
+            held: false,
             batch: Batch::default(),
             phase: Phase::New,
             timer: Box::pin(sleep_until(timer_due.into())),
@@ -152,6 +159,13 @@ impl<P: Protocol> LinkTask<P> {
             }
             self.phase = Phase::Open;
         }
+        if self.protocol.holds_input() {
+            return Turn::Waiting;
+        }
+        if std::mem::take(&mut self.held) {
+            self.handle_held();
+            return Turn::Again;
+        }
         for _ in 0..READS_A_TURN {
             match self.poll_read(cx) {
                 Poll::Pending => {
@@ -163,7 +177,8 @@ impl<P: Protocol> LinkTask<P> {
                 Poll::Ready(Err(_)) => self.link.close(CloseReason::ReadError),
             }
             let stalled = self.finish_batch();
-            if self.link.is_closing() {
+            self.held = self.protocol.holds_input();
+            if self.held || self.link.is_closing() {
                 return Turn::Again;
             }
             if stalled && self.link.kind == Kind::Client {
@@ -214,6 +229,17 @@ impl<P: Protocol> LinkTask<P> {
             self.unread = rest;
         }
         Poll::Ready(Ok(read))
+    }
+
+    /// Hands what has waited to the protocol.
+    fn handle_held(&mut self) {
+        let input = std::mem::take(&mut self.unread);
+        if !input.is_empty() {
+            let (taken, needed) = self.protocol.handle_input(&input, &mut self.batch);
+            self.needed = needed;
+            self.unread = input[taken..].to_vec();
+            self.held = self.protocol.holds_input();
+        }
     }
 
     /// Flushes. Returns whether to pause for a slow receiver.

@@ -71,8 +71,9 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
     let connections: Vec<_> = page
         .of(clients)
         .map(|client| {
-            let mut info =
-                ConnInfo { name_tag: if auth { client.account.clone() } else { String::new() }, ..info(client, now) };
+            let (name_tag, authorized_user) =
+                if auth { (client.account.clone(), client.user.clone()) } else { Default::default() };
+            let mut info = ConnInfo { name_tag, authorized_user, ..info(client, now) };
             let list = |cid| context.inspect.subscriptions_of(cid);
             match subs {
                 Subs::Number => {}

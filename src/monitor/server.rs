@@ -154,6 +154,8 @@ fn limits(options: &Options) -> Varz {
         max_subscriptions: options.max_subscriptions.unwrap_or(0) as u64,
         ping_interval: nanos(options.ping_interval),
         ping_max: options.ping_max,
+        auth_required: options.authorization.is_required(),
+        auth_timeout: options.authorization.timeout.as_secs_f64(),
         max_control_line: options.max_control_line as u64,
         max_payload: options.max_payload as u64,
         max_pending: options.max_pending as u64,
@@ -193,6 +195,7 @@ fn client(link: &Link) -> Client {
         traffic: traffic(link),
         stalls: link.stalls.load(Relaxed),
         subscriptions: link.subscriptions.lock().len() as u64,
+        user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
         ..introduced(settings)
     }
 }
@@ -215,6 +218,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         },
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
+        user: closed.user.clone(),
         ..introduced(settings)
     }
 }

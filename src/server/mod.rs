@@ -61,6 +61,9 @@ impl Server {
         log::info!("  Version:  {VERSION} (compatible with nats-server {COMPATIBLE_VERSION})");
         log::info!("  Name:     {}", hub.identity.name);
         log::info!("  ID:       {}", hub.identity.id);
+        if options.authorization.directory.has_plain_passwords() {
+            log::warn!("Plaintext passwords detected, use nkeys or bcrypt");
+        }
         if let Some(file) = &options.config_file {
             let digest = options.config_digest.as_deref().unwrap_or_default();
             log::info!("Using configuration file: {} ({digest})", file.display());

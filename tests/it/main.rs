@@ -1,6 +1,7 @@
 //! Integration tests: the real binary, real sockets, real peers.
 #![allow(unreachable_pub, reason = "no module here is reachable from elsewhere")]
 
+mod auth;
 mod cluster;
 mod config;
 mod harness;
@@ -13,6 +14,7 @@ mod mappings;
 mod monitor;
 #[cfg(feature = "lab")]
 mod paths;
+mod permissions;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;

@@ -26,6 +26,32 @@ fn monitor(server: &Server) -> SocketAddr {
     server.monitor_addr().expect("monitoring is on")
 }
 
+#[tokio::test]
+async fn users_are_told_to_who_asks() {
+    let authorization = "authorization { timeout: 1.5, users: [{user: alice, password: hidden}] }";
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("server.conf");
+    std::fs::write(&file, format!("listen: \"127.0.0.1:-1\"\nhttp: \"127.0.0.1:-1\"\n{authorization}"))
+        .expect("written");
+    let (options, _) = natsd::config::load(&file, Options::default()).expect("valid");
+    let server = Server::start(options).await.expect("started");
+    let varz = read(monitor(&server), "/varz").await;
+    assert_eq!((&varz["auth_required"], &varz["auth_timeout"]), (&true.into(), &1.5.into()));
+
+    let mut open = BufReader::new(TcpStream::connect(server.client_addrs()[0]).await.expect("clients are accepted"));
+    say(&mut open, "CONNECT {\"user\":\"alice\",\"pass\":\"hidden\",\"verbose\":false}\r\n").await;
+    let connection = |connz: &Value| connz["connections"][0].clone();
+    let told = connection(&read(monitor(&server), "/connz?auth=1&user=alice").await);
+    assert_eq!(told["authorized_user"], "alice", "{told}");
+    assert_eq!(connection(&read(monitor(&server), "/connz").await)["authorized_user"], Value::Null);
+    assert_eq!(connection(&read(monitor(&server), "/connz?auth=1&user=bob").await), Value::Null);
+    drop(open);
+    let path = "/connz?auth=1&state=closed";
+    let closed = read_until(monitor(&server), path, |connz| connz["num_connections"] == 1).await;
+    assert_eq!(connection(&closed)["authorized_user"], "alice");
+    assert!(!closed.to_string().contains("hidden"));
+}
+
 /// Status and body.
 async fn get(monitor: SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(monitor).await.expect("monitoring accepts");

@@ -4,7 +4,7 @@ use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer};
 
 /// What the client says and the server answers.
-enum Step {
+pub(crate) enum Step {
     C(&'static str),
     S(&'static str),
     /// The server closes.
@@ -75,6 +75,15 @@ fn settings() -> Vec<(&'static str, Vec<Step>)> {
             ],
         ),
         ("CONNECT changes only what it names", vec![C("CONNECT {}\r\nPING\r\n"), S("+OK\r\nPONG\r\n")]),
+        (
+            "a second CONNECT ends what was subscribed to",
+            vec![
+                C("SUB foo 1\r\nCONNECT {\"verbose\":false}\r\nPUB foo 0\r\n\r\n"),
+                S("+OK\r\nMSG foo 1 0\r\n\r\n"),
+                C("CONNECT {}\r\nPUB foo 0\r\n\r\nSUB foo 1\r\nPUB foo 0\r\n\r\n"),
+                S("MSG foo 1 0\r\n\r\n"),
+            ],
+        ),
         (
             "no echo",
             vec![
@@ -262,7 +271,7 @@ fn violations() -> Vec<(&'static str, Vec<Step>)> {
     ]
 }
 
-fn hold(server: &TestServer, steps: &[Step]) {
+pub(crate) fn hold(server: &TestServer, steps: &[Step]) {
     let mut client = server.connect();
     for step in steps {
         match step {

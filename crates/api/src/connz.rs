@@ -87,6 +87,9 @@ pub struct ConnInfo {
     /// Subscriptions, if asked for by `subs=detail`.
     #[serde(skip_serializing_if = "empty")]
     pub subscriptions_list_detail: Vec<SubDetail>,
+    /// User, if asked for by `auth=1`.
+    #[serde(skip_serializing_if = "empty")]
+    pub authorized_user: String,
     /// Name of the account, if asked for by `auth=1`.
     #[serde(skip_serializing_if = "empty")]
     pub name_tag: String,

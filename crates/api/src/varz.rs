@@ -25,6 +25,9 @@ pub struct Varz {
     pub host: String,
     /// Port that clients connect to.
     pub port: u16,
+    /// Whether clients have to say who they are; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub auth_required: bool,
     /// What clients are told in `connect_urls`; absent when empty.
     #[serde(skip_serializing_if = "empty")]
     pub connect_urls: Vec<String>,
@@ -45,6 +48,8 @@ pub struct Varz {
     pub http_base_path: String,
     /// Port of monitoring over TLS; 0 when off.
     pub https_port: u16,
+    /// How long clients may take for that, seconds.
+    pub auth_timeout: f64,
     /// Longest protocol line, bytes.
     pub max_control_line: u64,
     /// Largest payload, bytes.

@@ -1,5 +1,7 @@
 //! `CONNECT`: what a client says of itself.
 
+use std::fmt;
+
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -44,6 +46,27 @@ impl Default for Settings {
     }
 }
 
+/// What a client proves with who it is. Never prints its secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// `user`.
+    pub user: String,
+    /// `pass`.
+    pub password: String,
+    /// `auth_token`.
+    pub token: String,
+    /// `nkey`, a public key.
+    pub nkey: String,
+    /// `sig`, of the nonce with that key.
+    pub signature: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).field("nkey", &self.nkey).finish_non_exhaustive()
+    }
+}
+
 #[derive(Deserialize)]
 struct Fields {
     verbose: Option<bool>,
@@ -57,27 +80,33 @@ struct Fields {
     version: Option<String>,
     account: Option<String>,
     new_account: Option<bool>,
+    user: Option<String>,
+    pass: Option<String>,
+    auth_token: Option<String>,
+    nkey: Option<String>,
+    sig: Option<String>,
 }
 
 /// Why a `CONNECT` ends the connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// It is not JSON, or a field has another type than it should.
-    #[error("CONNECT of a client is malformed: {0}")]
-    Malformed(#[from] serde_json::Error),
+    /// It is not JSON, or a field has another type than it should. What is there may be a secret and is not repeated.
+    #[error("CONNECT of a client is malformed at column {}: {:?} error", .0.column(), .0.classify())]
+    Malformed(serde_json::Error),
     /// It asks for what it cannot have.
     #[error("CONNECT of a client is refused: {0}")]
     Refused(ClientError),
 }
 
 impl Settings {
-    /// Changes what the JSON of a `CONNECT` names. `server_headers` is whether this server has headers at all.
+    /// Changes what the JSON of a `CONNECT` names, and gives the credentials in it, which are not kept. Whether all that is
+    /// possible [`check`](Self::check) tells, after the credentials were found to be good.
     ///
     /// # Errors
     ///
-    /// The connection must then be closed, after `-ERR` if the error carries one.
-    pub fn apply(&mut self, json: &[u8], server_headers: bool) -> Result<(), ConnectError> {
-        let fields: Fields = serde_json::from_slice(json)?;
+    /// The connection must then be closed.
+    pub fn apply(&mut self, json: &[u8]) -> Result<Credentials, ConnectError> {
+        let fields: Fields = serde_json::from_slice(json).map_err(ConnectError::Malformed)?;
         let set = |to: &mut bool, from: Option<bool>| *to = from.unwrap_or(*to);
         set(&mut self.verbose, fields.verbose);
         set(&mut self.pedantic, fields.pedantic);
@@ -92,15 +121,30 @@ impl Settings {
                 *to = from;
             }
         }
-        if !(0..=1).contains(&self.protocol) {
-            return Err(ConnectError::Refused(ClientError::InvalidProtocol));
-        }
         if fields.account.is_some_and(|account| !account.is_empty()) || fields.new_account == Some(true) {
             return Err(ConnectError::Refused(ClientError::Authorization));
         }
+        Ok(Credentials {
+            user: fields.user.unwrap_or_default(),
+            password: fields.pass.unwrap_or_default(),
+            token: fields.auth_token.unwrap_or_default(),
+            nkey: fields.nkey.unwrap_or_default(),
+            signature: fields.sig.unwrap_or_default(),
+        })
+    }
+
+    /// Checks that the server can do what the client wants. `server_headers` is whether this server has headers at all.
+    ///
+    /// # Errors
+    ///
+    /// The connection must then be closed, after `-ERR`.
+    pub fn check(&mut self, server_headers: bool) -> Result<(), ClientError> {
+        if !(0..=1).contains(&self.protocol) {
+            return Err(ClientError::InvalidProtocol);
+        }
         self.headers &= server_headers;
         if self.no_responders && !self.headers {
-            return Err(ConnectError::Refused(ClientError::NoRespondersWithoutHeaders));
+            return Err(ClientError::NoRespondersWithoutHeaders);
         }
         Ok(())
     }
@@ -112,7 +156,20 @@ mod tests {
 
     fn apply(json: &str) -> Result<Settings, ConnectError> {
         let mut settings = Settings::default();
-        settings.apply(json.as_bytes(), true).map(|()| settings)
+        settings.apply(json.as_bytes())?;
+        settings.check(true).map_err(ConnectError::Refused)?;
+        Ok(settings)
+    }
+
+    #[test]
+    fn credentials_are_read_and_do_not_print_their_secrets() {
+        let json = r#"{"user":"u","pass":"secret1","auth_token":"secret2","nkey":"U","sig":"S"}"#;
+        let given = Settings::default().apply(json.as_bytes()).unwrap();
+        assert_eq!((&*given.user, &*given.password, &*given.token), ("u", "secret1", "secret2"));
+        assert_eq!((&*given.nkey, &*given.signature), ("U", "S"));
+        assert!(!format!("{given:?}").contains("secret"));
+        let wrong = Settings::default().apply(br#"{"pass":20260101}"#).unwrap_err().to_string();
+        assert!(!wrong.contains("2026"), "{wrong}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum ClientError {
     UnknownOperation,
     /// The client may not be here.
     Authorization,
+    /// The client has not said in time who it is.
+    AuthenticationTimeout,
     /// The server has as many connections as it may.
     MaxConnections,
     /// The connection has as many subscriptions as it may.
@@ -21,11 +23,13 @@ pub enum ClientError {
     InvalidSubject,
     /// In pedantic mode: one should not publish to such a subject.
     InvalidPublishSubject,
-    /// Clients may not publish to this reserved subject.
+    /// The client may not publish to this subject.
     Publish(String),
     /// Clients may not ask for replies to this reserved subject.
     Reply(String),
-    /// The queue group is reserved.
+    /// The client may not subscribe to this subject.
+    Subscribe(String),
+    /// The client may not subscribe to it in this queue group.
     SubscribeQueue {
         /// What was subscribed to.
         subject: String,
@@ -48,6 +52,7 @@ impl fmt::Display for ClientError {
         let text = match self {
             Self::UnknownOperation => "Unknown Protocol Operation",
             Self::Authorization => "Authorization Violation",
+            Self::AuthenticationTimeout => "Authentication Timeout",
             Self::MaxConnections => "maximum connections exceeded",
             Self::MaxSubscriptions => "maximum subscriptions exceeded",
             Self::MaxPayload => "Maximum Payload Violation",
@@ -56,6 +61,7 @@ impl fmt::Display for ClientError {
             Self::InvalidPublishSubject => "Invalid Publish Subject",
             Self::Publish(subject) => return write!(f, "Permissions Violation for Publish to \"{subject}\""),
             Self::Reply(reply) => return write!(f, "Permissions Violation for Publish with Reply of \"{reply}\""),
+            Self::Subscribe(subject) => return write!(f, "Permissions Violation for Subscription to \"{subject}\""),
             Self::SubscribeQueue { subject, queue } => {
                 return write!(f, "Permissions Violation for Subscription to \"{subject}\" using queue \"{queue}\"");
             }
@@ -78,6 +84,7 @@ impl ClientError {
         match self {
             Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
+            Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
             Self::MaxConnections => Some(CloseReason::MaxConnections),
             Self::MaxPayload => Some(CloseReason::MaxPayload),
             Self::MaxControlLine => Some(CloseReason::MaxControlLine),
@@ -89,6 +96,7 @@ impl ClientError {
             | Self::InvalidPublishSubject
             | Self::Publish(_)
             | Self::Reply(_)
+            | Self::Subscribe(_)
             | Self::SubscribeQueue { .. }
             | Self::TooManyTokens(_) => None,
         }
@@ -102,6 +110,8 @@ pub enum CloseReason {
     ClientClosed,
     /// The client may not be here.
     AuthenticationFailure,
+    /// It did not say in time who it is.
+    AuthenticationTimeout,
     /// More than `max_pending` bytes waited for it.
     SlowConsumerPendingBytes,
     /// It did not take what waited for it within `write_deadline`.
@@ -137,6 +147,7 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::ClientClosed => "Client Closed",
             Self::AuthenticationFailure => "Authentication Failure",
+            Self::AuthenticationTimeout => "Authentication Timeout",
             Self::SlowConsumerPendingBytes => "Slow Consumer (Pending Bytes)",
             Self::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
             Self::WriteError => "Write Error",
@@ -164,6 +175,7 @@ mod tests {
         let all = [
             ClientError::UnknownOperation,
             ClientError::Authorization,
+            ClientError::AuthenticationTimeout,
             ClientError::MaxConnections,
             ClientError::MaxSubscriptions,
             ClientError::MaxPayload,
@@ -172,6 +184,7 @@ mod tests {
             ClientError::InvalidPublishSubject,
             ClientError::Publish("$NRG.x".into()),
             ClientError::Reply("$GR.x".into()),
+            ClientError::Subscribe("a.b".into()),
             ClientError::SubscribeQueue { subject: "q".into(), queue: "_sys_".into() },
             ClientError::TooManyTokens("a.b.c".into()),
             ClientError::Stale,

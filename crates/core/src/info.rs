@@ -21,6 +21,9 @@ pub struct Info {
     pub port: u16,
     /// Whether headers are understood.
     pub headers: bool,
+    /// Whether clients have to say who they are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auth_required: bool,
     /// Largest message, bytes.
     pub max_payload: usize,
     /// Id of the connection.
@@ -29,6 +32,9 @@ pub struct Info {
     /// Address of the client, without port.
     #[serde(skip_serializing_if = "is_default")]
     pub client_ip: String,
+    /// What a client with an nkey signs.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nonce: String,
     /// Name of the cluster.
     #[serde(skip_serializing_if = "is_default")]
     pub cluster: String,

@@ -1,7 +1,9 @@
 //! Every key that natsd knows, one table a block.
 
+pub mod authorization;
 pub mod cluster;
 pub mod mappings;
+pub mod permissions;
 pub mod scion;
 pub mod server;
 mod unsupported;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{cluster, mappings, scion, unsupported};
+use super::{authorization, cluster, mappings, scion, unsupported};
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_map};
@@ -21,6 +21,8 @@ pub struct Draft {
     host_port_at: Option<Position>,
     /// Host, if one was given, and port of monitoring.
     http: Option<(Option<String>, u16)>,
+    /// `no_auth_user`, and where it stands.
+    anonymous: Option<(Position, String)>,
 }
 
 /// The shortest time in which a server may send its clients away.
@@ -78,6 +80,23 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "the server id",
         doc: "Name of the server, unique in its cluster.",
         read: |draft, field| field.name().map(|name| draft.options.server_name = Some(name)),
+    },
+    Key {
+        names: &["authorization"],
+        takes: "map",
+        default: "everybody may connect",
+        doc: "Who may connect; see below.",
+        read: |draft, field| authorization::read(field).map(|options| draft.options.authorization = options),
+    },
+    Key {
+        names: &["no_auth_user"],
+        takes: "string",
+        default: "none",
+        doc: "User, by name or nkey, of `users` that a client is without credentials.",
+        read: |draft, field| {
+            draft.anonymous = Some((field.at().clone(), field.text()?.to_owned()));
+            Ok(())
+        },
     },
     Key {
         names: &["cluster"],
@@ -378,6 +397,7 @@ pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> 
 impl Draft {
     fn finish(self, report: &mut Report) -> Options {
         let mut options = self.options;
+        authorization::set_anonymous(&mut options.authorization, self.anonymous, report);
         match (self.listen, self.host_port_at) {
             (Some(_), Some(at)) => report.errors.push(ConfigError::Value {
                 at,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{cluster, mappings, scion, server, unsupported};
+use super::{authorization, cluster, mappings, permissions, scion, server, unsupported};
 use crate::config::options::{Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -108,6 +108,56 @@ fn monitoring_is_on_the_host_of_the_clients_unless_it_has_its_own() {
     assert_eq!(options("http: 0").http, None);
     assert_eq!(options("http_base_path: nats/").http_base_path, "/nats");
     assert_eq!(options("http_base_path: \"/\"").http_base_path, "");
+}
+
+#[test]
+fn users_come_by_password_or_key() {
+    let nkey = nkeys::KeyPair::new_user().public_key();
+    for (text, list, required) in [
+        ("authorization {}".into(), false, false),
+        ("authorization { user: u, pass: p }".into(), false, true),
+        ("authorization { token: t, timeout: \"0.5s\" }".into(), false, true),
+        ("authorization { users: [ {username: a, password: b}, {user: c, clients: [standard]} ] }".into(), true, true),
+        (format!("authorization {{ users: [ {{nkey: {nkey}}} ] }}"), true, true),
+        (format!("no_auth_user: {nkey}\nauthorization {{ users: [ {{nkey: {nkey}}} ] }}"), true, false),
+    ] {
+        let set = options(&text).authorization;
+        assert_eq!((set.directory.is_list(), set.is_required()), (list, required), "{text}");
+    }
+    assert_eq!(options("authorization { timeout: 0.5 }").authorization.timeout, Duration::from_millis(500));
+    assert_eq!(options("authorization { timeout: 0 }").authorization.timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn users_that_cannot_be_are_refused_without_their_secrets() {
+    let nkey = nkeys::KeyPair::new_user();
+    let seed = nkey.seed().expect("a pair has one");
+    for (text, reason) in [
+        ("authorization { user: u, token: hidden }", "user and token cannot both"),
+        ("authorization { user: u, password: hidden, users: [{user: a}] }", "user and users cannot both"),
+        ("authorization { token: hidden, users: [{user: a}] }", "token and users cannot both"),
+        ("authorization { password: hidden }", "a password without a user"),
+        ("authorization { token: \"\" }", "an empty token"),
+        ("authorization { users: [{pass: hidden}] }", "no name"),
+        ("authorization { users: {user: a} }", "expected a list of maps, found a map"),
+        ("authorization { users: [a] }", "expected a map"),
+        (&format!("authorization {{ users: [{{nkey: {seed}}}] }}"), "is not the public nkey of a user"),
+        (&format!("authorization {{ users: [{{nkey: {}, user: a}}] }}", nkey.public_key()), "no name and no password"),
+        ("authorization { users: [{user: a, allowed_connection_types: [bogus]}] }", "\"bogus\" is no connection type"),
+        ("authorization { users: [{user: a, permissions: {publish: \"a b\"}}] }", "only rules for subscriptions can"),
+        ("authorization { users: [{user: a, permissions: {publish: \"a..b\"}}] }", "\"a..b\" is not a subject"),
+        ("authorization { users: [{user: a, permissions: {subscribe: {allow: \"a b..c\"}}}] }", "is not a queue group"),
+        ("authorization { users: [{user: a, permissions: {publish: {allows: a}}}] }", "unknown field \"allows\""),
+        ("authorization { users: [{user: a, permissions: {publish: 5}}] }", "expected a subject, a list of"),
+        ("authorization { users: [{user: a, permissions: {allow_responses: 5}}] }", "expected a boolean or a map"),
+        ("authorization { users: [{user: a, permissions: {allow_responses: {max: -2}}}] }", "-2 is out of range"),
+        ("authorization { auth_callout {} }", "auth_callout is not supported"),
+        ("authorization { users: [{user: a, proxy_required: true}] }", "proxy_required is not supported"),
+        ("no_auth_user: u\nauthorization { user: u }", "there is no user \"u\" in the users"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains(reason) && !errors.contains("hidden") && !errors.contains(&seed), "{text}: {errors}");
+    }
 }
 
 #[test]
@@ -240,7 +290,10 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 #[test]
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
-    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(scion::KEYS)] {
+    let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
+    for table in
+        [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(scion::KEYS)].into_iter().chain(users)
+    {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
 }

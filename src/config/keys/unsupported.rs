@@ -6,7 +6,6 @@ pub(super) const SERVER: &[&str] = &[
     "accounts",
     "accounts_resolver",
     "allow_non_tls",
-    "authorization",
     "default_js_domain",
     "default_sentinel",
     "disable_sublist_cache",
@@ -18,7 +17,6 @@ pub(super) const SERVER: &[&str] = &[
     "leaf",
     "leafnodes",
     "mqtt",
-    "no_auth_user",
     "no_sublist_cache",
     "no_sys_acc",
     "no_system",
@@ -58,3 +56,9 @@ pub(super) const SERVER: &[&str] = &[
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] =
     &["accounts", "authorization", "compression", "permissions", "tls", "write_deadline", "write_timeout"];
+
+/// In `authorization {}`.
+pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_required"];
+
+/// In a user.
+pub(super) const USER: &[&str] = &["proxy_required"];

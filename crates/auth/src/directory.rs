@@ -1,0 +1,342 @@
+//! Users, and whether credentials are theirs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use natsd_core::connect::Credentials;
+
+use crate::connection_type::ConnectionType;
+use crate::nkey::Nkey;
+use crate::permissions::Permissions;
+use crate::secret::Secret;
+
+/// Who connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Name or public nkey; empty for one who comes by token.
+    pub name: String,
+    /// `None` for one who comes by nkey.
+    pub secret: Option<Secret>,
+    /// What it may connect by; `None` is anything.
+    pub connection_types: Option<Vec<ConnectionType>>,
+    /// What it may do; `None` is everything.
+    pub permissions: Option<Arc<Permissions>>,
+}
+
+impl User {
+    /// One who comes by a secret, without any restriction.
+    pub fn with_secret(name: &str, secret: &str) -> Self {
+        Self { name: name.to_owned(), secret: Some(Secret::new(secret)), connection_types: None, permissions: None }
+    }
+
+    /// One who comes by a key, without any restriction.
+    pub fn with_nkey(nkey: &Nkey) -> Self {
+        Self { name: nkey.as_str().to_owned(), secret: None, connection_types: None, permissions: None }
+    }
+
+    fn may_come_by(&self, way: ConnectionType) -> bool {
+        self.connection_types.as_ref().is_none_or(|allowed| allowed.contains(&way))
+    }
+}
+
+/// All who may connect. Empty, the default, lets everybody in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    token: Option<Arc<User>>,
+    users: HashMap<String, Arc<User>>,
+    nkeys: HashMap<String, Arc<User>>,
+    /// The users were listed.
+    list: bool,
+    /// Who comes without credentials.
+    anonymous: Option<Arc<User>>,
+}
+
+/// Users that cannot be in one directory.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// A single user and a token.
+    #[error("user and token cannot both be given; keep one of them")]
+    UserAndToken,
+    /// A single user and a list.
+    #[error("user and users cannot both be given; move the user into the list")]
+    UserAndUsers,
+    /// A token and a list.
+    #[error("token and users cannot both be given; keep one of them")]
+    TokenAndUsers,
+    /// A password of nobody.
+    #[error("a password without a user lets everybody in; add the user, or write token")]
+    PasswordWithoutUser,
+    /// A token that everybody has.
+    #[error("an empty token lets everybody in; give one, or remove the key")]
+    EmptyToken,
+    /// One name twice.
+    #[error("user {0:?} is listed twice; remove one of them")]
+    Duplicate(String),
+    /// `no_auth_user` is nobody.
+    #[error("there is no user {0:?} in the users of authorization; add it, or remove no_auth_user")]
+    UnknownAnonymous(String),
+}
+
+/// What an operator may write.
+#[derive(Clone, Debug, Default)]
+pub struct DirectoryBuilder {
+    /// A single user.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// A token.
+    pub token: Option<String>,
+    /// A list of users.
+    pub users: Vec<User>,
+}
+
+impl DirectoryBuilder {
+    /// Puts them together.
+    ///
+    /// # Errors
+    ///
+    /// If they do not go together.
+    pub fn build(self) -> Result<Directory, DirectoryError> {
+        let user = self.user.filter(|user| !user.is_empty());
+        let mut directory = Directory::default();
+        match (user, self.password.filter(|password| !password.is_empty())) {
+            (Some(_), _) if self.token.is_some() => return Err(DirectoryError::UserAndToken),
+            (Some(_), _) if !self.users.is_empty() => return Err(DirectoryError::UserAndUsers),
+            (Some(user), password) => {
+                directory.add(User::with_secret(&user, &password.unwrap_or_default()))?;
+            }
+            (None, Some(_)) => return Err(DirectoryError::PasswordWithoutUser),
+            (None, None) => {}
+        }
+        match self.token {
+            Some(token) if token.is_empty() => return Err(DirectoryError::EmptyToken),
+            Some(_) if !self.users.is_empty() => return Err(DirectoryError::TokenAndUsers),
+            Some(token) => directory.token = Some(Arc::new(User::with_secret("", &token))),
+            None => {}
+        }
+        directory.list = !self.users.is_empty();
+        for user in self.users {
+            directory.add(user)?;
+        }
+        Ok(directory)
+    }
+}
+
+/// Who somebody says to be, and the secret that is to be compared yet.
+type Claim<'a> = (&'a Arc<User>, Option<(&'a Secret, &'a str)>);
+
+/// What came of credentials.
+#[derive(Debug)]
+pub enum Verdict {
+    /// They are this user's.
+    Admitted(Arc<User>),
+    /// They are nobody's.
+    Refused,
+    /// That takes long to tell.
+    Slow(SlowCheck),
+}
+
+/// A comparison that takes up to seconds of CPU time.
+#[derive(Debug)]
+pub struct SlowCheck {
+    user: Arc<User>,
+    given: Secret,
+    text: Unprinted,
+}
+
+/// A secret that somebody gave.
+struct Unprinted(String);
+
+impl std::fmt::Debug for Unprinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+impl SlowCheck {
+    /// Compares. `None` if the credentials are wrong.
+    pub fn run(self) -> Option<Arc<User>> {
+        self.given.verify(&self.text.0).then_some(self.user)
+    }
+}
+
+impl Directory {
+    fn add(&mut self, user: User) -> Result<(), DirectoryError> {
+        let by_name = if user.secret.is_some() { &mut self.users } else { &mut self.nkeys };
+        let name = user.name.clone();
+        match by_name.insert(name.clone(), Arc::new(user)) {
+            Some(_) => Err(DirectoryError::Duplicate(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets who gives no credentials in as the user of this name, or of this nkey.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such user.
+    pub fn set_anonymous(&mut self, name: &str) -> Result<(), DirectoryError> {
+        let known =
+            Some(&self.users).filter(|_| self.list).and_then(|users| users.get(name)).or_else(|| self.nkeys.get(name));
+        let user = known.ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
+        self.anonymous = Some(user.clone());
+        Ok(())
+    }
+
+    /// Whether it has several users, or one that was listed.
+    pub fn is_list(&self) -> bool {
+        self.list
+    }
+
+    /// Whether everybody may connect.
+    pub fn is_open(&self) -> bool {
+        self.token.is_none() && self.users.is_empty() && self.nkeys.is_empty()
+    }
+
+    /// Who comes without credentials.
+    pub fn anonymous(&self) -> Option<&Arc<User>> {
+        self.anonymous.as_ref()
+    }
+
+    /// Whether connections need a nonce to sign.
+    pub fn needs_nonce(&self) -> bool {
+        !self.nkeys.is_empty()
+    }
+
+    /// Whether there are passwords that can be read in the configuration.
+    pub fn has_plain_passwords(&self) -> bool {
+        self.users.values().any(|user| user.secret.as_ref().is_some_and(|secret| !secret.is_hashed()))
+    }
+
+    /// Judges what a `CONNECT` says, on a connection that was given `nonce`.
+    pub fn judge(&self, given: &Credentials, way: ConnectionType, nonce: &str) -> Verdict {
+        match self.claimed(given, nonce) {
+            Some((user, _)) if !user.may_come_by(way) => Verdict::Refused,
+            Some((user, None)) => Verdict::Admitted(user.clone()),
+            Some((user, Some((secret, text)))) if secret.is_hashed() => {
+                Verdict::Slow(SlowCheck { user: user.clone(), given: secret.clone(), text: Unprinted(text.to_owned()) })
+            }
+            Some((user, Some((secret, text)))) if secret.verify(text) => Verdict::Admitted(user.clone()),
+            _ => Verdict::Refused,
+        }
+    }
+
+    /// Who the credentials are said to be of, and the secret that is to be compared yet.
+    fn claimed<'a>(&'a self, given: &'a Credentials, nonce: &str) -> Option<Claim<'a>> {
+        if let Some(user) = &self.token {
+            return Some((user, user.secret.as_ref().map(|secret| (secret, given.token.as_str()))));
+        }
+        if self.needs_nonce() && !given.nkey.is_empty() {
+            let user = self.nkeys.get(&given.nkey)?;
+            let signed = Nkey::new(&given.nkey).is_ok_and(|nkey| nkey.verify(nonce, &given.signature));
+            return signed.then_some((user, None));
+        }
+        if given.user.is_empty() && given.password.is_empty() && given.token.is_empty() {
+            return self.anonymous.as_ref().map(|user| (user, None));
+        }
+        let user = self.users.get(&given.user)?;
+        Some((user, user.secret.as_ref().map(|secret| (secret, given.password.as_str()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(user: &str, password: &str, token: &str) -> Credentials {
+        Credentials { user: user.into(), password: password.into(), token: token.into(), ..Credentials::default() }
+    }
+
+    fn judge(directory: &Directory, user: &str, password: &str, token: &str) -> Option<String> {
+        match directory.judge(&credentials(user, password, token), ConnectionType::Standard, "") {
+            Verdict::Admitted(user) => Some(user.name.clone()),
+            Verdict::Refused => None,
+            Verdict::Slow(check) => check.run().map(|user| user.name.clone()),
+        }
+    }
+
+    fn users(users: Vec<User>) -> Directory {
+        DirectoryBuilder { users, ..DirectoryBuilder::default() }.build().unwrap()
+    }
+
+    #[test]
+    fn each_user_has_its_own_password() {
+        let hashed = User::with_secret("h", &bcrypt::hash("x", 4).unwrap());
+        let directory = users(vec![User::with_secret("a", "p"), User::with_secret("b", "q"), hashed]);
+        for (user, password, admitted) in [
+            ("a", "p", true),
+            ("b", "q", true),
+            ("h", "x", true),
+            ("a", "q", false),
+            ("h", "p", false),
+            ("a", "", false),
+            ("", "p", false),
+            ("", "", false),
+            ("c", "p", false),
+        ] {
+            assert_eq!(judge(&directory, user, password, "").is_some(), admitted, "{user} {password}");
+        }
+        assert_eq!(judge(&directory, "a", "p", "ignored").as_deref(), Some("a"));
+        assert!(directory.has_plain_passwords());
+    }
+
+    #[test]
+    fn a_token_is_no_password() {
+        let directory = DirectoryBuilder { token: Some("t".into()), ..DirectoryBuilder::default() }.build().unwrap();
+        assert!(judge(&directory, "", "", "t").is_some());
+        for (user, password, token) in [("t", "", ""), ("", "t", ""), ("x", "t", ""), ("", "", ""), ("", "", "T")] {
+            assert_eq!(judge(&directory, user, password, token), None);
+        }
+    }
+
+    #[test]
+    fn only_who_gives_nothing_is_anonymous() {
+        let mut directory = users(vec![User::with_secret("a", "p")]);
+        assert!(directory.set_anonymous("b").is_err());
+        directory.set_anonymous("a").unwrap();
+        assert_eq!(judge(&directory, "", "", "").as_deref(), Some("a"));
+        for (user, password, token) in [("a", "", ""), ("", "x", ""), ("", "", "x"), ("b", "p", "")] {
+            assert_eq!(judge(&directory, user, password, token), None);
+        }
+    }
+
+    #[test]
+    fn a_user_comes_only_by_the_ways_it_may() {
+        let restricted = User { connection_types: Some(vec![ConnectionType::Mqtt]), ..User::with_secret("a", "p") };
+        let directory = users(vec![restricted]);
+        let given = credentials("a", "p", "");
+        assert!(matches!(directory.judge(&given, ConnectionType::Standard, ""), Verdict::Refused));
+        assert!(matches!(directory.judge(&given, ConnectionType::Mqtt, ""), Verdict::Admitted(_)));
+    }
+
+    #[test]
+    fn a_key_signs_the_nonce_of_the_connection() {
+        let pair = nkeys::KeyPair::new_user();
+        let nkey = Nkey::new(&pair.public_key()).unwrap();
+        let directory = users(vec![User::with_nkey(&nkey), User::with_secret("a", "p")]);
+        assert!(directory.needs_nonce());
+        let signature = data_encoding::BASE64URL_NOPAD.encode(&pair.sign(b"one").unwrap());
+        let given = Credentials { nkey: pair.public_key(), signature, ..Credentials::default() };
+        assert!(matches!(directory.judge(&given, ConnectionType::Standard, "one"), Verdict::Admitted(_)));
+        assert!(matches!(directory.judge(&given, ConnectionType::Standard, "two"), Verdict::Refused));
+        let stranger = Credentials { nkey: nkeys::KeyPair::new_user().public_key(), ..given };
+        assert!(matches!(directory.judge(&stranger, ConnectionType::Standard, "one"), Verdict::Refused));
+        assert_eq!(judge(&directory, "a", "p", "").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        let build = |user: &str, password: &str, token: Option<&str>, users: &[&str]| {
+            let users = users.iter().map(|name| User::with_secret(name, "p")).collect();
+            let (user, password) = (Some(user.to_owned()), Some(password.to_owned()));
+            DirectoryBuilder { user, password, token: token.map(str::to_owned), users }.build().map(|_| ())
+        };
+        assert_eq!(build("u", "p", Some("t"), &[]), Err(DirectoryError::UserAndToken));
+        assert_eq!(build("u", "p", None, &["a"]), Err(DirectoryError::UserAndUsers));
+        assert_eq!(build("", "", Some("t"), &["a"]), Err(DirectoryError::TokenAndUsers));
+        assert_eq!(build("", "", None, &["a", "a"]), Err(DirectoryError::Duplicate("a".into())));
+        assert_eq!(build("", "p", None, &[]), Err(DirectoryError::PasswordWithoutUser));
+        assert_eq!(build("", "", Some(""), &[]), Err(DirectoryError::EmptyToken));
+        assert_eq!(build("", "", None, &[]), Ok(()));
+    }
+}

@@ -1,0 +1,18 @@
+//! Who may connect, and what they may publish and subscribe to (no IO).
+//!
+//! A [`Directory`] is what the operator wrote. It judges the credentials of a `CONNECT`; what takes long, bcrypt, is
+//! handed back as a [`SlowCheck`] for the caller to run where it does not hold up others.
+
+mod connection_type;
+mod directory;
+mod nkey;
+mod permissions;
+mod replies;
+mod secret;
+
+pub use connection_type::{ConnectionType, ConnectionTypeError};
+pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
+pub use nkey::{InvalidNkey, Nkey};
+pub use permissions::{Permissions, Rule, RuleError, Rules};
+pub use replies::{Replies, ReplyPolicy};
+pub use secret::Secret;

@@ -1,0 +1,187 @@
+//! Who the client is, where clients have to say it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use data_encoding::BASE64URL_NOPAD;
+use natsd_auth::{ConnectionType, SlowCheck, User, Verdict};
+use natsd_core::connect::{Credentials, Settings};
+use natsd_core::error::CloseReason;
+
+use super::{Client, End};
+use crate::hub::Hub;
+use crate::hub::cache::MatchCache;
+use crate::link::batch::Batch;
+use crate::link::outbound::AllowedReplies;
+
+/// Bytes of a nonce, before they become text.
+const NONCE: usize = 11;
+
+/// Whether a client is in.
+pub(super) struct Admission {
+    state: State,
+    /// What a key has to sign; empty if there are no keys.
+    nonce: String,
+}
+
+enum State {
+    In,
+    /// It has to say `CONNECT` until then.
+    Due(Instant),
+    /// Its password is compared; what it sends meanwhile waits, until then.
+    Checking(Box<Checking>, Instant),
+}
+
+struct Checking {
+    outcome: Pin<Box<dyn Future<Output = Option<Arc<User>>> + Send>>,
+    settings: Box<Settings>,
+    /// Who it says it is, for the log.
+    about: String,
+}
+
+impl Admission {
+    pub(super) fn new(hub: &Hub, now: Instant) -> Self {
+        let authorization = &hub.options().authorization;
+        let state = if authorization.directory.is_open() { State::In } else { State::Due(now + authorization.timeout) };
+        let nonce = if authorization.directory.needs_nonce() { new_nonce() } else { String::new() };
+        Self { state, nonce }
+    }
+
+    pub(super) fn nonce(&self) -> String {
+        self.nonce.clone()
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self.state, State::Due(_))
+    }
+
+    pub(super) fn is_checking(&self) -> bool {
+        matches!(self.state, State::Checking(..))
+    }
+
+    /// When it must be in; `None` once it is.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.state {
+            State::In => None,
+            State::Due(until) | State::Checking(_, until) => Some(until),
+        }
+    }
+}
+
+fn new_nonce() -> String {
+    let mut bytes = [0; NONCE];
+    getrandom::fill(&mut bytes).expect("the system has random numbers: the id of this server was made of them");
+    BASE64URL_NOPAD.encode(&bytes)
+}
+
+/// What the log says of who did not get in. Never a secret.
+fn about(given: &Credentials) -> String {
+    if !given.nkey.is_empty() {
+        format!(" - Nkey {:?}", given.nkey)
+    } else if !given.user.is_empty() {
+        format!(" - User {:?}", given.user)
+    } else if !given.token.is_empty() {
+        " - Token \"[REDACTED]\"".into()
+    } else {
+        String::new()
+    }
+}
+
+impl Client {
+    /// The client begins, with this byte of an operation. Without `CONNECT` it is who comes without credentials, if
+    /// anybody may.
+    pub(super) fn begin_with(&mut self, verb: u8) -> Result<(), End> {
+        if verb.eq_ignore_ascii_case(&b'C') {
+            return Ok(());
+        }
+        let anonymous = self.hub.options().authorization.directory.anonymous().cloned();
+        let user = anonymous.ok_or_else(|| self.unauthorized(""))?;
+        self.admit(user);
+        Ok(())
+    }
+
+    /// Lets the client in if `given` says that it may, now or when that is known.
+    pub(super) fn authenticate(
+        &mut self,
+        given: &Credentials,
+        settings: Box<Settings>,
+        batch: &mut Batch,
+    ) -> Result<(), End> {
+        let hub = self.hub.clone();
+        let authorization = &hub.options().authorization;
+        if authorization.directory.is_open() {
+            if self.link.settings.lock().is_some() {
+                self.end_subscriptions();
+            }
+            return self.settle(settings, batch);
+        }
+        if let (State::In, Some(user), true) =
+            (&self.admission.state, self.link.user.load_full(), *given == Credentials::default())
+        {
+            // It says nothing new of who it is.
+            self.admit(user);
+            return self.settle(settings, batch);
+        }
+        let about = about(given);
+        match authorization.directory.judge(given, ConnectionType::Standard, &self.admission.nonce) {
+            Verdict::Admitted(user) => {
+                self.admit(user);
+                self.settle(settings, batch)
+            }
+            Verdict::Refused => Err(self.unauthorized(&about)),
+            Verdict::Slow(check) => {
+                let until = self.admission.until().unwrap_or_else(|| Instant::now() + authorization.timeout);
+                let outcome = Box::pin(compare(self.hub.clone(), check));
+                self.admission.state = State::Checking(Box::new(Checking { outcome, settings, about }), until);
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks whether the password has been compared.
+    pub(super) fn poll_check(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Result<(), End> {
+        let State::Checking(checking, _) = &mut self.admission.state else { return Ok(()) };
+        let Poll::Ready(outcome) = checking.outcome.as_mut().poll(cx) else { return Ok(()) };
+        let State::Checking(checking, _) = std::mem::replace(&mut self.admission.state, State::In) else {
+            return Err(End::Silent(CloseReason::AuthenticationFailure));
+        };
+        let user = outcome.ok_or_else(|| self.unauthorized(&checking.about))?;
+        self.admit(user);
+        self.settle(checking.settings, batch)
+    }
+
+    /// Lets the client in as `user`. What it may have subscribed to as another one ends.
+    fn admit(&mut self, user: Arc<User>) {
+        self.admission.state = State::In;
+        self.permissions = user.permissions.clone();
+        self.cache = MatchCache::default();
+        self.link.outbound().replies = self.permissions.as_ref().and_then(AllowedReplies::new);
+        self.link.user.store(Some(user));
+        self.end_subscriptions();
+    }
+
+    /// The client begins anew.
+    fn end_subscriptions(&mut self) {
+        let subscriptions = self.link.subscriptions.lock().take(usize::MAX);
+        for subscription in &subscriptions {
+            subscription.end(None);
+        }
+        if !subscriptions.is_empty() {
+            self.account.unsubscribe(&subscriptions);
+        }
+    }
+}
+
+/// Compares on a thread that may block, and not on all cores at once. A client that is gone meanwhile leaves the queue.
+async fn compare(hub: Arc<Hub>, check: SlowCheck) -> Option<Arc<User>> {
+    let turn = hub.slow_checks.clone().acquire_owned().await.ok()?;
+    let run = move || {
+        let outcome = check.run();
+        drop(turn);
+        outcome
+    };
+    tokio::task::spawn_blocking(run).await.ok().flatten()
+}

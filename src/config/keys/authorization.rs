@@ -1,0 +1,176 @@
+//! `authorization {}` and `no_auth_user`.
+
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, Permissions, User};
+
+use super::{permissions, unsupported};
+use crate::config::error::{ConfigError, ValueError};
+use crate::config::field::{Field, Key, Report};
+use crate::config::language::{Position, Value};
+use crate::config::options::Authorization;
+
+/// `authorization {}` while its keys are read.
+#[derive(Default)]
+pub struct Draft {
+    builder: DirectoryBuilder,
+    timeout: Option<Duration>,
+    permissions: Option<Permissions>,
+}
+
+/// The keys of `authorization {}`.
+pub const KEYS: &[Key<Draft>] = &[
+    Key {
+        names: &["user", "username"],
+        takes: "string",
+        default: "none",
+        doc: "The only user, without `users`.",
+        read: |draft, field| field.text().map(|user| draft.builder.user = Some(user.to_owned())),
+    },
+    Key {
+        names: &["password", "pass"],
+        takes: "string",
+        default: "none",
+        doc: "Its password, in plain or as a bcrypt hash (`$2a$…`, `$2b$…`, `$2y$…`).",
+        read: |draft, field| field.text().map(|password| draft.builder.password = Some(password.to_owned())),
+    },
+    Key {
+        names: &["token"],
+        takes: "string",
+        default: "none",
+        doc: "What all clients show instead, in plain or as a bcrypt hash.",
+        read: |draft, field| field.text().map(|token| draft.builder.token = Some(token.to_owned())),
+    },
+    Key {
+        names: &["timeout"],
+        takes: "seconds or duration",
+        default: "\"2s\"",
+        doc: "How long a client may take to say who it is, the comparison with a bcrypt hash included.",
+        read: |draft, field| seconds_or_duration(field).map(|timeout| draft.timeout = Some(timeout)),
+    },
+    Key {
+        names: &["users"],
+        takes: "list of maps",
+        default: "none",
+        doc: "All users; see below.",
+        read: |draft, field| {
+            let Value::List(items) = field.value() else { return Err(field.expected("a list of maps")) };
+            draft.builder.users = field.items(items, user)?;
+            Ok(())
+        },
+    },
+    Key {
+        names: &["default_permissions", "default_permission", "permissions"],
+        takes: "map",
+        default: "everything",
+        doc: "What those of `users` may do who have no permissions of their own; see below.",
+        read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
+    },
+];
+
+/// A user while its keys are read.
+#[derive(Default)]
+pub struct UserDraft {
+    name: Option<String>,
+    password: Option<String>,
+    nkey: Option<Nkey>,
+    connection_types: Option<Vec<ConnectionType>>,
+    permissions: Option<Permissions>,
+}
+
+/// The keys of a user.
+pub const USER_KEYS: &[Key<UserDraft>] = &[
+    Key {
+        names: &["user", "username"],
+        takes: "string",
+        default: "",
+        doc: "Name of the user.",
+        read: |draft, field| field.text().map(|name| draft.name = Some(name.to_owned())),
+    },
+    Key {
+        names: &["password", "pass"],
+        takes: "string",
+        default: "the empty one",
+        doc: "Its password, in plain or as a bcrypt hash.",
+        read: |draft, field| field.text().map(|password| draft.password = Some(password.to_owned())),
+    },
+    Key {
+        names: &["nkey"],
+        takes: "string, U…",
+        default: "",
+        doc: "In place of name and password: the public key with whose private key the client signs.",
+        read: |draft, field| {
+            draft.nkey = Some(Nkey::new(field.text()?)?);
+            Ok(())
+        },
+    },
+    Key {
+        names: &["permissions", "permission", "authorization"],
+        takes: "map",
+        default: "those of `default_permissions`",
+        doc: "What the user may do; see below.",
+        read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
+    },
+    Key {
+        names: &["allowed_connection_types", "connection_types", "clients"],
+        takes: "STANDARD, WEBSOCKET, LEAFNODE, LEAFNODE_WS, MQTT, MQTT_WS, IN_PROCESS, or a list of these",
+        default: "any",
+        doc: "What the user may connect by; clients over TCP and SCION are STANDARD.",
+        read: |draft, field| {
+            draft.connection_types = Some(field.each(|field| Ok(field.text()?.parse()?))?);
+            Ok(())
+        },
+    },
+];
+
+fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
+    let mut draft = UserDraft::default();
+    field.map(USER_KEYS, unsupported::USER, &mut draft)?;
+    let user = match (draft.nkey, draft.name.filter(|name| !name.is_empty())) {
+        (Some(_), Some(_)) => return Err(ValueError::NkeyWithPassword),
+        (Some(_), None) if draft.password.is_some() => return Err(ValueError::NkeyWithPassword),
+        (Some(nkey), None) => User::with_nkey(&nkey),
+        (None, Some(name)) => User::with_secret(&name, &draft.password.unwrap_or_default()),
+        (None, None) => return Err(ValueError::NamelessUser),
+    };
+    let permissions = draft.permissions.map(Arc::new);
+    Ok(User { connection_types: draft.connection_types, permissions, ..user })
+}
+
+/// 0 stands for the default.
+fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, ValueError> {
+    let default = Authorization::default().timeout;
+    let timeout = match field.value() {
+        Value::Text(_) => field.quoted_duration(Duration::ZERO)?,
+        Value::Int(_) => Duration::from_secs(field.integer_in(0..=i32::MAX.into())?),
+        Value::Float(seconds) => {
+            Duration::try_from_secs_f64(*seconds).map_err(|_| field.expected("seconds, not negative"))?
+        }
+        _ => return Err(field.expected("seconds, or a duration in quotes such as \"2s\"")),
+    };
+    Ok(if timeout.is_zero() { default } else { timeout })
+}
+
+/// Reads the block.
+pub(super) fn read(field: &mut Field<'_>) -> Result<Authorization, ValueError> {
+    let mut draft = Draft::default();
+    field.map(KEYS, unsupported::AUTHORIZATION, &mut draft)?;
+    if let Some(default) = draft.permissions.map(Arc::new) {
+        for user in &mut draft.builder.users {
+            user.permissions.get_or_insert_with(|| default.clone());
+        }
+    }
+    let timeout = draft.timeout.unwrap_or_else(|| Authorization::default().timeout);
+    Ok(Authorization { directory: draft.builder.build()?, timeout })
+}
+
+/// Names who comes without credentials, once all users are known.
+pub(super) fn set_anonymous(options: &mut Authorization, named: Option<(Position, String)>, report: &mut Report) {
+    if let Some((at, name)) = named
+        && let Err(problem) = options.directory.set_anonymous(&name)
+    {
+        report.errors.push(ConfigError::Value { at, key: "no_auth_user".into(), problem: problem.into() });
+    }
+}
