@@ -211,8 +211,6 @@ impl Protocol for Client {
             self.epoch = self.hub.epoch();
             self.limits = limits(&self.hub, self.limits.headers);
             self.mappings = mappings(&self.hub);
-            // Mapped subjects are remembered as permitted, which they need not be any more.
-            self.cache = MatchCache::default();
         }
         let mut taken = 0;
         while !self.flags.ended {

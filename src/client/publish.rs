@@ -21,22 +21,11 @@ impl Client {
         if let Some(error) = reserved(&message) {
             return self.refuse(&error, batch);
         }
-        match self.mappings.clone() {
-            Some(mappings) => self.publish_mapped(&mappings, message, batch),
-            None => self.deliver(message, false, batch),
-        }
-    }
-
-    /// What a client may publish to is what it says, not what that becomes.
-    fn publish_mapped(&mut self, mappings: &Mappings, message: Message<'_>, batch: &mut Batch) {
-        let may = self.permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
-        if !may && !answers(&self.link, message.subject, batch) {
-            return self.refuse_publish(message.subject, batch);
-        }
+        let Some(mappings) = self.mappings.clone() else { return self.deliver(message, batch) };
         let mut subject = std::mem::take(&mut batch.mapped);
         subject.clear();
-        let mapped = self.map(mappings, message.subject, &mut subject, batch);
-        self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, true, batch);
+        let mapped = self.map(&mappings, message.subject, &mut subject, batch);
+        self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, batch);
         batch.mapped = subject;
     }
 
@@ -47,16 +36,11 @@ impl Client {
         mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), mapped)
     }
 
-    fn refuse_publish(&self, subject: &[u8], batch: &mut Batch) {
-        self.refuse(&ClientError::Publish(String::from_utf8_lossy(subject).into()), batch);
-    }
-
-    /// `permitted`: that the client may publish this is known.
-    fn deliver(&mut self, message: Message<'_>, permitted: bool, batch: &mut Batch) {
+    /// Delivers what a client may publish; that a mapping made the subject makes no difference, as in nats-server.
+    fn deliver(&mut self, message: Message<'_>, batch: &mut Batch) {
         let mut scratch = std::mem::take(&mut batch.matches);
         let permissions = &self.permissions;
-        let may =
-            || permitted || permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
+        let may = || permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
         let matches = match self.cache.find_permitted(&self.account, message.subject, &mut scratch, may) {
             Some(matches) => matches,
             None if answers(&self.link, message.subject, batch) => {
@@ -65,7 +49,8 @@ impl Client {
             }
             None => {
                 batch.matches = scratch;
-                return self.refuse_publish(message.subject, batch);
+                let error = ClientError::Publish(String::from_utf8_lossy(message.subject).into());
+                return self.refuse(&error, batch);
             }
         };
         if self.flags.verbose {
