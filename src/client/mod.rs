@@ -44,9 +44,21 @@ struct Flags {
     no_responders: bool,
     /// `INFO` may come at any time.
     async_info: bool,
+    /// What was said before TLS.
+    said: Said,
     /// There are more clients than there may be.
     surplus: bool,
     ended: bool,
+}
+
+/// What came before the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    /// The line of the log.
+    Log,
+    /// That, and `INFO`.
+    Info,
 }
 
 /// The connection ends.
@@ -76,6 +88,7 @@ impl Client {
                 echo: true,
                 no_responders: false,
                 async_info: false,
+                said: Said::Nothing,
                 surplus,
                 ended: false,
             },
@@ -83,6 +96,11 @@ impl Client {
             link,
             hub,
         }
+    }
+
+    /// It came over TLS, which its log has told; `greeted` if its `INFO` has been sent as well.
+    pub(crate) fn was_admitted(&mut self, greeted: bool) {
+        self.flags.said = if greeted { Said::Info } else { Said::Log };
     }
 
     fn handle(&mut self, op: Op<'_>, batch: &mut Batch) -> Result<(), End> {
@@ -157,7 +175,12 @@ impl From<ParseError> for End {
 
 impl Protocol for Client {
     fn start(&mut self, batch: &mut Batch) {
-        log::debug!("{} - Client connection created", self.link.describe());
+        if self.flags.said == Said::Nothing {
+            log::debug!("{} - Client connection created", self.link.describe());
+        }
+        if self.flags.said == Said::Info {
+            return;
+        }
         let info = self.listener.info(&self.hub, &self.link, false);
         self.link.send(batch, |out| info.write(out));
         if self.flags.surplus {

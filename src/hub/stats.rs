@@ -10,6 +10,7 @@ use natsd_core::error::CloseReason;
 
 use crate::link::batch::Tally;
 use crate::link::{Kind, Link};
+use crate::tls::Facts;
 use crate::transport::Peer;
 
 /// Sums over the life of the server.
@@ -95,6 +96,7 @@ pub(crate) struct Closed {
     pub rtt: Duration,
     pub reason: CloseReason,
     pub settings: Option<Box<Settings>>,
+    pub tls: Option<Box<Facts>>,
     pub received: (u64, u64),
     pub sent: (u64, u64),
     pub stalls: u64,
@@ -117,6 +119,7 @@ impl Closed {
             rtt: Duration::from_nanos(link.rtt.load(Relaxed)),
             reason,
             settings: link.settings.lock().clone(),
+            tls: link.tls.get().cloned(),
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
             sent,
             stalls: link.stalls.load(Relaxed),

@@ -7,8 +7,8 @@ pub(crate) mod batch;
 pub(crate) mod outbound;
 pub(crate) mod task;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use natsd_core::connect::Settings;
@@ -19,6 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::subscription::{Subscription, Subscriptions};
 use crate::server::listener::Listener;
+use crate::tls::Facts;
 use crate::transport::Peer;
 use batch::Batch;
 use outbound::{Flushed, Outbound, OutboundLimits};
@@ -54,6 +55,8 @@ pub(crate) struct Link {
     pub stalls: AtomicU64,
     /// What `CONNECT` said, once there was one.
     pub settings: Mutex<Option<Box<Settings>>>,
+    /// What came of the handshake of a client over TLS.
+    pub tls: OnceLock<Box<Facts>>,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
@@ -97,6 +100,7 @@ impl Link {
             active: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
+            tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
             limits,

@@ -150,6 +150,8 @@ impl ServerView {
 fn limits(options: &Options) -> Varz {
     let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
     Varz {
+        tls_required: options.tls.is_some() && !options.allow_non_tls,
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
         max_connections: options.max_connections.unwrap_or(0) as u64,
         max_subscriptions: options.max_subscriptions.unwrap_or(0) as u64,
         ping_interval: nanos(options.ping_interval),
@@ -193,6 +195,7 @@ fn client(link: &Link) -> Client {
         traffic: traffic(link),
         stalls: link.stalls.load(Relaxed),
         subscriptions: link.subscriptions.lock().len() as u64,
+        tls: link.tls.get().map(|facts| (**facts).clone()),
         ..introduced(settings)
     }
 }
@@ -215,6 +218,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         },
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
+        tls: closed.tls.as_deref().cloned(),
         ..introduced(settings)
     }
 }
@@ -237,6 +241,7 @@ fn introduced(settings: Option<Settings>) -> Client {
         version: settings.version,
         account: String::from_utf8_lossy(hub::GLOBAL_ACCOUNT).into(),
         user: String::new(),
+        tls: None,
     }
 }
 

@@ -30,8 +30,9 @@ use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
-use crate::transport::{Connection, Peer, Stream};
-pub(crate) use accept::{ListenError, TunnelHook};
+use crate::tls::RouteTls;
+use crate::transport::{Connection, Peer};
+pub(crate) use accept::{RoutesError, TunnelHook};
 pub(crate) use dial::ScionDial;
 use dial::{Dialled, Dialler};
 use interest::Announcer;
@@ -76,6 +77,7 @@ struct Shared {
     registry: Arc<Registry>,
     announcer: Arc<Announcer>,
     dialler: Dialler,
+    tls: Option<Arc<RouteTls>>,
     tunnel: Option<TunnelHook>,
 }
 
@@ -84,12 +86,13 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// When a TCP listener cannot be bound.
+    /// When a TCP listener cannot be bound, or TLS cannot be spoken as configured.
     pub(crate) async fn start(
         hub: Arc<Hub>,
         options: ClusterOptions,
         around: Surroundings,
-    ) -> Result<Self, ListenError> {
+    ) -> Result<Self, RoutesError> {
+        let tls = options.tls.as_ref().map(RouteTls::new).transpose()?.map(Arc::new);
         let mut sockets = Vec::new();
         for listen in &options.listen {
             if let Listen::Tcp { host, port } = listen {
@@ -115,8 +118,8 @@ impl Routes {
         let announcer = Arc::new(Announcer::new(options.pool_size));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
-        let dialler = Dialler::new(options.routes.clone(), scion_dial);
-        let shared = Arc::new(Shared { hub, options, registry, announcer, dialler, tunnel });
+        let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
+        let shared = Arc::new(Shared { hub, options, registry, announcer, dialler, tls, tunnel });
         let mut tasks = JoinSet::new();
         for (host, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
@@ -200,16 +203,10 @@ impl Shared {
             Peer::Tcp(_) => Some(peer.host()),
             Peer::Scion(_) => None,
         };
-        let (source, socket) = match stream {
-            Stream::Tcp(stream) => {
-                let (read, write) = stream.into_split();
-                (Source::Tcp(read), Some(write))
-            }
-            Stream::Other(stream) => (Source::Other(stream), None),
-        };
+        let (source, sink) = Source::split(stream);
         let hub = &self.hub;
         let limits = hub.outbound_limits();
-        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(socket), limits));
+        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(sink), limits));
         hub.register(&link);
         let commands = self.registry.enrol(LinkId(link.id));
         let protocol = protocol(self, LinkId(link.id), observed);
@@ -266,6 +263,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         host,
         port,
         headers: !hub.options.no_header_support,
+        tls_required: options.tls.is_some(),
         max_payload: hub.options.max_payload as i64,
         ip: ip.unwrap_or_default(),
         cluster: options.name.clone().unwrap_or_else(made_up_name),

@@ -16,4 +16,5 @@ mod reference;
 mod route;
 #[cfg(feature = "lab")]
 mod scion;
+mod tls;
 mod wire;

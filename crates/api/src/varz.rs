@@ -25,6 +25,12 @@ pub struct Varz {
     pub host: String,
     /// Port that clients connect to.
     pub port: u16,
+    /// Clients must use TLS; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_required: bool,
+    /// Clients must show a certificate; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_verify: bool,
     /// What clients are told in `connect_urls`; absent when empty.
     #[serde(skip_serializing_if = "empty")]
     pub connect_urls: Vec<String>,

@@ -21,6 +21,15 @@ pub struct Info {
     pub port: u16,
     /// Whether headers are understood.
     pub headers: bool,
+    /// Clients must use TLS.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_required: bool,
+    /// Clients must show a certificate.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_verify: bool,
+    /// Clients can use TLS.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_available: bool,
     /// Largest message, bytes.
     pub max_payload: usize,
     /// Id of the connection.

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod scion;
 pub mod server;
+pub mod tls;
 mod unsupported;
 
 #[cfg(test)]

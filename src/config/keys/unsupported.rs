@@ -5,15 +5,12 @@ pub(super) const SERVER: &[&str] = &[
     "account_resolver",
     "accounts",
     "accounts_resolver",
-    "allow_non_tls",
     "authorization",
     "default_js_domain",
     "default_sentinel",
     "disable_sublist_cache",
     "feature_flags",
     "gateway",
-    "https",
-    "https_port",
     "jetstream",
     "leaf",
     "leafnodes",
@@ -54,7 +51,6 @@ pub(super) const SERVER: &[&str] = &[
     "syslog",
     "system",
     "system_account",
-    "tls",
     "trace_headers",
     "trace_verbose",
     "trusted",
@@ -66,4 +62,19 @@ pub(super) const SERVER: &[&str] = &[
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] =
-    &["accounts", "authorization", "compression", "permissions", "tls", "write_deadline", "write_timeout"];
+    &["accounts", "authorization", "compression", "permissions", "write_deadline", "write_timeout"];
+
+/// In `tls {}`.
+pub(super) const TLS: &[&str] = &[
+    "allow_insecure_cipher_suites",
+    "ca_certs_match",
+    "cert_match",
+    "cert_match_by",
+    "cert_match_skip_invalid",
+    "cert_store",
+    "certificates",
+    "certs",
+    "ocsp_peer",
+    "verify_and_map",
+    "verify_cert_and_check_known_urls",
+];

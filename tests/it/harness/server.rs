@@ -45,6 +45,8 @@ pub struct TestServer {
     process: Child,
     lines: Receiver<String>,
     log: Vec<String>,
+    /// A line that [`start_and_then`](Self::start_and_then) waited for.
+    pub noted: String,
     _dir: tempfile::TempDir,
 }
 
@@ -55,6 +57,11 @@ impl TestServer {
     }
 
     pub fn start(program: Program, config: &str) -> Self {
+        Self::start_and_then(program, config, |_| String::new())
+    }
+
+    /// As [`start`](Self::start); `note` sees the log between the listener and readiness.
+    pub fn start_and_then(program: Program, config: &str, note: impl FnOnce(&mut Self) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("server.conf");
         std::fs::write(&file, format!("host: 127.0.0.1\nport: -1\n{config}\n")).expect("a configuration file");
@@ -69,9 +76,10 @@ impl TestServer {
         let stderr = BufReader::new(process.stderr.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Self { port: 0, process, lines, log: Vec::new(), _dir: dir };
+        let mut server = Self { port: 0, process, lines, log: Vec::new(), noted: String::new(), _dir: dir };
         let listening = server.wait_for_line("Listening for client connections on ");
         server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        server.noted = note(&mut server);
         server.wait_for_line("Server is ready");
         server
     }
