@@ -176,7 +176,16 @@ fn cluster(options: &ClusterOptions, name: String) -> ClusterVarz {
         PeerAddr::Tcp { host, port } => format!("{host}:{port}"),
         PeerAddr::Scion(address) => address.to_string(),
     });
-    ClusterVarz { name, addr, cluster_port, urls: urls.collect(), pool_size: options.pool_size.unwrap_or(0) }
+    ClusterVarz {
+        name,
+        addr,
+        cluster_port,
+        urls: urls.collect(),
+        tls_required: options.tls.is_some(),
+        // Whoever makes a route shows a certificate.
+        tls_verify: options.tls.is_some(),
+        pool_size: options.pool_size.unwrap_or(0),
+    }
 }
 
 fn link_counts(counts: &hub::stats::ByKind) -> LinkCounts {

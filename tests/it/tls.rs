@@ -264,7 +264,8 @@ fn a_silent_client_does_without() {
 #[test]
 fn monitoring_tells_of_tls() {
     let authority = Authority::new();
-    let config = format!("https: \"127.0.0.1:-1\"\n{}", authority.block("verify: true"));
+    let cluster = format!("cluster {{ name: c1, listen: \"127.0.0.1:-1\"\n{} }}", authority.block(""));
+    let config = format!("https: \"127.0.0.1:-1\"\n{}\n{cluster}", authority.block("verify: true"));
     let mut server = TestServer::start_and_then(Program::Natsd, &config, |server| {
         server.wait_for_line("Starting https monitor on ")
     });
@@ -286,6 +287,8 @@ fn monitoring_tells_of_tls() {
     {
         assert!(varz.contains(line), "{line} in {varz}");
     }
+    // Those of the cluster are indented once more.
+    assert!(varz.contains("\n    \"tls_required\": true") && varz.contains("\n    \"tls_verify\": true"), "{varz}");
     let open = read("/connz");
     for line in ["\"tls_version\": \"1.3\"", "\"tls_cipher_suite\": \"TLS_"] {
         assert!(open.contains(line), "{line} in {open}");

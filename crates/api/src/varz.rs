@@ -150,6 +150,12 @@ pub struct ClusterVarz {
     /// `host:port` of the configured routes and of this server, once there are any.
     #[serde(skip_serializing_if = "empty")]
     pub urls: Vec<String>,
+    /// Routes use TLS; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_required: bool,
+    /// They ask for a certificate; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_verify: bool,
     /// Connections a peer; absent when routes are not pooled.
     #[serde(skip_serializing_if = "empty")]
     pub pool_size: u16,
