@@ -64,6 +64,13 @@ pub(crate) struct Surroundings {
     pub tunnel: Option<TunnelHook>,
 }
 
+impl Surroundings {
+    /// The same without ways to make or take a route over SCION, which would be one without TLS.
+    fn without_scion(self) -> Self {
+        Self { client_urls: self.client_urls, ..Self::default() }
+    }
+}
+
 /// The routes of a server.
 pub(crate) struct Routes {
     shared: Arc<Shared>,
@@ -93,6 +100,7 @@ impl Routes {
         around: Surroundings,
     ) -> Result<Self, RoutesError> {
         let tls = options.tls.as_ref().map(RouteTls::new).transpose()?.map(Arc::new);
+        let around = if tls.is_some() { around.without_scion() } else { around };
         let mut sockets = Vec::new();
         for listen in &options.listen {
             if let Listen::Tcp { host, port } = listen {
@@ -280,4 +288,22 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
 /// A cluster name for a server that was given none: 22 letters and digits.
 fn made_up_name() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_with_tls_know_nothing_of_scion() {
+        let around = Surroundings {
+            client_urls: vec!["127.0.0.1:4222".into()],
+            scion_urls: vec!["nats-route://[1-ff00:0:110,10.0.0.1]:6222".into()],
+            scion_dial: Some(Arc::new(|_, _| Box::pin(std::future::pending()))),
+            tunnel: Some(Arc::new(|_| {})),
+        };
+        let left = around.without_scion();
+        assert_eq!(left.client_urls, ["127.0.0.1:4222"]);
+        assert!(left.scion_urls.is_empty() && left.scion_dial.is_none() && left.tunnel.is_none());
+    }
 }

@@ -88,6 +88,16 @@ pub fn gossip_leads_to_tls(kinds: [Kind; 3]) {
     join(&[seed, second, third]);
 }
 
+/// The dialer believes another authority than the one of the peer, and is told not to mind.
+pub fn insecure_dialers_believe_anybody(kinds: [Kind; 2]) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let ca = |authority: &Authority| authority.file("ca.pem").display().to_string();
+    let lax = authority.block("insecure: true").replace(&ca(&authority), &ca(&other));
+    let a = Node::start(kinds[0], "a", Setup { cluster: &authority.block(""), ..Setup::default() });
+    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &lax, ..Setup::default() });
+    join(&[a, b]);
+}
+
 /// A server without a certificate that the authority has made is no peer, whoever dials.
 pub fn strangers_are_no_peers(kinds: [Kind; 2]) {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -363,6 +373,11 @@ mod natsd_only {
     #[test]
     fn gossip_leads_to_tls() {
         super::gossip_leads_to_tls([Natsd; 3]);
+    }
+
+    #[test]
+    fn insecure_dialers_believe_anybody() {
+        super::insecure_dialers_believe_anybody([Natsd; 2]);
     }
 
     #[test]

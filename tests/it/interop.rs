@@ -106,6 +106,12 @@ fn gossip_leads_to_tls() {
 }
 
 #[test]
+fn insecure_dialers_believe_anybody() {
+    cluster::insecure_dialers_believe_anybody([Go, Natsd]);
+    cluster::insecure_dialers_believe_anybody([Natsd, Go]);
+}
+
+#[test]
 fn strangers_are_no_peers() {
     cluster::strangers_are_no_peers([Go, Natsd]);
     cluster::strangers_are_no_peers([Natsd, Go]);
@@ -128,6 +134,7 @@ mod go_only {
         cluster::clients_hear_of_other_servers([Go; 2]);
         cluster::routes_speak_over_tls([Go; 2]);
         cluster::gossip_leads_to_tls([Go; 3]);
+        cluster::insecure_dialers_believe_anybody([Go; 2]);
         cluster::strangers_are_no_peers([Go; 2]);
     }
 
