@@ -10,6 +10,7 @@ pub mod monitor;
 mod route;
 mod server;
 pub mod signals;
+pub mod tls;
 pub mod transport;
 
 pub use server::{ReloadError, Server, StartError, identity};

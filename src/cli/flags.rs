@@ -8,6 +8,7 @@ use natsd_auth::{DirectoryBuilder, DirectoryError};
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
     Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
+    TlsOptions,
 };
 use crate::config::{self, ConfigErrors, Warnings};
 
@@ -50,6 +51,11 @@ pub struct ServeFlags {
     #[arg(short = 'P', long, value_name = "FILE", help_heading = "Server")]
     pid: Option<PathBuf>,
 
+    /// Serve monitoring over TLS on this port, -1 for a free one
+    #[arg(long = "https_port", visible_alias = "ms", value_name = "PORT", value_parser = port())]
+    #[arg(allow_negative_numbers = true, help_heading = "Server")]
+    https_port: Option<i32>,
+
     /// Write to a file in this directory where the server listens
     #[arg(long = "ports_file_dir", value_name = "DIR", help_heading = "Server")]
     ports_file_dir: Option<PathBuf>,
@@ -65,6 +71,30 @@ pub struct ServeFlags {
     /// Let only those connect who show this token
     #[arg(long, conflicts_with = "user", value_name = "TOKEN", help_heading = "Authorization")]
     auth: Option<String>,
+
+    /// Clients must use TLS
+    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "TLS")]
+    tls: Option<bool>,
+
+    /// The server's certificate, PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tlscert: Option<PathBuf>,
+
+    /// The key of that certificate, PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tlskey: Option<PathBuf>,
+
+    /// Clients must use TLS and show a certificate
+    #[arg(long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(help_heading = "TLS")]
+    tlsverify: Option<bool>,
+
+    /// Who vouches for the certificates of clients, PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    tlscacert: Option<PathBuf>,
 
     /// Log to this file
     #[arg(short, long, value_name = "FILE", help_heading = "Logging")]
@@ -191,6 +221,7 @@ impl ServeFlags {
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {
         self.apply_addresses(options)?;
         self.apply_logging(options);
+        self.apply_tls(&mut options.tls);
         self.apply_cluster(&mut options.cluster);
         self.apply_authorization(&mut options.authorization)?;
         set_some(&mut options.server_name, &self.name);
@@ -206,12 +237,15 @@ impl ServeFlags {
             set(host, &self.addr);
             set(port, &self.port.map(|port| if port == 0 { DEFAULT_PORT } else { bindable(port) }));
         }
-        if let (Some(addr), Some((host, _))) = (&self.addr, &mut options.http) {
-            host.clone_from(addr);
-        }
-        if let Some(port) = self.http_port {
-            let host = options.http.take().map_or_else(|| options.client_host().to_owned(), |(host, _)| host);
-            options.http = (port != 0).then(|| (host, bindable(port)));
+        let client_host = options.client_host().to_owned();
+        for (monitoring, port) in [(&mut options.http, self.http_port), (&mut options.https, self.https_port)] {
+            if let (Some(addr), Some((host, _))) = (&self.addr, &mut *monitoring) {
+                host.clone_from(addr);
+            }
+            if let Some(port) = port {
+                let host = monitoring.take().map_or_else(|| client_host.clone(), |(host, _)| host);
+                *monitoring = (port != 0).then(|| (host, bindable(port)));
+            }
         }
         Ok(())
     }
@@ -239,6 +273,23 @@ impl ServeFlags {
         set(&mut options.debug, &self.debug);
         set(&mut options.trace, &self.trace);
         set(&mut options.max_traced_msg_len, &self.max_traced_msg_len.map(|n| n as usize));
+    }
+
+    fn apply_tls(&self, tls: &mut Option<TlsOptions>) {
+        let files = [&self.tlscert, &self.tlskey, &self.tlscacert];
+        let asked = self.tls == Some(true) || self.tlsverify == Some(true) || files.iter().any(|file| file.is_some());
+        if self.tls == Some(false) && !asked {
+            *tls = None;
+        }
+        if asked {
+            tls.get_or_insert_default();
+        }
+        if let Some(tls) = tls {
+            set_some(&mut tls.cert_file, &self.tlscert);
+            set_some(&mut tls.key_file, &self.tlskey);
+            set_some(&mut tls.ca_file, &self.tlscacert);
+            set(&mut tls.verify, &self.tlsverify);
+        }
     }
 
     fn apply_cluster(&self, cluster: &mut Option<ClusterOptions>) {
@@ -374,6 +425,23 @@ mod tests {
         assert_eq!(http("http: \"127.0.0.1:8222\"", "-m 8333"), Some(("127.0.0.1".into(), 8333)));
         assert_eq!(http("http_port: 8222", "-a localhost"), Some(("localhost".into(), 8222)));
         assert_eq!(http("http_port: 8222", "-m 0"), None);
+    }
+
+    #[test]
+    fn tls_by_flags() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let (cert, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
+        std::fs::write(&cert, made.cert.pem()).expect("c.pem");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("k.pem");
+        let files = format!("--tlscert {} --tlskey {}", cert.display(), key.display());
+        let tls = options(&format!("--tls {files} -ms 8222"));
+        assert_eq!(tls.https, Some(("0.0.0.0".into(), 8222)));
+        assert_eq!(tls.tls.map(|tls| (tls.cert_file, tls.verify)), Some((Some(cert.clone()), false)));
+        let verify = options(&format!("{files} -tlsverify --tlscacert {}", cert.display()));
+        assert!(verify.tls.expect("on").verify);
+        let missing = flags("--tls").options().expect_err("no certificate").to_string();
+        assert!(missing.starts_with("tls: missing 'cert_file'"), "{missing}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
 use natsd_auth::{ConnectionType, SlowCheck, User, Verdict};
@@ -48,6 +48,13 @@ impl Admission {
         let state = if authorization.directory.is_open() { State::In } else { State::Due(now + authorization.timeout) };
         let nonce = if authorization.directory.needs_nonce() { new_nonce() } else { String::new() };
         Self { state, nonce }
+    }
+
+    /// The time to say who it is begins now: a handshake came before.
+    pub(super) fn wait_from(&mut self, now: Instant, timeout: Duration) {
+        if let State::Due(until) = &mut self.state {
+            *until = now + timeout;
+        }
     }
 
     pub(super) fn nonce(&self) -> String {

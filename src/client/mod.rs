@@ -14,6 +14,7 @@ use std::time::Instant;
 use natsd_auth::Permissions;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
+use natsd_core::info::Info;
 use natsd_core::parser::{self, Limits, Op, ParseError, Read};
 use natsd_core::transform::Mappings;
 
@@ -57,6 +58,8 @@ struct Flags {
     no_responders: bool,
     /// `INFO` may come at any time.
     async_info: bool,
+    /// What was said before TLS.
+    said: Said,
     /// There are more clients than there may be.
     surplus: bool,
     ended: bool,
@@ -72,6 +75,16 @@ fn limits(hub: &Hub, headers: bool) -> Limits {
 
 fn mappings(hub: &Hub) -> Option<Arc<Mappings>> {
     Some(hub.options().mappings.clone()).filter(|mappings| !mappings.is_empty())
+}
+
+/// What came before the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    /// The line of the log.
+    Log,
+    /// That, and `INFO`.
+    Info,
 }
 
 /// The connection ends.
@@ -105,6 +118,7 @@ impl Client {
                 echo: true,
                 no_responders: false,
                 async_info: false,
+                said: Said::Nothing,
                 surplus,
                 ended: false,
                 partial: false,
@@ -113,6 +127,19 @@ impl Client {
             link,
             hub,
         }
+    }
+
+    /// The first `INFO`.
+    pub(crate) fn greeting(&self) -> Info {
+        let mut info = self.listener.info(&self.hub, &self.link, false);
+        info.nonce = self.admission.nonce();
+        info
+    }
+
+    /// It came over TLS, which its log has told; `greeted` if its `INFO` has been sent as well.
+    pub(crate) fn was_admitted(&mut self, greeted: bool, now: Instant) {
+        self.admission.wait_from(now, self.hub.options().authorization.timeout);
+        self.flags.said = if greeted { Said::Info } else { Said::Log };
     }
 
     fn handle(&mut self, op: Op<'_>, batch: &mut Batch) -> Result<(), End> {
@@ -196,9 +223,13 @@ impl From<ParseError> for End {
 
 impl Protocol for Client {
     fn start(&mut self, batch: &mut Batch) {
-        log::debug!("{} - Client connection created", self.link.describe());
-        let mut info = self.listener.info(&self.hub, &self.link, false);
-        info.nonce = self.admission.nonce();
+        if self.flags.said == Said::Nothing {
+            log::debug!("{} - Client connection created", self.link.describe());
+        }
+        if self.flags.said == Said::Info {
+            return;
+        }
+        let info = self.greeting();
         self.link.send(batch, |out| info.write(out));
         if self.flags.surplus {
             self.end(End::Told(ClientError::MaxConnections), batch);

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use natsd_api::go_duration;
 
-use super::options::{ClusterOptions, Options, Remote, ScionOptions};
+use super::options::{ClusterOptions, Options, Remote, ScionOptions, TlsOptions};
 
 /// An option that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,10 @@ fn entries(options: &Options) -> Vec<Entry> {
         listen,
         client_advertise,
         http,
+        https,
         http_base_path,
+        tls,
+        allow_non_tls,
         // Compared as a whole.
         authorization: _,
         cluster,
@@ -121,7 +124,10 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("client_advertise", some(client_advertise)),
         fixed("server_name", some(server_name)),
         fixed("http", some(&http.as_ref().map(|(host, port)| format!("{host}:{port}")))),
+        fixed("https", some(&https.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("http_base_path", http_base_path),
+        tls_entry("tls", tls.as_ref()),
+        fixed("allow_non_tls", allow_non_tls),
         live("mappings", mappings),
         live("max_control_line", max_control_line),
         live("max_payload", max_payload),
@@ -170,6 +176,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         pool_size,
         ping_interval,
         ping_max,
+        tls,
     } = cluster.unwrap_or(&default);
     let passwords =
         routes.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
@@ -183,10 +190,17 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.no_advertise", no_advertise),
         live("cluster.connect_retries", connect_retries),
         live("cluster.connect_backoff", connect_backoff),
+        tls_entry("cluster.tls", tls.as_ref()),
         fixed("cluster.pool_size", pool_size.map_or(-1, i32::from)),
         live("cluster.ping_interval", go_duration(*ping_interval)),
         live("cluster.ping_max", ping_max),
     ]
+}
+
+/// TLS as a whole: which of its files and settings are others is not told.
+fn tls_entry(key: &'static str, tls: Option<&TlsOptions>) -> Entry {
+    let what = tls.map(|tls| format!("{tls:?}"));
+    Entry { secret: what.into_iter().collect(), ..fixed(key, if tls.is_some() { "on" } else { "off" }) }
 }
 
 fn show_route(remote: &Remote) -> String {

@@ -9,6 +9,7 @@ use super::address::AddressError;
 use super::duration::DurationError;
 use super::language::{LanguageError, Position};
 use super::options::InvalidOptions;
+use crate::tls::TlsError;
 
 /// One thing wrong with a configuration file.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +116,9 @@ pub enum ValueError {
     /// Not a list of metrics.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
+    /// Files that are not there, or not what they should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// `listen` and `port` together.
     #[error("listen already says where to listen; write either listen, or host and port")]
     ListenTwice,

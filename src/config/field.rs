@@ -222,11 +222,12 @@ impl<'a> Field<'a> {
         Ok(results)
     }
 
-    /// Reads a map by a table of its own.
-    pub(super) fn map<T>(&mut self, keys: &[Key<T>], unsupported: &[&str], target: &mut T) -> Result<(), ValueError> {
+    /// Reads a map by a table of its own. `false` if that reported errors of single keys.
+    pub(super) fn map<T>(&mut self, keys: &[Key<T>], unsupported: &[&str], target: &mut T) -> Result<bool, ValueError> {
         let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
+        let before = self.report.errors.len();
         read_map(map, keys, unsupported, target, self.report);
-        Ok(())
+        Ok(self.report.errors.len() == before)
     }
 }
 

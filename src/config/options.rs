@@ -1,5 +1,7 @@
 //! What an operator can set, after the file and the flags have been read.
 
+mod tls;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +10,10 @@ use std::time::Duration;
 use natsd_auth::Directory;
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
+
+pub use tls::{DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
+
+use crate::tls::TlsError;
 
 /// Default port for clients.
 pub const DEFAULT_PORT: u16 = 4222;
@@ -153,6 +159,8 @@ pub struct ClusterOptions {
     pub ping_interval: Duration,
     /// `ping_max` of routes.
     pub ping_max: u32,
+    /// `tls {}` of routes; present when they are to use TLS.
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for ClusterOptions {
@@ -168,8 +176,27 @@ impl Default for ClusterOptions {
             pool_size: Some(3),
             ping_interval: Duration::from_secs(30),
             ping_max: 2,
+            tls: None,
         }
     }
+}
+
+impl ClusterOptions {
+    /// Where routes come in or lead to over SCION.
+    fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
+        let dialled = self.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {
+            PeerAddr::Scion(address) => Some(address),
+            PeerAddr::Tcp { .. } => None,
+        });
+        scion_listeners(&self.listen).chain(dialled)
+    }
+}
+
+fn scion_listeners(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> + '_ {
+    listen.iter().filter_map(|listen| match listen {
+        Listen::Scion(address) => Some(*address),
+        Listen::Tcp { .. } => None,
+    })
 }
 
 /// `scion {}`. Its presence turns SCION on.
@@ -222,10 +249,16 @@ pub struct Options {
     pub client_advertise: Option<String>,
     /// `http`, `http_port`, `monitor_port`: where monitoring listens.
     pub http: Option<(String, u16)>,
+    /// `https`, `https_port`: where monitoring listens with the certificate of `tls`.
+    pub https: Option<(String, u16)>,
     /// `http_base_path`, without trailing slash.
     pub http_base_path: String,
     /// `authorization {}`.
     pub authorization: Authorization,
+    /// `tls {}` of clients and of `https`; present when clients are to use TLS.
+    pub tls: Option<TlsOptions>,
+    /// `allow_non_tls`: clients may do without all the same.
+    pub allow_non_tls: bool,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
     /// `scion {}`.
@@ -299,8 +332,11 @@ impl Default for Options {
             listen: vec![Listen::Tcp { host: "0.0.0.0".into(), port: DEFAULT_PORT }],
             client_advertise: None,
             http: None,
+            https: None,
             http_base_path: String::new(),
             authorization: Authorization::default(),
+            tls: None,
+            allow_non_tls: false,
             cluster: None,
             scion: None,
             mappings: Arc::default(),
@@ -361,6 +397,23 @@ pub enum InvalidOptions {
     /// A SCION address while SCION is off.
     #[error("{0} is a SCION address, but SCION is off; start with --scion, or add a scion {{}} block to the file")]
     ScionOff(ScionAddr),
+    /// Files of TLS that are missing or are not what they should be.
+    #[error("{block}: {problem}")]
+    Tls {
+        /// Which block: `tls` or `cluster.tls`.
+        block: &'static str,
+        /// What is wrong.
+        problem: TlsError,
+    },
+    /// Monitoring with TLS and without.
+    #[error("monitoring is either over http or over https; remove one of http and https")]
+    HttpAndHttps,
+    /// Monitoring over TLS without a certificate.
+    #[error("https needs a certificate; add tls {{ cert_file: …, key_file: … }}, or use http")]
+    HttpsWithoutTls,
+    /// TLS for routes, and routes over SCION.
+    #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
+    RoutesOverScion(ScionAddr),
 }
 
 impl Options {
@@ -373,24 +426,36 @@ impl Options {
         if grace >= duration {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
         }
+        self.check_tls()?;
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),
         }
     }
 
+    fn check_tls(&self) -> Result<(), InvalidOptions> {
+        if let Some(tls) = &self.tls {
+            crate::tls::check_server(tls).map_err(|problem| InvalidOptions::Tls { block: "tls", problem })?;
+        }
+        if self.http.is_some() && self.https.is_some() {
+            return Err(InvalidOptions::HttpAndHttps);
+        }
+        if self.tls.is_none() && self.https.is_some() {
+            return Err(InvalidOptions::HttpsWithoutTls);
+        }
+        let Some((cluster, tls)) = self.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?))) else {
+            return Ok(());
+        };
+        crate::tls::check_routes(tls).map_err(|problem| InvalidOptions::Tls { block: "cluster.tls", problem })?;
+        match cluster.scion_addresses().next() {
+            Some(address) => Err(InvalidOptions::RoutesOverScion(address)),
+            None => Ok(()),
+        }
+    }
+
     fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
-        let listeners = self.listen.iter().chain(self.cluster.iter().flat_map(|cluster| &cluster.listen));
-        let urls = self.cluster.iter().flat_map(|cluster| &cluster.routes).flat_map(|remote| &remote.urls);
-        let listening = listeners.filter_map(|listen| match listen {
-            Listen::Scion(address) => Some(*address),
-            Listen::Tcp { .. } => None,
-        });
-        let dialled = urls.filter_map(|url| match url.address {
-            PeerAddr::Scion(address) => Some(address),
-            PeerAddr::Tcp { .. } => None,
-        });
-        listening.chain(dialled)
+        let routes = self.cluster.iter().flat_map(ClusterOptions::scion_addresses);
+        scion_listeners(&self.listen).chain(routes)
     }
 
     /// The syslog that is to be logged to, unless there is a log file.

@@ -10,6 +10,7 @@ use natsd_core::error::CloseReason;
 
 use crate::link::batch::Tally;
 use crate::link::{Kind, Link};
+use crate::tls::Facts;
 use crate::transport::Peer;
 
 /// Sums over the life of the server.
@@ -97,6 +98,7 @@ pub(crate) struct Closed {
     pub settings: Option<Box<Settings>>,
     /// Name of the user, or empty.
     pub user: String,
+    pub tls: Option<Box<Facts>>,
     pub received: (u64, u64),
     pub sent: (u64, u64),
     pub stalls: u64,
@@ -120,6 +122,7 @@ impl Closed {
             reason,
             settings: link.settings.lock().clone(),
             user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+            tls: link.tls.get().cloned(),
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
             sent,
             stalls: link.stalls.load(Relaxed),

@@ -8,8 +8,8 @@ pub(crate) mod outbound;
 pub(crate) mod task;
 pub(crate) mod trace;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -22,6 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::subscription::{Subscription, Subscriptions};
 use crate::server::listener::Listener;
+use crate::tls::Facts;
 use crate::transport::Peer;
 use batch::Batch;
 use outbound::{Flushed, Outbound, OutboundLimits};
@@ -59,6 +60,8 @@ pub(crate) struct Link {
     pub settings: Mutex<Option<Box<Settings>>>,
     /// Who the client is, where clients have to say it.
     pub user: ArcSwapOption<User>,
+    /// What came of the handshake of a client over TLS.
+    pub tls: OnceLock<Box<Facts>>,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
@@ -103,6 +106,7 @@ impl Link {
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
             user: ArcSwapOption::empty(),
+            tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
             limits,

@@ -13,6 +13,7 @@ use natsd_auth::{Permissions, Replies};
 use natsd_core::error::CloseReason;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use crate::tls::TlsSink;
 use crate::transport::ByteStream;
 
 /// How much may wait, and how long.
@@ -90,9 +91,12 @@ impl AllowedReplies {
     }
 }
 
-enum Sink {
+/// Where it is written to.
+pub(crate) enum Sink {
     /// Anybody may write.
     Tcp(OwnedWriteHalf),
+    /// The same, sealed.
+    Tls(TlsSink),
     /// Only the task can write.
     Task,
     /// The connection is gone.
@@ -115,12 +119,11 @@ const POOLED_BUFFERS: usize = 32;
 const POOLED_CAPACITY: usize = 512 * 1024;
 
 impl Outbound {
-    /// For a socket, or for a stream that only the task of the link can write to.
-    pub(crate) fn new(socket: Option<OwnedWriteHalf>) -> Self {
+    pub(crate) fn new(sink: Sink) -> Self {
         Self {
             buffer: Vec::new(),
             written: 0,
-            sink: socket.map_or(Sink::Task, Sink::Tcp),
+            sink,
             backlog: None,
             closing: None,
             waker: None,
@@ -131,6 +134,21 @@ impl Outbound {
             active: None,
             msgs: 0,
             bytes: 0,
+        }
+    }
+
+    /// From now on it is written there, unless the connection is over.
+    pub(crate) fn attach(&mut self, sink: Sink) {
+        if !matches!(self.sink, Sink::Gone) {
+            self.sink = sink;
+        }
+    }
+
+    /// The state of TLS, if the connection has it and is not over.
+    pub(crate) fn tls(&mut self) -> Option<&mut TlsSink> {
+        match &mut self.sink {
+            Sink::Tls(sink) => Some(sink),
+            _ => None,
         }
     }
 
@@ -145,6 +163,11 @@ impl Outbound {
     /// Bytes that wait.
     pub(crate) fn pending(&self) -> usize {
         self.buffer.len() - self.written
+    }
+
+    /// Whether there is something to be written.
+    fn owes(&self) -> bool {
+        self.pending() > 0 || matches!(&self.sink, Sink::Tls(sink) if self.closing.is_none() && sink.wants_write())
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -199,6 +222,9 @@ impl Outbound {
 
     /// The connection is over.
     pub(crate) fn hang_up(&mut self) {
+        if let Sink::Tls(sink) = &mut self.sink {
+            sink.say_goodbye();
+        }
         self.sink = Sink::Gone;
         self.waker = None;
         self.release();
@@ -206,14 +232,14 @@ impl Outbound {
 
     /// Writes without waiting, and cuts the connection if too much is left.
     pub(crate) fn flush(&mut self, limits: &OutboundLimits) -> Flushed {
-        if self.pending() == 0 {
+        if !self.owes() {
             return Flushed::All;
         }
         if self.backlog.is_none() {
             self.write(limits);
         }
         match self.pending() {
-            0 => Flushed::All,
+            0 if !self.owes() => Flushed::All,
             pending if pending > limits.max_pending => {
                 self.close(CloseReason::SlowConsumerPendingBytes);
                 Flushed::TooSlow
@@ -231,11 +257,14 @@ impl Outbound {
     }
 
     fn write(&mut self, limits: &OutboundLimits) {
-        while self.pending() > 0 {
-            let Sink::Tcp(socket) = &self.sink else {
-                return self.leave_to_task(limits);
+        while self.owes() {
+            let waiting = &self.buffer[self.written..];
+            let written = match &mut self.sink {
+                Sink::Tcp(socket) => socket.try_write(waiting),
+                Sink::Tls(sink) => sink.try_write(waiting),
+                Sink::Task | Sink::Gone => return self.leave_to_task(limits),
             };
-            match socket.try_write(&self.buffer[self.written..]) {
+            match written {
                 Ok(written) => self.wrote(written, limits),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.leave_to_task(limits),
                 Err(_) => return self.close(CloseReason::WriteError),
@@ -270,6 +299,9 @@ impl Outbound {
 
     /// Nothing waits any more.
     fn release(&mut self) {
+        if let Sink::Tls(sink) = &mut self.sink {
+            sink.forget();
+        }
         let mut buffer = std::mem::take(&mut self.buffer);
         self.written = 0;
         self.backlog = None;
@@ -312,9 +344,19 @@ impl Outbound {
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, limits: &OutboundLimits) -> Poll<io::Result<()>> {
         while self.backlog.is_some() {
-            let Sink::Tcp(socket) = &self.sink else { break };
-            std::task::ready!(socket.as_ref().poll_write_ready(cx))?;
-            match socket.try_write(&self.buffer[self.written..]) {
+            let waiting = &self.buffer[self.written..];
+            let written = match &mut self.sink {
+                Sink::Tcp(socket) => {
+                    std::task::ready!(socket.as_ref().poll_write_ready(cx))?;
+                    socket.try_write(waiting)
+                }
+                Sink::Tls(sink) => {
+                    std::task::ready!(sink.poll_write_ready(cx))?;
+                    sink.try_write(waiting)
+                }
+                Sink::Task | Sink::Gone => break,
+            };
+            match written {
                 Ok(written) => self.wrote(written, limits),
                 // Readiness is used up: asks for it again.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

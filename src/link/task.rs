@@ -19,10 +19,11 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::batch::Batch;
-use super::outbound::OutboundLimits;
+use super::outbound::{OutboundLimits, Sink};
 use super::{Kind, Link};
 use crate::hub::Hub;
-use crate::transport::ByteStream;
+use crate::tls::{TlsSink, TlsSource};
+use crate::transport::{ByteStream, Stream};
 
 /// What the bytes of a connection mean.
 pub(crate) trait Protocol: Send + Unpin + 'static {
@@ -50,22 +51,49 @@ pub(crate) trait Protocol: Send + Unpin + 'static {
 pub(crate) enum Source {
     /// The half of a socket that others do not write to.
     Tcp(OwnedReadHalf),
+    /// The same, sealed; the state is with the sink.
+    Tls(TlsSource),
     /// Both directions.
     Other(Box<dyn ByteStream>),
 }
 
 impl Source {
-    fn reader(&mut self) -> &mut (dyn AsyncRead + Unpin + Send) {
-        match self {
-            Self::Tcp(half) => half,
-            Self::Other(stream) => stream,
+    /// The two directions of a stream.
+    pub(crate) fn split(stream: Stream) -> (Self, Sink) {
+        match stream {
+            Stream::Tcp(stream) => {
+                let (read, write) = stream.into_split();
+                (Self::Tcp(read), Sink::Tcp(write))
+            }
+            Stream::Tls(stream, session) => {
+                let (read, write) = stream.into_split();
+                (Self::Tls(TlsSource::new(read)), Sink::Tls(TlsSink::new(write, session)))
+            }
+            Stream::Other(stream) => (Self::Other(stream), Sink::Task),
         }
     }
 
     fn stream(&mut self) -> Option<&mut Box<dyn ByteStream>> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Tls(_) => None,
             Self::Other(stream) => Some(stream),
+        }
+    }
+}
+
+/// Reads from the source of a link.
+struct Reader<'a> {
+    source: &'a mut Source,
+    link: &'a Link,
+}
+
+impl AsyncRead for Reader<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let link = self.link;
+        match &mut *self.source {
+            Source::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+            Source::Tls(source) => source.poll_read(link, cx, buf),
+            Source::Other(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -201,7 +229,8 @@ impl<P: Protocol> LinkTask<P> {
             let kept = self.unread.len();
             buffer[..kept].copy_from_slice(&self.unread);
             let mut free = ReadBuf::new(&mut buffer[kept..]);
-            std::task::ready!(Pin::new(self.source.reader()).poll_read(cx, &mut free))?;
+            let mut reader = Reader { source: &mut self.source, link: &self.link };
+            std::task::ready!(Pin::new(&mut reader).poll_read(cx, &mut free))?;
             let read = free.filled().len();
             let end = kept + read;
             let mut taken = 0;
@@ -221,7 +250,8 @@ impl<P: Protocol> LinkTask<P> {
             let missing = self.needed - self.unread.len();
             self.unread.reserve_exact(missing.min(self.unread.len().max(SCRATCH)));
         }
-        let read = std::task::ready!(pin!(self.source.reader().read_buf(&mut self.unread)).poll(cx))?;
+        let mut reader = Reader { source: &mut self.source, link: &self.link };
+        let read = std::task::ready!(pin!(reader.read_buf(&mut self.unread)).poll(cx))?;
         if self.unread.len() >= self.needed && read > 0 {
             let (taken, needed) = self.protocol.handle_input(&self.unread, &mut self.batch);
             self.needed = needed;

@@ -169,6 +169,9 @@ fn info(client: Client, now: Time) -> ConnInfo {
         lang: client.lang,
         version: client.version,
         isd_as: client.peer.isd_as.map(|isd_as| isd_as.to_string()).unwrap_or_default(),
+        tls_version: client.tls.as_ref().map(|tls| tls.version.to_owned()).unwrap_or_default(),
+        tls_cipher_suite: client.tls.as_ref().map(|tls| tls.cipher.clone()).unwrap_or_default(),
+        tls_first: client.tls.is_some_and(|tls| tls.first),
         reason: client.closed.map(|closed| closed.reason).unwrap_or_default(),
         ..ConnInfo::default()
     }

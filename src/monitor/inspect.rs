@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use natsd_api::{Pathz, Varz};
 use natsd_path::IsdAs;
 
+use crate::tls::Facts;
+
 /// A server that can be looked into. All methods answer at once and from memory; none may wait for the network.
 pub trait Inspect: Send + Sync + 'static {
     /// The server's id, a public nkey.
@@ -111,6 +113,8 @@ pub struct Client {
     pub account: String,
     /// Its user, or empty.
     pub user: String,
+    /// What came of its handshake, if it came over TLS.
+    pub tls: Option<Facts>,
 }
 
 /// A connection to another server.

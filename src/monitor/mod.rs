@@ -41,6 +41,8 @@ use params::{ParamError, Params};
 pub use paths::{path_event, peer_info};
 use process::ProcessorUse;
 
+use crate::tls::Acceptor;
+
 /// An endpoint.
 struct Endpoint {
     /// Its path below the base path, and its name in `http_req_stats`.
@@ -65,7 +67,8 @@ struct Context {
     inspect: Arc<dyn Inspect>,
     /// Where monitoring listens.
     host: String,
-    port: u16,
+    /// That port over HTTP, and over HTTPS; 0 where it does not.
+    ports: (u16, u16),
     /// In front of every path, without a slash at the end.
     base_path: String,
     /// Requests by endpoint.
@@ -99,7 +102,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Listens on `host:port` (port 0 takes a free one), and answers below `base_path`.
+    /// Listens on `host:port` (port 0 takes a free one), and answers below `base_path`; over `tls` if there is one.
     ///
     /// # Errors
     /// See [`MonitorError`].
@@ -108,6 +111,7 @@ impl Monitor {
         host: &str,
         port: u16,
         base_path: &str,
+        tls: Option<Acceptor>,
     ) -> Result<Self, MonitorError> {
         let base_path = valid_base_path(base_path)?;
         let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
@@ -116,13 +120,13 @@ impl Monitor {
         let router = router(Context {
             inspect,
             host: host.to_owned(),
-            port: address.port(),
+            ports: if tls.is_some() { (0, address.port()) } else { (address.port(), 0) },
             base_path,
             requests: Mutex::default(),
             processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
         });
-        log::info!("Starting http monitor on {address}");
-        Ok(Self { address, task: tokio::spawn(http::serve(listener, router)) })
+        log::info!("Starting {} monitor on {address}", if tls.is_some() { "https" } else { "http" });
+        Ok(Self { address, task: tokio::spawn(http::serve(listener, router, tls)) })
     }
 
     /// Where it listens.

@@ -150,6 +150,8 @@ impl ServerView {
 fn limits(options: &Options) -> Varz {
     let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
     Varz {
+        tls_required: options.tls.is_some() && !options.allow_non_tls,
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
         max_connections: options.max_connections.unwrap_or(0) as u64,
         max_subscriptions: options.max_subscriptions.unwrap_or(0) as u64,
         ping_interval: nanos(options.ping_interval),
@@ -176,7 +178,16 @@ fn cluster(options: &ClusterOptions, name: String) -> ClusterVarz {
         PeerAddr::Tcp { host, port } => format!("{host}:{port}"),
         PeerAddr::Scion(address) => address.to_string(),
     });
-    ClusterVarz { name, addr, cluster_port, urls: urls.collect(), pool_size: options.pool_size.unwrap_or(0) }
+    ClusterVarz {
+        name,
+        addr,
+        cluster_port,
+        urls: urls.collect(),
+        tls_required: options.tls.is_some(),
+        // Whoever makes a route shows a certificate.
+        tls_verify: options.tls.is_some(),
+        pool_size: options.pool_size.unwrap_or(0),
+    }
 }
 
 fn link_counts(counts: &hub::stats::ByKind) -> LinkCounts {
@@ -196,6 +207,7 @@ fn client(link: &Link) -> Client {
         stalls: link.stalls.load(Relaxed),
         subscriptions: link.subscriptions.lock().len() as u64,
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        tls: link.tls.get().map(|facts| (**facts).clone()),
         ..introduced(settings)
     }
 }
@@ -219,6 +231,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
         user: closed.user.clone(),
+        tls: closed.tls.as_deref().cloned(),
         ..introduced(settings)
     }
 }
@@ -241,6 +254,7 @@ fn introduced(settings: Option<Settings>) -> Client {
         version: settings.version,
         account: String::from_utf8_lossy(hub::GLOBAL_ACCOUNT).into(),
         user: String::new(),
+        tls: None,
     }
 }
 

@@ -19,7 +19,8 @@ pub(super) fn varz(context: &Context, _: &Params) -> Answer {
         gomaxprocs: tokio::runtime::Handle::current().metrics().num_workers() as u64,
         cpu: context.processor_use.lock().percent(Instant::now()),
         http_host: context.host.clone(),
-        http_port: context.port,
+        http_port: context.ports.0,
+        https_port: context.ports.1,
         http_base_path: context.base_path.clone(),
         http_req_stats: context.requests.lock().iter().map(|(&path, &count)| (path.to_owned(), count)).collect(),
         ..varz

@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::Shared;
-use crate::transport::tcp;
+use crate::tls::{Acceptor, Arrival, HandshakeError, TlsError};
+use crate::transport::{Connection, tcp};
 
 /// Takes a TCP connection whose dialer has read our `INFO` and now says `TUNNEL {…}`: SCION packets follow that line.
 /// Nothing of what it says has been read.
@@ -26,18 +27,27 @@ const UNDECIDED: usize = 256;
 
 /// Routes cannot be taken.
 #[derive(Debug, Error)]
-#[error(
-    "cannot listen for routes on {host}:{port}: {source}; choose another cluster.listen, or end what listens there"
-)]
-pub struct ListenError {
-    host: String,
-    port: u16,
-    source: io::Error,
+pub enum RoutesError {
+    /// An address cannot be listened on.
+    #[error(
+        "cannot listen for routes on {host}:{port}: {source}; choose another cluster.listen, or end what listens there"
+    )]
+    Listen {
+        /// The address.
+        host: String,
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// TLS cannot be spoken as configured.
+    #[error("cluster.tls: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// Binds `host:port`; port 0 is any free one.
-pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener, ListenError> {
-    tcp::listen(host, port).await.map_err(|source| ListenError { host: host.into(), port, source })
+pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener, RoutesError> {
+    tcp::listen(host, port).await.map_err(|source| RoutesError::Listen { host: host.into(), port, source })
 }
 
 /// Accepts routes until it is aborted.
@@ -45,6 +55,19 @@ pub(super) async fn accept(shared: Arc<Shared>, socket: TcpListener) {
     let undecided = Arc::new(Semaphore::new(UNDECIDED));
     loop {
         match socket.accept().await {
+            Ok((stream, _)) if shared.tls.is_some() => {
+                let Ok(permit) = undecided.clone().acquire_owned().await else { return };
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    if let (Some(tls), Ok(peer)) = (&shared.tls, stream.peer_addr())
+                        && let Err(error) = serve_tls(&shared, stream, &tls.acceptor).await
+                    {
+                        let level = if error.is_noise() { log::Level::Debug } else { log::Level::Error };
+                        log::log!(level, "{peer} - TLS route handshake error: {error}");
+                    }
+                    drop(permit);
+                });
+            }
             Ok((stream, _)) if shared.tunnel.is_some() => {
                 let Ok(permit) = undecided.clone().acquire_owned().await else { return };
                 let shared = shared.clone();
@@ -66,6 +89,14 @@ pub(super) async fn accept(shared: Arc<Shared>, socket: TcpListener) {
             }
         }
     }
+}
+
+/// Routes begin with the handshake, and say who they are after it.
+async fn serve_tls(shared: &Arc<Shared>, stream: TcpStream, tls: &Acceptor) -> Result<(), HandshakeError> {
+    let Connection { stream, peer } = tcp::connection(stream)?;
+    let (stream, _) = Arrival::new(stream).accept(tls).await?;
+    shared.serve(Connection { stream, peer });
+    Ok(())
 }
 
 /// Says who we are and looks at the answer: a tunnel, or a route.

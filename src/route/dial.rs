@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,7 +20,8 @@ use tokio::time::{sleep, timeout};
 use super::race::{Rival, race};
 use crate::config::options::{PeerAddr, Remote, RouteUrl};
 use crate::link::Link;
-use crate::transport::{Connection, Peer, tcp};
+use crate::tls::{HandshakeError, RouteTls};
+use crate::transport::{Connection, Peer, Stream, tcp};
 
 /// How long one TCP address may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,6 +54,14 @@ pub(crate) enum DialError {
     /// As above; the text names the peer.
     #[error(transparent)]
     Scion(io::Error),
+    /// The peer and we do not come to terms over TLS.
+    #[error("{address}: TLS route handshake error: {source}")]
+    Tls {
+        /// Where to.
+        address: String,
+        /// Why not.
+        source: HandshakeError,
+    },
     /// Nobody answers.
     #[error("{0}: no answer within {CONNECT_TIMEOUT:?}")]
     TimedOut(String),
@@ -71,15 +81,16 @@ pub(super) struct Dialler {
     /// The configured routes under the numbers of [`Place::Configured`], which are never used again.
     configured: Mutex<BTreeMap<usize, Remote>>,
     scion: Option<ScionDial>,
+    tls: Option<Arc<RouteTls>>,
     /// Connections over TCP to peers that list SCION first and did not answer there.
     detours: Mutex<Vec<(Place, Weak<Link>)>>,
 }
 
 impl Dialler {
     /// `configured` are the routes that [`Place::Configured`] counts.
-    pub(super) fn new(configured: Vec<Remote>, scion: Option<ScionDial>) -> Self {
+    pub(super) fn new(configured: Vec<Remote>, scion: Option<ScionDial>, tls: Option<Arc<RouteTls>>) -> Self {
         let configured = Mutex::new(configured.into_iter().enumerate().collect());
-        Self { configured, scion, detours: Mutex::default() }
+        Self { configured, scion, tls, detours: Mutex::default() }
     }
 
     /// From now on `wanted` are the configured routes. Returns the numbers of those that are gone and of those that are new.
@@ -118,7 +129,10 @@ impl Dialler {
         let over_scion = || in_order(&scion, |address| self.dial_scion(address, fallback.clone()));
         let over_tcp = |rival| {
             let rivals = if rival == Rival::Runs { scion.as_slice() } else { &[] };
-            in_order(&tcp, move |address| dial_tcp(address, rivals))
+            in_order(&tcp, move |address| async move {
+                let connection = dial_tcp(address, rivals).await?;
+                self.begin_tls(connection, address).await
+            })
         };
         let scion_first = urls.first().is_some_and(|url| matches!(url.address, PeerAddr::Scion(_)));
         match (scion.is_empty(), tcp.is_empty()) {
@@ -157,6 +171,34 @@ impl Dialler {
 
     fn takes_detour(&self, place: &Place) -> bool {
         self.detours.lock().iter().any(|(known, link)| known == place && is_open(link))
+    }
+
+    /// Begins TLS with a peer that was reached at this host and port, if routes use it.
+    async fn begin_tls(&self, connection: Connection, (host, port): (&str, u16)) -> Result<Connection, DialError> {
+        let (tls, peer) = match &self.tls {
+            Some(tls) => (tls, connection.peer),
+            None => return Ok(connection),
+        };
+        let Stream::Tcp(stream) = connection.stream else { return Ok(connection) };
+        let failed = |source| DialError::Tls { address: format!("{host}:{port}"), source };
+        let stream = tls.connect(stream, &self.certified_name(host)).await.map_err(failed)?;
+        Ok(Connection { stream, peer })
+    }
+
+    /// What the certificate of a peer at `host` should say. A server heard of is known by its IP address: like
+    /// nats-server, we expect the name there that the first configured route with a name has.
+    fn certified_name(&self, host: &str) -> String {
+        let is_ip = |host: &str| host.parse::<IpAddr>().is_ok();
+        if !is_ip(host) {
+            return host.to_owned();
+        }
+        let configured = self.configured.lock();
+        let mut urls = configured.values().flat_map(|remote| &remote.urls);
+        let named = urls.find_map(|url| match &url.address {
+            PeerAddr::Tcp { host, .. } if !is_ip(host) => Some(host.clone()),
+            _ => None,
+        });
+        named.unwrap_or_else(|| host.to_owned())
     }
 
     async fn dial_scion(&self, address: ScionAddr, tcp: Option<(String, u16)>) -> Result<Connection, DialError> {
@@ -267,8 +309,7 @@ mod tests {
 
     use super::*;
     use crate::link::Kind;
-    use crate::link::outbound::{Outbound, OutboundLimits};
-    use crate::transport::Stream;
+    use crate::link::outbound::{Outbound, OutboundLimits, Sink};
 
     #[test]
     fn addresses_heard_of_are_understood() {
@@ -288,7 +329,7 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
         let place =
             Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
-        let Err(errors) = Dialler::new(Vec::new(), None).connect(&place).await else { panic!("nobody is there") };
+        let Err(errors) = Dialler::new(Vec::new(), None, None).connect(&place).await else { panic!("nobody is there") };
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(errors.join("\n").replace(&closed.to_string(), "PORT"));
     }
@@ -334,7 +375,7 @@ mod tests {
                 pending().await
             }
         });
-        let dialler = Dialler::new(Vec::new(), dial);
+        let dialler = Dialler::new(Vec::new(), dial, None);
         let (connection, _) = dialler.connect(&place).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Tcp(_)), "{}", connection.peer);
         drop(dialler);
@@ -356,7 +397,7 @@ mod tests {
                 Ok(Connection { stream: Stream::Other(Box::new(stream)), peer })
             }
         });
-        let (connection, _) = Dialler::new(Vec::new(), dial).connect(&place).await.expect("connected");
+        let (connection, _) = Dialler::new(Vec::new(), dial, None).connect(&place).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
     }
 
@@ -368,10 +409,10 @@ mod tests {
             let peer = Peer::Scion(SCION.parse().expect("an address"));
             ready(Ok(Connection { stream: Stream::Other(Box::new(stream)), peer }))
         });
-        let dialler = Dialler::new(Vec::new(), dial);
+        let dialler = Dialler::new(Vec::new(), dial, None);
         let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT };
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-        let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(None), limits));
+        let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(Sink::Task), limits));
         dialler.note(&place, &link);
         let (rest, _) = dialler.connect(&place).await.expect("connected");
         assert!(matches!(rest.peer, Peer::Tcp(_)), "{}", rest.peer);

@@ -32,8 +32,9 @@ use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
-use crate::transport::{Connection, Peer, Stream};
-pub(crate) use accept::{ListenError, TunnelHook};
+use crate::tls::RouteTls;
+use crate::transport::{Connection, Peer};
+pub(crate) use accept::{RoutesError, TunnelHook};
 pub(crate) use dial::ScionDial;
 use dial::{Dialled, Dialler};
 use interest::Announcer;
@@ -65,6 +66,13 @@ pub(crate) struct Surroundings {
     pub tunnel: Option<TunnelHook>,
 }
 
+impl Surroundings {
+    /// The same without ways to make or take a route over SCION, which would be one without TLS.
+    fn without_scion(self) -> Self {
+        Self { client_urls: self.client_urls, ..Self::default() }
+    }
+}
+
 /// The routes of a server.
 pub(crate) struct Routes {
     shared: Arc<Shared>,
@@ -80,6 +88,7 @@ struct Shared {
     registry: Arc<Registry>,
     announcer: Arc<Announcer>,
     dialler: Dialler,
+    tls: Option<Arc<RouteTls>>,
     tunnel: Option<TunnelHook>,
 }
 
@@ -88,12 +97,14 @@ impl Routes {
     ///
     /// # Errors
     ///
-    /// When a TCP listener cannot be bound.
+    /// When a TCP listener cannot be bound, or TLS cannot be spoken as configured.
     pub(crate) async fn start(
         hub: Arc<Hub>,
         options: ClusterOptions,
         around: Surroundings,
-    ) -> Result<Self, ListenError> {
+    ) -> Result<Self, RoutesError> {
+        let tls = options.tls.as_ref().map(RouteTls::new).transpose()?.map(Arc::new);
+        let around = if tls.is_some() { around.without_scion() } else { around };
         let mut sockets = Vec::new();
         for listen in &options.listen {
             if let Listen::Tcp { host, port } = listen {
@@ -119,10 +130,10 @@ impl Routes {
         let announcer = Arc::new(Announcer::new(options.pool_size));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
-        let dialler = Dialler::new(options.routes.clone(), scion_dial);
+        let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
         let next_route = Mutex::new(options.routes.len());
         let options = ArcSwap::from_pointee(options);
-        let shared = Arc::new(Shared { hub, options, next_route, registry, announcer, dialler, tunnel });
+        let shared = Arc::new(Shared { hub, options, next_route, registry, announcer, dialler, tls, tunnel });
         let mut tasks = JoinSet::new();
         for (host, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
@@ -226,16 +237,10 @@ impl Shared {
             Peer::Tcp(_) => Some(peer.host()),
             Peer::Scion(_) => None,
         };
-        let (source, socket) = match stream {
-            Stream::Tcp(stream) => {
-                let (read, write) = stream.into_split();
-                (Source::Tcp(read), Some(write))
-            }
-            Stream::Other(stream) => (Source::Other(stream), None),
-        };
+        let (source, sink) = Source::split(stream);
         let hub = &self.hub;
         let limits = hub.outbound_limits();
-        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(socket), limits));
+        let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(sink), limits));
         hub.register(&link);
         let commands = self.registry.enrol(LinkId(link.id));
         let protocol = protocol(self, LinkId(link.id), observed);
@@ -287,6 +292,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         host,
         port,
         headers: !hub.options().no_header_support,
+        tls_required: options.tls.is_some(),
         max_payload: hub.options().max_payload as i64,
         ip: advertised(options, port),
         cluster: options.name.clone().unwrap_or_else(made_up_name),
@@ -311,4 +317,22 @@ fn advertised(options: &ClusterOptions, port: u16) -> String {
 /// A cluster name for a server that was given none: 22 letters and digits.
 fn made_up_name() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_with_tls_know_nothing_of_scion() {
+        let around = Surroundings {
+            client_urls: vec!["127.0.0.1:4222".into()],
+            scion_urls: vec!["nats-route://[1-ff00:0:110,10.0.0.1]:6222".into()],
+            scion_dial: Some(Arc::new(|_, _| Box::pin(std::future::pending()))),
+            tunnel: Some(Arc::new(|_| {})),
+        };
+        let left = around.without_scion();
+        assert_eq!(left.client_urls, ["127.0.0.1:4222"]);
+        assert!(left.scion_urls.is_empty() && left.scion_dial.is_none() && left.tunnel.is_none());
+    }
 }

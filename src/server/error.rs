@@ -5,7 +5,8 @@ use natsd_path::ScionAddr;
 use thiserror::Error;
 
 use crate::monitor::MonitorError;
-use crate::route::ListenError;
+use crate::route::RoutesError;
+use crate::tls::TlsError;
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -38,9 +39,12 @@ pub enum StartError {
         /// What the SCION host says.
         source: natsd_scion::ListenError,
     },
+    /// TLS cannot be spoken as configured.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// Routes cannot be taken.
     #[error(transparent)]
-    Routes(#[from] ListenError),
+    Routes(#[from] RoutesError),
     /// Monitoring cannot be listened on.
     #[error(transparent)]
     Monitor(#[from] MonitorError),

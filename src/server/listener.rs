@@ -6,13 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use natsd_core::info::Info;
 use tokio::net::TcpListener;
 
+use super::admission::Admission;
 use super::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 use crate::client::Client;
 use crate::hub::{GLOBAL_ACCOUNT, Hub};
-use crate::link::outbound::Outbound;
+use crate::link::outbound::{Outbound, Sink};
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
-use crate::transport::{Connection, Stream, tcp};
+use crate::tls::ClientTls;
+use crate::transport::{Connection, tcp};
 
 /// A listener for clients.
 pub(crate) struct Listener {
@@ -20,6 +22,8 @@ pub(crate) struct Listener {
     pub host: String,
     /// As bound.
     pub port: u16,
+    /// Unless its clients are in the clear.
+    pub tls: Option<Arc<ClientTls>>,
 }
 
 /// What clients are told when it changes.
@@ -39,6 +43,8 @@ impl Listener {
     /// What `link` is told; `after_connect` once it has said who it is.
     pub(crate) fn info(&self, hub: &Hub, link: &Link, after_connect: bool) -> Info {
         let news = hub.news.borrow();
+        let tls = self.tls.as_deref();
+        let first = link.tls.get().is_some_and(|tls| tls.first);
         Info {
             server_id: hub.identity.id.clone(),
             server_name: hub.identity.name.clone(),
@@ -49,6 +55,9 @@ impl Listener {
             port: self.port,
             headers: !hub.options().no_header_support,
             auth_required: hub.options().authorization.is_required(),
+            tls_required: tls.is_some_and(|tls| !tls.allow_non_tls || first),
+            tls_verify: tls.is_some_and(|tls| tls.verify),
+            tls_available: tls.is_some_and(|tls| tls.allow_non_tls),
             max_payload: hub.options().max_payload,
             client_id: link.id,
             client_ip: link.peer.host(),
@@ -67,19 +76,21 @@ impl Listener {
     /// Serves a client, whatever its stream is.
     pub(crate) fn serve(self: &Arc<Self>, hub: &Arc<Hub>, connection: Connection) {
         let Connection { stream, peer } = connection;
-        let (source, socket) = match stream {
-            Stream::Tcp(stream) => {
-                let (read, write) = stream.into_split();
-                (Source::Tcp(read), Some(write))
-            }
-            Stream::Other(stream) => (Source::Other(stream), None),
-        };
         let limits = hub.outbound_limits();
-        let link =
-            Arc::new(Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(socket), limits));
+        let new = |sink| Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
+        let Some(tls) = self.tls.clone() else {
+            let (source, sink) = Source::split(stream);
+            let link = Arc::new(new(sink));
+            let surplus = !hub.register(&link);
+            let client = Client::new(link.clone(), hub.clone(), self.clone(), surplus);
+            tokio::spawn(LinkTask::new(link, hub.clone(), client, source, limits));
+            return;
+        };
+        let link = Arc::new(new(Sink::Task));
         let surplus = !hub.register(&link);
-        let client = Client::new(link.clone(), hub.clone(), self.clone(), surplus);
-        tokio::spawn(LinkTask::new(link, hub.clone(), client, source, limits));
+        let client = Client::new(link.clone(), hub.clone(), self.clone(), false);
+        let admission = Admission { hub: hub.clone(), link, client, surplus, limits };
+        tokio::spawn(async move { admission.run(stream, &tls).await });
     }
 }
 
@@ -119,9 +130,9 @@ mod tests {
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
     use super::*;
-    use crate::config::options::Options;
+    use crate::config::options::{HandshakeFirst, Options, TlsOptions};
     use crate::server::identity::Identity;
-    use crate::transport::Peer;
+    use crate::transport::{Peer, Stream};
 
     /// A stream that holds little, so that both directions have to wait for each other.
     #[tokio::test]
@@ -131,7 +142,7 @@ mod tests {
         let hub = Arc::new(Hub::new(options, identity));
         let (ours, theirs) = tokio::io::duplex(1000);
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-        let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222 });
+        let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls: None });
         listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
 
         let (read, mut write) = tokio::io::split(ours);
@@ -155,5 +166,69 @@ mod tests {
         left.await;
         assert_eq!((hub.client_count(), hub.global_account().subscriptions()), (0, (0, 0)));
         assert_eq!(hub.closed()[0].reason.to_string(), "Client Closed");
+    }
+
+    /// As over SCION: the handshake is inside of what is encrypted already.
+    #[tokio::test]
+    async fn a_client_is_served_over_tls_on_any_stream() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (tls, config) = certified(dir.path());
+        for tls in [TlsOptions { handshake_first: HandshakeFirst::Never, ..tls.clone() }, tls] {
+            let options = Options::default();
+            let hub = Arc::new(Hub::new(options.clone(), Identity::generate(&options)));
+            let (mut ours, theirs) = tokio::io::duplex(1000);
+            let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+            let first = tls.handshake_first != HandshakeFirst::Never;
+            let tls = Some(Arc::new(ClientTls::new(&tls, true).expect("valid")));
+            let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls });
+            listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
+
+            let mut info = [0; 5];
+            if !first {
+                ours.read_exact(&mut info).await.expect("INFO");
+                while ours.read_u8().await.expect("the rest of INFO") != b'\n' {}
+            }
+            let connector = tokio_rustls::TlsConnector::from(config.clone());
+            let mut ours = connector.connect("localhost".try_into().expect("a name"), ours).await.expect("believed");
+            if first {
+                ours.read_exact(&mut info).await.expect("INFO");
+                while ours.read_u8().await.expect("the rest of INFO") != b'\n' {}
+            }
+            assert_eq!(&info, b"INFO ");
+            let text = "x".repeat(100_000);
+            let (mut read, mut write) = tokio::io::split(ours);
+            let input = format!("CONNECT {{\"verbose\":false}}\r\nSUB foo 1\r\nPUB foo 100000\r\n{text}\r\n");
+            let writing = tokio::spawn(async move {
+                write.write_all(input.as_bytes()).await.expect("taken");
+                write.flush().await.expect("taken");
+                write
+            });
+            let expected = format!("MSG foo 1 100000\r\n{text}\r\n");
+            let mut output = vec![0; expected.len()];
+            read.read_exact(&mut output).await.expect("the message");
+            assert_eq!(String::from_utf8(output).expect("text"), expected);
+            let left = hub.left.notified();
+            drop((read, writing.await.expect("written")));
+            left.await;
+            assert_eq!(hub.closed()[0].tls.as_ref().map(|tls| (tls.version, tls.first)), Some(("1.3", first)));
+        }
+    }
+
+    /// A certificate below `dir`, and a client that believes it.
+    fn certified(dir: &std::path::Path) -> (TlsOptions, Arc<rustls::ClientConfig>) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
+        std::fs::write(&cert_file, made.cert.pem()).expect("cert.pem");
+        std::fs::write(&key_file, made.signing_key.serialize_pem()).expect("key.pem");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("a certificate");
+        let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let handshake_first = HandshakeFirst::Within(std::time::Duration::from_secs(60));
+        let (cert_file, key_file) = (Some(cert_file), Some(key_file));
+        (TlsOptions { cert_file, key_file, handshake_first, ..TlsOptions::default() }, Arc::new(config))
     }
 }

@@ -1,5 +1,6 @@
 //! A running server.
 
+mod admission;
 mod cluster;
 mod error;
 pub mod identity;
@@ -19,12 +20,13 @@ use natsd_core::error::CloseReason;
 use natsd_path::ScionAddr;
 use tokio::task::JoinHandle;
 
-use crate::config::options::{ClusterOptions, Listen, Options};
+use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
 use crate::monitor::server::ServerView;
 use crate::route::Surroundings;
+use crate::tls::{self, Acceptor, ClientTls};
 use crate::transport::tcp;
 use cluster::ClusterSide;
 pub use error::StartError;
@@ -40,6 +42,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// A server. Dropping it stops listening; [`shutdown`](Self::shutdown) also ends its connections.
 pub struct Server {
     hub: Arc<Hub>,
+    tls: Option<Arc<ClientTls>>,
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
@@ -68,7 +71,9 @@ impl Server {
             let digest = options.config_digest.as_deref().unwrap_or_default();
             log::info!("Using configuration file: {} ({digest})", file.display());
         }
+        let tls = client_tls(&options)?;
         let mut server = Self {
+            tls,
             client_addrs: Vec::new(),
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
@@ -85,7 +90,9 @@ impl Server {
             server.start_cluster(cluster).await?;
         }
         if let Some((host, port)) = &options.http {
-            server.monitor = Some(server.start_monitor(host, *port).await?);
+            server.monitor = Some(server.start_monitor(host, *port, None).await?);
+        } else if let (Some((host, port)), Some(tls)) = (&options.https, &options.tls) {
+            server.monitor = Some(server.start_monitor(host, *port, Some(tls::monitoring(tls)?)).await?);
         }
         server.files = RunFiles::write(&options, &server.ports())?;
         log::info!("Server is ready");
@@ -101,7 +108,7 @@ impl Server {
         let socket = tcp::listen(host, port).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         log::info!("Listening for client connections on {host}:{}", address.port());
-        let listener = Arc::new(Listener { host: host.clone(), port: address.port() });
+        let listener = Arc::new(Listener { host: host.clone(), port: address.port(), tls: self.tls.clone() });
         self.client_addrs.push(address);
         self.accepting.push(tokio::spawn(listener::accept(listener, self.hub.clone(), socket)));
         Ok(())
@@ -109,7 +116,7 @@ impl Server {
 
     async fn listen_scion(&mut self, address: ScionAddr) -> Result<(), StartError> {
         let scion = self.scion.as_mut().ok_or(StartError::NoScion(address))?;
-        scion.listen_for_clients(&self.hub, address).await
+        scion.listen_for_clients(&self.hub, address, self.tls.clone()).await
     }
 
     async fn start_cluster(&mut self, options: &ClusterOptions) -> Result<(), StartError> {
@@ -140,7 +147,7 @@ impl Server {
         self.cluster.as_ref().map_or(&[], |cluster| cluster.routes.addresses())
     }
 
-    async fn start_monitor(&self, host: &str, port: u16) -> Result<Monitor, StartError> {
+    async fn start_monitor(&self, host: &str, port: u16, tls: Option<Acceptor>) -> Result<Monitor, StartError> {
         let options = self.hub.options();
         let hosts = options.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.clone()),
@@ -150,7 +157,7 @@ impl Server {
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
         let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
-        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path).await?)
+        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls).await?)
     }
 
     /// Where monitoring answers, if it is on.
@@ -228,4 +235,15 @@ impl Drop for Server {
         self.stop_accepting();
         self.news.abort();
     }
+}
+
+/// The TLS of clients, and what is to be said of it.
+fn client_tls(options: &Options) -> Result<Option<Arc<ClientTls>>, StartError> {
+    let Some(tls) = &options.tls else { return Ok(None) };
+    let allow_non_tls = options.allow_non_tls && tls.handshake_first != HandshakeFirst::Always;
+    log::info!("TLS {} for client connections", if allow_non_tls { "available" } else { "required" });
+    if tls.handshake_first == HandshakeFirst::Always {
+        log::warn!("Clients that are not using \"TLS Handshake First\" option will fail to connect");
+    }
+    Ok(Some(Arc::new(ClientTls::new(tls, options.allow_non_tls)?)))
 }

@@ -9,6 +9,7 @@ use crate::config::options::{ClusterOptions, Listen, ScionOptions};
 use crate::hub::Hub;
 use crate::monitor::PathSource;
 use crate::route::{Routes, Surroundings};
+use crate::tls::ClientTls;
 
 /// Nobody has one.
 pub(super) enum ScionSide {}
@@ -18,7 +19,12 @@ impl ScionSide {
         Err(StartError::WithoutScion)
     }
 
-    pub(super) async fn listen_for_clients(&mut self, _: &Arc<Hub>, _: ScionAddr) -> Result<(), StartError> {
+    pub(super) async fn listen_for_clients(
+        &mut self,
+        _: &Arc<Hub>,
+        _: ScionAddr,
+        _: Option<Arc<ClientTls>>,
+    ) -> Result<(), StartError> {
         match *self {}
     }
 

@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::{PathSource, path_event, peer_info};
 use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
+use crate::tls::ClientTls;
 use crate::transport::{Connection, Peer, scion};
 
 /// Events kept for `/pathz`.
@@ -58,9 +59,14 @@ impl ScionSide {
     }
 
     /// Takes clients at `address`.
-    pub(super) async fn listen_for_clients(&mut self, hub: &Arc<Hub>, address: ScionAddr) -> Result<(), StartError> {
+    pub(super) async fn listen_for_clients(
+        &mut self,
+        hub: &Arc<Hub>,
+        address: ScionAddr,
+        tls: Option<Arc<ClientTls>>,
+    ) -> Result<(), StartError> {
         let listener =
-            Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port });
+            Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port, tls });
         let hub = Arc::clone(hub);
         self.listen(address, "client", "listen", move |connection| listener.serve(&hub, connection)).await
     }

@@ -56,6 +56,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}
 pub enum Stream {
     /// Whoever has something to send writes it at once, as far as the kernel takes it.
     Tcp(TcpStream),
+    /// As above, sealed. Boxed, for it is large and few are.
+    Tls(TcpStream, Box<rustls::Connection>),
     /// All is written by the task of the connection.
     Other(Box<dyn ByteStream>),
 }

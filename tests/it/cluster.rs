@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use crate::harness::client::{Client, Delivery};
 use crate::harness::node::{Kind, Node, Setup};
 use crate::harness::server::TestServer;
+use crate::harness::tls::Authority;
+use crate::harness::{DEADLINE, POLL};
 
 /// Two servers of which the second dials the first, and a client on each, once they see each other.
 fn pair(kinds: [Kind; 2]) -> ([Node; 2], [Client; 2]) {
@@ -48,6 +50,69 @@ fn announce(subscriber: &mut Client, publisher: &mut Client, marker: &str) {
     subscriber.subscribe(marker, marker);
     subscriber.flush();
     publisher.wait_for_interest(marker, true);
+}
+
+/// Two servers that speak TLS with each other, as [`pair`].
+pub fn routes_speak_over_tls(kinds: [Kind; 2]) {
+    let authority = Authority::new();
+    let tls = authority.block("timeout: 5");
+    let a = Node::start(kinds[0], "a", Setup { cluster: &tls, ..Setup::default() });
+    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &tls, ..Setup::default() });
+    let nodes = [a, b];
+    let [mut a, mut b]: [Client; 2] = join(&nodes).try_into().ok().expect("two clients");
+    messages_flow(&mut a, &mut b, "m.1");
+    messages_flow(&mut b, &mut a, "m.2");
+    let large = "x".repeat(500_000);
+    a.subscribe("large", "large");
+    announce(&mut a, &mut b, "m.3");
+    for _ in 0..20 {
+        b.publish("large", &large);
+    }
+    assert!(a.take(20).iter().all(|delivery| delivery.payload == large));
+    // A route that is killed is made again over TLS.
+    nodes[0].kill();
+    nodes[0].restart();
+    let mut again = nodes[0].client();
+    again.subscribe("again", "again");
+    again.flush();
+    b.wait_for_interest("again", true);
+}
+
+/// Servers that hear of each other dial over TLS as well.
+pub fn gossip_leads_to_tls(kinds: [Kind; 3]) {
+    let authority = Authority::new();
+    let tls = authority.block("timeout: 5");
+    let seed = Node::start(kinds[0], "a", Setup { cluster: &tls, ..Setup::default() });
+    let second = Node::start(kinds[1], "b", Setup { routes: &[&seed], cluster: &tls, ..Setup::default() });
+    let third = Node::start(kinds[2], "c", Setup { routes: &[&seed], cluster: &tls, ..Setup::default() });
+    join(&[seed, second, third]);
+}
+
+/// The dialer believes another authority than the one of the peer, and is told not to mind.
+pub fn insecure_dialers_believe_anybody(kinds: [Kind; 2]) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let ca = |authority: &Authority| authority.file("ca.pem").display().to_string();
+    let lax = authority.block("insecure: true").replace(&ca(&authority), &ca(&other));
+    let a = Node::start(kinds[0], "a", Setup { cluster: &authority.block(""), ..Setup::default() });
+    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &lax, ..Setup::default() });
+    join(&[a, b]);
+}
+
+/// A server without a certificate that the authority has made is no peer, whoever dials.
+pub fn strangers_are_no_peers(kinds: [Kind; 2]) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let a = Node::start(kinds[0], "a", Setup { cluster: &authority.block(""), ..Setup::default() });
+    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &other.block(""), ..Setup::default() });
+    let c = Node::start(kinds[1], "c", Setup { routes: &[&a], ..Setup::default() });
+    for (node, refusal) in [(&b, "TLS route handshake error"), (&a, "TLS route handshake error")] {
+        let start = Instant::now();
+        while !node.log().contains(refusal) {
+            assert!(start.elapsed() < DEADLINE, "{} does not refuse", node.name);
+            std::thread::sleep(POLL);
+        }
+    }
+    a.client().subscribe("foo", "1");
+    assert!(!b.client().sees_interest("foo") && !c.client().sees_interest("foo"));
 }
 
 /// Messages reach exactly the interested ones, unchanged, in order, in both directions.
@@ -299,6 +364,26 @@ pub fn clients_hear_of_other_servers(kinds: [Kind; 2]) {
 
 mod natsd_only {
     use super::Kind::Natsd;
+
+    #[test]
+    fn routes_speak_over_tls() {
+        super::routes_speak_over_tls([Natsd; 2]);
+    }
+
+    #[test]
+    fn gossip_leads_to_tls() {
+        super::gossip_leads_to_tls([Natsd; 3]);
+    }
+
+    #[test]
+    fn insecure_dialers_believe_anybody() {
+        super::insecure_dialers_believe_anybody([Natsd; 2]);
+    }
+
+    #[test]
+    fn strangers_are_no_peers() {
+        super::strangers_are_no_peers([Natsd; 2]);
+    }
 
     #[test]
     fn messages_flow_both_ways() {

@@ -89,6 +89,34 @@ fn clients_hear_of_other_servers() {
     cluster::clients_hear_of_other_servers([Natsd, Go]);
 }
 
+#[test]
+fn routes_speak_over_tls_when_natsd_dials() {
+    cluster::routes_speak_over_tls([Go, Natsd]);
+}
+
+#[test]
+fn routes_speak_over_tls_when_go_dials() {
+    cluster::routes_speak_over_tls([Natsd, Go]);
+}
+
+#[test]
+fn gossip_leads_to_tls() {
+    cluster::gossip_leads_to_tls([Natsd, Go, Natsd]);
+    cluster::gossip_leads_to_tls([Go, Natsd, Natsd]);
+}
+
+#[test]
+fn insecure_dialers_believe_anybody() {
+    cluster::insecure_dialers_believe_anybody([Go, Natsd]);
+    cluster::insecure_dialers_believe_anybody([Natsd, Go]);
+}
+
+#[test]
+fn strangers_are_no_peers() {
+    cluster::strangers_are_no_peers([Go, Natsd]);
+    cluster::strangers_are_no_peers([Natsd, Go]);
+}
+
 /// The scenarios say what nats-server does, not what natsd makes of it.
 mod go_only {
     use crate::harness::node::Kind::Go;
@@ -104,6 +132,10 @@ mod go_only {
         cluster::one_seed_makes_a_full_mesh([Go; 3]);
         cluster::a_killed_server_comes_back([Go; 3], 1);
         cluster::clients_hear_of_other_servers([Go; 2]);
+        cluster::routes_speak_over_tls([Go; 2]);
+        cluster::gossip_leads_to_tls([Go; 3]);
+        cluster::insecure_dialers_believe_anybody([Go; 2]);
+        cluster::strangers_are_no_peers([Go; 2]);
     }
 
     #[test]

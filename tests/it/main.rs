@@ -22,4 +22,5 @@ mod route;
 mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
+mod tls;
 mod wire;

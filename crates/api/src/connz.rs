@@ -81,6 +81,15 @@ pub struct ConnInfo {
     /// Version of its library.
     #[serde(skip_serializing_if = "empty")]
     pub version: String,
+    /// Version of TLS, `1.3`; absent without.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_version: String,
+    /// Cipher suite of TLS.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_cipher_suite: String,
+    /// The handshake came before `INFO`.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_first: bool,
     /// Subjects, if asked for by `subs=1`.
     #[serde(skip_serializing_if = "empty")]
     pub subscriptions_list: Vec<String>,

@@ -28,6 +28,12 @@ pub struct Varz {
     /// Whether clients have to say who they are; absent when not.
     #[serde(skip_serializing_if = "empty")]
     pub auth_required: bool,
+    /// Clients must use TLS; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_required: bool,
+    /// Clients must show a certificate; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_verify: bool,
     /// What clients are told in `connect_urls`; absent when empty.
     #[serde(skip_serializing_if = "empty")]
     pub connect_urls: Vec<String>,
@@ -149,6 +155,12 @@ pub struct ClusterVarz {
     /// `host:port` of the configured routes and of this server, once there are any.
     #[serde(skip_serializing_if = "empty")]
     pub urls: Vec<String>,
+    /// Routes use TLS; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_required: bool,
+    /// They ask for a certificate; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_verify: bool,
     /// Connections a peer; absent when routes are not pooled.
     #[serde(skip_serializing_if = "empty")]
     pub pool_size: u16,

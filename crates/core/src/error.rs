@@ -40,6 +40,8 @@ pub enum ClientError {
     TooManyTokens(String),
     /// Pings went unanswered.
     Stale,
+    /// More handshakes a second than there may be.
+    Throttled,
     /// `CONNECT` asks for a protocol that there is not.
     InvalidProtocol,
     /// `CONNECT` asks for `no_responders` without `headers`.
@@ -69,6 +71,7 @@ impl fmt::Display for ClientError {
                 return write!(f, "Permissions Violation for Subscription to \"{subject}\", too many tokens");
             }
             Self::Stale => "Stale Connection",
+            Self::Throttled => "Connection throttling is active. Please try again later.",
             Self::InvalidProtocol => "invalid client protocol",
             Self::NoRespondersWithoutHeaders => "no responders requires headers support",
         };
@@ -85,7 +88,7 @@ impl ClientError {
             Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
             Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
-            Self::MaxConnections => Some(CloseReason::MaxConnections),
+            Self::MaxConnections | Self::Throttled => Some(CloseReason::MaxConnections),
             Self::MaxPayload => Some(CloseReason::MaxPayload),
             Self::MaxControlLine => Some(CloseReason::MaxControlLine),
             Self::Stale => Some(CloseReason::Stale),
@@ -122,6 +125,8 @@ pub enum CloseReason {
     ReadError,
     /// Pings went unanswered.
     Stale,
+    /// It did not come to terms over TLS.
+    TlsHandshake,
     /// It broke the protocol.
     ProtocolViolation,
     /// It speaks a protocol that there is not.
@@ -153,6 +158,7 @@ impl fmt::Display for CloseReason {
             Self::WriteError => "Write Error",
             Self::ReadError => "Read Error",
             Self::Stale => "Stale Connection",
+            Self::TlsHandshake => "TLS Handshake Failure",
             Self::ProtocolViolation => "Protocol Violation",
             Self::BadClientProtocolVersion => "Bad Client Protocol Version",
             Self::MaxConnections => "Maximum Connections Exceeded",
@@ -188,6 +194,7 @@ mod tests {
             ClientError::SubscribeQueue { subject: "q".into(), queue: "_sys_".into() },
             ClientError::TooManyTokens("a.b.c".into()),
             ClientError::Stale,
+            ClientError::Throttled,
             ClientError::InvalidProtocol,
             ClientError::NoRespondersWithoutHeaders,
         ];

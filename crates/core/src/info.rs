@@ -24,6 +24,15 @@ pub struct Info {
     /// Whether clients have to say who they are.
     #[serde(skip_serializing_if = "is_default")]
     pub auth_required: bool,
+    /// Clients must use TLS.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_required: bool,
+    /// Clients must show a certificate.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_verify: bool,
+    /// Clients can use TLS.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tls_available: bool,
     /// Largest message, bytes.
     pub max_payload: usize,
     /// Id of the connection.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::unsupported;
+use super::{tls, unsupported};
 use crate::config::address;
 use crate::config::error::{ValueError, Warning};
 use crate::config::field::{Field, Key};
@@ -132,6 +132,15 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| {
             let default = ClusterOptions::default().ping_max;
             field.or_default(default, i32::MAX.into()).map(|n| draft.options.ping_max = n)
+        },
+    },
+    Key {
+        names: &["tls"],
+        takes: "map",
+        default: "off",
+        doc: "TLS of routes, both ways; see below.",
+        read: |draft, field| {
+            tls::read(field, crate::tls::check_routes).map(|options| draft.options.tls = Some(options))
         },
     },
 ];

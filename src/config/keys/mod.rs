@@ -6,6 +6,7 @@ pub mod mappings;
 pub mod permissions;
 pub mod scion;
 pub mod server;
+pub mod tls;
 mod unsupported;
 
 #[cfg(test)]

@@ -125,7 +125,9 @@ const RULES: &[Key<Draft>] = &[
 fn rules(field: &mut Field<'_>, parse: Parse) -> Result<Rules, ValueError> {
     let mut draft = Draft { rules: Rules::default(), parse };
     match field.value() {
-        Value::Map(_) => field.map(RULES, &[], &mut draft)?,
+        Value::Map(_) => {
+            field.map(RULES, &[], &mut draft)?;
+        }
         _ => draft.rules.allow = subjects(field, parse)?,
     }
     Ok(draft.rules)

@@ -45,7 +45,7 @@ pub const KEYS: &[Key<ScionOptions>] = &[
 /// The value of `scion`: a switch, or a map, which turns it on.
 pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> Result<(), ValueError> {
     let on = match field.value() {
-        Value::Map(_) => return field.map(KEYS, &[], scion.insert(ScionOptions::default())),
+        Value::Map(_) => return field.map(KEYS, &[], scion.insert(ScionOptions::default())).map(|_| ()),
         Value::Bool(on) => *on,
         Value::Text(word) => match word.to_ascii_lowercase().as_str() {
             "enabled" | "enable" => true,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{authorization, cluster, mappings, scion, unsupported};
+use super::{authorization, cluster, mappings, scion, tls, unsupported};
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_map};
@@ -23,6 +23,8 @@ pub struct Draft {
     http: Option<(Option<String>, u16)>,
     /// `no_auth_user`, and where it stands.
     anonymous: Option<(Position, String)>,
+    /// The same of monitoring over TLS.
+    https: Option<(Option<String>, u16)>,
 }
 
 /// The shortest time in which a server may send its clients away.
@@ -99,6 +101,22 @@ pub const KEYS: &[Key<Draft>] = &[
         },
     },
     Key {
+        names: &["tls"],
+        takes: "map",
+        default: "off",
+        doc: "TLS of clients, and the certificate of `https`; see below.",
+        read: |draft, field| {
+            tls::read(field, crate::tls::check_server).map(|options| draft.options.tls = Some(options))
+        },
+    },
+    Key {
+        names: &["allow_non_tls"],
+        takes: "boolean",
+        default: "false",
+        doc: "Takes clients without TLS beside those with it, on the same port.",
+        read: |draft, field| field.bool().map(|on| draft.options.allow_non_tls = on),
+    },
+    Key {
         names: &["cluster"],
         takes: "map",
         default: "off",
@@ -124,27 +142,28 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "port or \"host:port\"",
         default: "off",
         doc: "Where monitoring listens; the host is that of the clients if only a port is given.",
-        read: |draft, field| {
-            draft.http = match field.value() {
-                Value::Int(_) => monitoring_port(field)?,
-                Value::Text(text) => {
-                    let (host, port) = address::host_port(text)?;
-                    Some((Some(host).filter(|host| !host.is_empty()), port))
-                }
-                _ => return Err(field.expected("a port or \"host:port\"")),
-            };
-            Ok(())
-        },
+        read: |draft, field| monitoring(field).map(|at| draft.http = at),
     },
     Key {
         names: &["http_port", "monitor_port"],
         takes: "integer",
         default: "0, off",
         doc: "Port for monitoring on the host of the clients; -1 takes a free one.",
-        read: |draft, field| {
-            draft.http = monitoring_port(field)?;
-            Ok(())
-        },
+        read: |draft, field| monitoring_port(field).map(|at| draft.http = at),
+    },
+    Key {
+        names: &["https"],
+        takes: "port or \"host:port\"",
+        default: "off",
+        doc: "Where monitoring listens with the certificate of `tls`; those who ask need none. In place of `http`.",
+        read: |draft, field| monitoring(field).map(|at| draft.https = at),
+    },
+    Key {
+        names: &["https_port"],
+        takes: "integer",
+        default: "0, off",
+        doc: "Port for monitoring over TLS on the host of the clients; -1 takes a free one.",
+        read: |draft, field| monitoring_port(field).map(|at| draft.https = at),
     },
     Key {
         names: &["http_base_path"],
@@ -368,6 +387,18 @@ pub const KEYS: &[Key<Draft>] = &[
     },
 ];
 
+/// A port, or a host and a port.
+fn monitoring(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
+    match field.value() {
+        Value::Int(_) => monitoring_port(field),
+        Value::Text(text) => {
+            let (host, port) = address::host_port(text)?;
+            Ok(Some((Some(host).filter(|host| !host.is_empty()), port)))
+        }
+        _ => Err(field.expected("a port or \"host:port\"")),
+    }
+}
+
 /// A port on the host of the clients; 0 turns monitoring off.
 fn monitoring_port(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
     if matches!(field.value(), Value::Int(0)) { Ok(None) } else { field.port().map(|port| Some((None, port))) }
@@ -411,9 +442,10 @@ impl Draft {
             }
             (None, None) => {}
         }
-        if let Some((host, port)) = self.http {
-            options.http = Some((host.unwrap_or_else(|| options.client_host().to_owned()), port));
-        }
+        let client_host = options.client_host().to_owned();
+        let at = |(host, port): (Option<String>, u16)| (host.unwrap_or_else(|| client_host.clone()), port);
+        options.http = self.http.map(at).or(options.http);
+        options.https = self.https.map(at).or(options.https);
         options
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{authorization, cluster, mappings, permissions, scion, server, unsupported};
-use crate::config::options::{Listen, Options, PeerAddr};
+use super::{authorization, cluster, mappings, permissions, scion, server, tls, unsupported};
+use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
 fn loaded(text: &str) -> Result<(Options, Warnings), ConfigErrors> {
@@ -218,6 +218,57 @@ fn a_cluster_listens_dials_and_pools() {
 }
 
 #[test]
+fn tls_is_read_with_its_files() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let file = |name: &str, text: String| {
+        std::fs::write(dir.path().join(name), text).expect(name);
+        format!("\"{}\"", dir.path().join(name).display())
+    };
+    let (cert, key) = (file("c.pem", made.cert.pem()), file("k.pem", made.signing_key.serialize_pem()));
+    let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    let files = format!("cert_file: {cert}, key_file: {key}");
+    let tls = |more: &str| options(&format!("tls {{ {files}, {more} }}")).tls.expect("tls");
+
+    for (text, timeout) in [("0.5", 500), ("3", 3000), ("\"250ms\"", 250), ("0", 2000), ("0.0", 2000)] {
+        assert_eq!(tls(&format!("timeout: {text}")).timeout, Duration::from_millis(timeout), "{text}");
+    }
+    let auto = HandshakeFirst::Within(Duration::from_millis(50));
+    let first = [("true", HandshakeFirst::Always), ("\"off\"", HandshakeFirst::Never), ("auto", auto)];
+    for (text, first) in first.into_iter().chain([("\"50ms\"", auto), ("\"0s\"", HandshakeFirst::Always)]) {
+        assert_eq!(tls(&format!("handshake_first: {text}")).handshake_first, first, "{text}");
+    }
+    assert_eq!(tls(&format!("pinned_certs: [\"{}\"]", "aB".repeat(32))).pinned_certs, [[0xab; 32]]);
+    assert_eq!(options(&format!("https: 8222\ntls {{ {files} }}")).https, Some(("0.0.0.0".into(), 8222)));
+
+    for (text, expected) in [
+        ("tls {}".to_owned(), "missing 'cert_file'"),
+        (format!("tls {{ cert_file: {cert} }}"), "missing 'key_file'"),
+        (format!("tls {{ cert_file: {key}, key_file: {key} }}"), "there is none in it"),
+        (format!("tls {{ cert_file: {cert}, key_file: {} }}", file("o.pem", other)), "do not go together"),
+        (format!("tls {{ {files}, verify: true }}"), "verify needs ca_file"),
+        (format!("tls {{ {files}, timeout: -0.5 }}"), "timeout"),
+        (format!("tls {{ {files}, pinned_certs: [abc] }}"), "64 hexadecimal digits"),
+        (format!("tls {{ {files}, cipher_suites: [] }}"), "the list is empty"),
+        (format!("tls {{ {files}, cipher_suites: [TLS_RSA_WITH_RC4_128_SHA] }}"), "is not known"),
+        (format!("tls {{ {files}, curve: X25519 }}"), "unknown field \"curve\""),
+        (format!("tls {{ {files}, ocsp_peer: true }}"), "ocsp_peer is not supported"),
+        (format!("cluster {{ listen: 6222, tls {{ {files} }} }}"), "needs ca_file"),
+        ("https: 8222".to_owned(), "https needs a certificate"),
+        (format!("http: 1\nhttps: 2\ntls {{ {files} }}"), "remove one of http and https"),
+        (
+            format!(
+                "scion: true\ncluster {{ listen: [\"[1-ff00:0:110,10.0.0.1]:1\", 2 ], tls {{ {files}, ca_file: {cert} }} }}"
+            ),
+            "routes over SCION do without it",
+        ),
+    ] {
+        let errors = loaded(&text).expect_err(&text).to_string();
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
 fn the_scion_fork_s_two_servers() {
     let first = load(&repository().join("configs/server1.conf"), Options::default()).expect("server1").0;
     let second = load(&repository().join("configs/server2.conf"), Options::default()).expect("server2").0;
@@ -269,6 +320,7 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
     }
     let known = |keys: &[&str], key: &&str| keys.contains(key);
     assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
+    assert!(tls::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::TLS, name)));
     assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
 }
 
@@ -291,8 +343,9 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
     let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
-    for table in
-        [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(scion::KEYS)].into_iter().chain(users)
+    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS)]
+        .into_iter()
+        .chain(users)
     {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
@@ -300,13 +353,14 @@ fn the_documentation_lists_every_key() {
 
 proptest! {
     #[test]
-    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + scion::KEYS.len(), value in
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len(), value in
         "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
     {
         let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
         let cluster = cluster::KEYS.iter().map(|key| format!("cluster {{ {}: {value} }}", key.names[0]));
         let scion = scion::KEYS.iter().map(|key| format!("scion {{ {}: {value} }}", key.names[0]));
-        let text = top.chain(cluster).chain(scion).nth(key).expect("in range");
+        let tls = tls::KEYS.iter().map(|key| format!("tls {{ {}: {value} }}", key.names[0]));
+        let text = top.chain(cluster).chain(tls).chain(scion).nth(key).expect("in range");
         let _ = loaded(&text);
     }
 }

@@ -5,14 +5,11 @@ pub(super) const SERVER: &[&str] = &[
     "account_resolver",
     "accounts",
     "accounts_resolver",
-    "allow_non_tls",
     "default_js_domain",
     "default_sentinel",
     "disable_sublist_cache",
     "feature_flags",
     "gateway",
-    "https",
-    "https_port",
     "jetstream",
     "leaf",
     "leafnodes",
@@ -43,7 +40,6 @@ pub(super) const SERVER: &[&str] = &[
     "storedir",
     "system",
     "system_account",
-    "tls",
     "trace_headers",
     "trace_verbose",
     "trusted",
@@ -55,10 +51,25 @@ pub(super) const SERVER: &[&str] = &[
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] =
-    &["accounts", "authorization", "compression", "permissions", "tls", "write_deadline", "write_timeout"];
+    &["accounts", "authorization", "compression", "permissions", "write_deadline", "write_timeout"];
 
 /// In `authorization {}`.
 pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_required"];
 
 /// In a user.
 pub(super) const USER: &[&str] = &["proxy_required"];
+
+/// In `tls {}`.
+pub(super) const TLS: &[&str] = &[
+    "allow_insecure_cipher_suites",
+    "ca_certs_match",
+    "cert_match",
+    "cert_match_by",
+    "cert_match_skip_invalid",
+    "cert_store",
+    "certificates",
+    "certs",
+    "ocsp_peer",
+    "verify_and_map",
+    "verify_cert_and_check_known_urls",
+];

@@ -9,7 +9,7 @@ use super::MatchCache;
 use crate::hub::account::Account;
 use crate::hub::matches::Matches;
 use crate::hub::subscription::Subscription;
-use crate::link::outbound::{Outbound, OutboundLimits};
+use crate::link::outbound::{Outbound, OutboundLimits, Sink};
 use crate::link::{Kind, Link};
 use crate::transport::Peer;
 
@@ -70,7 +70,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn link(id: u64, permissions: Option<Permissions>) -> Arc<Link> {
     let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
     let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    let link = Link::new(id, Kind::Client, peer, None, Outbound::new(None), limits);
+    let link = Link::new(id, Kind::Client, peer, None, Outbound::new(Sink::Task), limits);
     let user = User { permissions: permissions.map(Arc::new), ..User::with_secret("u", "p") };
     link.user.store(Some(Arc::new(user)));
     Arc::new(link)

@@ -10,7 +10,7 @@ use crate::hub::cache::MatchCache;
 use crate::hub::remote::RemoteInterest;
 use crate::hub::subscription::Subscription;
 use crate::link::Kind;
-use crate::link::outbound::{Outbound, OutboundLimits};
+use crate::link::outbound::{Outbound, OutboundLimits, Sink};
 use crate::transport::Peer;
 
 const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
@@ -22,7 +22,7 @@ fn account() -> Arc<Account> {
 fn link(kind: Kind) -> Arc<Link> {
     let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
     let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    Arc::new(Link::new(1, kind, peer, None, Outbound::new(None), limits))
+    Arc::new(Link::new(1, kind, peer, None, Outbound::new(Sink::Task), limits))
 }
 
 fn subscribe(account: &Arc<Account>, link: &Arc<Link>, subject: &str, queue: Option<&str>, sid: &str) {

@@ -7,6 +7,7 @@ pub mod node;
 pub mod peer;
 pub mod raw;
 pub mod server;
+pub mod tls;
 
 use std::time::Duration;
 

@@ -2,12 +2,17 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Instant;
+
+use rustls::{ClientConfig, ClientConnection};
 
 use super::DEADLINE;
 
 pub struct Raw {
     stream: TcpStream,
+    /// Once there was a handshake.
+    session: Option<Box<ClientConnection>>,
     unread: Vec<u8>,
     /// The first INFO.
     pub info: serde_json::Value,
@@ -16,11 +21,39 @@ pub struct Raw {
 impl Raw {
     /// Connects and reads the INFO.
     pub fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
-        stream.set_nodelay(true).expect("a TCP option");
-        let mut raw = Self { stream, unread: Vec::new(), info: serde_json::Value::Null };
+        let mut raw = Self::silent(port);
         raw.info = raw.expect_info();
         raw
+    }
+
+    /// Connects, and waits for nothing.
+    pub fn silent(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
+        stream.set_nodelay(true).expect("a TCP option");
+        Self { stream, session: None, unread: Vec::new(), info: serde_json::Value::Null }
+    }
+
+    /// From now on everything is said over TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not believed. That it does not believe us may show later.
+    pub fn begin_tls(&mut self, config: Arc<ClientConfig>) -> std::io::Result<()> {
+        let name = "localhost".try_into().expect("a name");
+        let mut session = ClientConnection::new(config, name).expect("a configuration");
+        self.stream.set_read_timeout(Some(DEADLINE)).expect("a positive time-out");
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        self.session = Some(Box::new(session));
+        Ok(())
+    }
+
+    /// Whether a PING is answered before the server closes.
+    pub fn is_answered(&mut self) -> bool {
+        self.try_send(b"CONNECT {\"verbose\":false}\r\nPING\r\n");
+        while self.unread.len() < 6 && self.read() {}
+        self.unread == b"PONG\r\n"
     }
 
     pub fn send(&mut self, text: &str) {
@@ -28,13 +61,20 @@ impl Raw {
     }
 
     pub fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the server reads");
+        self.write(bytes).expect("the server reads");
     }
 
     /// Sends what the server may not want to read to its end.
     pub fn try_send(&mut self, bytes: &[u8]) {
         // Whether it was read shows in what comes back.
-        let _ = self.stream.write_all(bytes);
+        let _ = self.write(bytes);
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match &mut self.session {
+            Some(session) => rustls::Stream::new(&mut **session, &mut self.stream).write_all(bytes),
+            None => self.stream.write_all(bytes),
+        }
     }
 
     /// What comes next is `expected`.
@@ -83,6 +123,12 @@ impl Raw {
         assert_eq!(String::from_utf8_lossy(&self.unread), "");
     }
 
+    /// All that comes until the server closes.
+    pub fn rest(&mut self) -> String {
+        while self.read() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.unread)).into_owned()
+    }
+
     /// Reads until the server closes; says how much that was.
     pub fn drain(&mut self) -> usize {
         let mut total = self.unread.len();
@@ -101,12 +147,18 @@ impl Raw {
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "nothing more than {:?}", String::from_utf8_lossy(&self.unread));
             self.stream.set_read_timeout(Some(left)).expect("a positive time-out");
-            match self.stream.read(&mut chunk) {
+            let read = match &mut self.session {
+                Some(session) => rustls::Stream::new(&mut **session, &mut self.stream).read(&mut chunk),
+                None => self.stream.read(&mut chunk),
+            };
+            match read {
                 Ok(read) => {
                     self.unread.extend_from_slice(&chunk[..read]);
                     return read > 0;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // The server has said over TLS that it does not want us.
+                Err(error) if error.kind() == ErrorKind::InvalidData => return false,
                 // A server that closes with unread bytes resets.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
                 Err(error) => panic!("{error}"),

@@ -47,6 +47,8 @@ pub struct TestServer {
     process: Child,
     lines: Receiver<String>,
     log: Vec<String>,
+    /// A line that [`start_and_then`](Self::start_and_then) waited for.
+    pub noted: String,
     dir: tempfile::TempDir,
     /// The port as configured.
     listen: i32,
@@ -78,9 +80,15 @@ impl TestServer {
 
     /// As [`natsd`](Self::natsd); `{dir}` in `config` is the server's own directory.
     pub fn start(program: Program, config: &str) -> Self {
+        Self::start_and_then(program, config, |_| String::new())
+    }
+
+    /// As [`start`](Self::start); `note` sees the log between the listener and readiness.
+    pub fn start_and_then(program: Program, config: &str, note: impl FnOnce(&mut Self) -> String) -> Self {
         let mut server = Self::spawn(program, -1, config, &[]);
         let listening = server.wait_for_line("Listening for client connections on ");
         server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        server.noted = note(&mut server);
         server.wait_for_line("Server is ready");
         server
     }
@@ -115,7 +123,15 @@ impl TestServer {
         let stderr = BufReader::new(process.stderr.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { port: u16::try_from(port).unwrap_or(0), process, lines, log: Vec::new(), dir, listen: port }
+        Self {
+            port: u16::try_from(port).unwrap_or(0),
+            process,
+            lines,
+            log: Vec::new(),
+            noted: String::new(),
+            dir,
+            listen: port,
+        }
     }
 
     /// Gives the server another configuration, which it is told to read.

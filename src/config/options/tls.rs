@@ -1,0 +1,67 @@
+//! `tls {}`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a handshake may take unless told otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `handshake_first`: who speaks first on a connection of a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HandshakeFirst {
+    /// The server, with a plain `INFO`.
+    #[default]
+    Never,
+    /// The client, with the handshake.
+    Always,
+    /// The client, and the server if the client says nothing for so long.
+    Within(Duration),
+}
+
+/// `tls {}`: what a listener or a dialer shows of itself, and asks of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// `cert_file`: PEM, the server's certificate first; required.
+    pub cert_file: Option<PathBuf>,
+    /// `key_file`: PEM, the key of that certificate; required.
+    pub key_file: Option<PathBuf>,
+    /// `ca_file`: PEM, whose certificates are believed.
+    pub ca_file: Option<PathBuf>,
+    /// `verify`: only takes those who show a certificate that `ca_file` vouches for. Routes always do.
+    pub verify: bool,
+    /// `insecure`: believes whomever a route leads to. Routes alone.
+    pub insecure: bool,
+    /// `timeout` of a handshake.
+    pub timeout: Duration,
+    /// `min_version` is 1.3, not 1.2.
+    pub only_tls13: bool,
+    /// `cipher_suites` of TLS 1.2 by their names; all when empty. Those of TLS 1.3 are always on.
+    pub cipher_suites: Vec<String>,
+    /// `curve_preferences` by their names, most wanted first; all when empty.
+    pub curve_preferences: Vec<String>,
+    /// `handshake_first`.
+    pub handshake_first: HandshakeFirst,
+    /// `connection_rate_limit`: handshakes a second.
+    pub connection_rate_limit: Option<u32>,
+    /// `pinned_certs`: SHA-256 of the public keys that peers may have; any when empty.
+    pub pinned_certs: Vec<[u8; 32]>,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self {
+            cert_file: None,
+            key_file: None,
+            ca_file: None,
+            verify: false,
+            insecure: false,
+            timeout: DEFAULT_TIMEOUT,
+            only_tls13: false,
+            cipher_suites: Vec::new(),
+            curve_preferences: Vec::new(),
+            handshake_first: HandshakeFirst::Never,
+            connection_rate_limit: None,
+            pinned_certs: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a client of a listener with TLS goes through before it is one like any other: `INFO`, and the handshake, in the
+//! order that the configuration gives.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use natsd_core::encode::write_error;
+use natsd_core::error::{ClientError, CloseReason};
+use tokio::time::timeout;
+
+use crate::client::Client;
+use crate::config::options::HandshakeFirst;
+use crate::hub::Hub;
+use crate::link::Link;
+use crate::link::outbound::OutboundLimits;
+use crate::link::task::{LinkTask, Source};
+use crate::tls::{Arrival, ClientTls, HandshakeError};
+use crate::transport::Stream;
+
+/// A client that has come, and is registered already.
+pub(super) struct Admission {
+    pub(super) hub: Arc<Hub>,
+    pub(super) link: Arc<Link>,
+    pub(super) client: Client,
+    /// There are as many clients as there may be without it.
+    pub(super) surplus: bool,
+    pub(super) limits: OutboundLimits,
+}
+
+/// Why it is not let in.
+enum Refusal {
+    /// It is told, in the clear.
+    Told(ClientError),
+    Handshake(HandshakeError),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::Handshake(error.into())
+    }
+}
+
+impl Admission {
+    /// Lets the client in, or ends its connection.
+    pub(super) async fn run(self, stream: Stream, tls: &ClientTls) {
+        let Self { hub, link, mut client, surplus, limits } = self;
+        let mut greeting = Vec::new();
+        client.greeting().write(&mut greeting);
+        let mut entry = Entry { link: &link, tls, greeting, greeted: false };
+        let entered = tokio::select! {
+            entered = entry.enter(stream, surplus) => entered,
+            // The server ends.
+            () = closed(&link) => return,
+        };
+        match entered {
+            Ok(stream) => {
+                client.was_admitted(entry.greeted, Instant::now());
+                let (source, sink) = Source::split(stream);
+                link.outbound().attach(sink);
+                tokio::spawn(LinkTask::new(link, hub, client, source, limits));
+            }
+            Err(Refusal::Told(error)) => link.close(error.closes().unwrap_or(CloseReason::ProtocolViolation)),
+            Err(Refusal::Handshake(error)) => {
+                let level = if error.is_noise() { log::Level::Debug } else { log::Level::Error };
+                log::log!(level, "{} - TLS handshake error: {error}", link.describe());
+                link.close(CloseReason::TlsHandshake);
+            }
+        }
+    }
+}
+
+async fn closed(link: &Link) {
+    poll_fn(|cx| {
+        let mut out = link.outbound();
+        out.set_waker(cx.waker());
+        if out.is_closing() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+struct Entry<'a> {
+    link: &'a Link,
+    tls: &'a ClientTls,
+    /// `INFO`.
+    greeting: Vec<u8>,
+    /// `INFO` has been sent.
+    greeted: bool,
+}
+
+impl Entry<'_> {
+    async fn enter(&mut self, stream: Stream, surplus: bool) -> Result<Stream, Refusal> {
+        log::debug!("{} - Client connection created", self.link.describe());
+        let mut arrival = Arrival::new(stream);
+        let first = match self.tls.first {
+            HandshakeFirst::Never => false,
+            HandshakeFirst::Always => true,
+            HandshakeFirst::Within(wait) => timeout(wait, arrival.first_byte()).await.is_ok(),
+        };
+        if !first {
+            self.write(&mut arrival, &self.greeting).await?;
+            self.greeted = true;
+        }
+        if surplus {
+            return self.refuse(arrival, ClientError::MaxConnections).await;
+        }
+        let timeout = self.tls.acceptor.timeout;
+        if !first && self.tls.allow_non_tls && !arrival.begins_handshake(timeout).await? {
+            return Ok(arrival.into_plain());
+        }
+        if !self.tls.admits() {
+            return self.refuse(arrival, ClientError::Throttled).await;
+        }
+        log::debug!("{} - Starting TLS client connection handshake", self.link.describe());
+        let (stream, mut facts) = arrival.accept(&self.tls.acceptor).await.map_err(Refusal::Handshake)?;
+        let who = self.link.describe();
+        log::debug!("{who} - TLS handshake complete");
+        log::debug!("{who} - TLS version {}, cipher suite {}", facts.version, facts.cipher);
+        facts.first = first;
+        let _ = self.link.tls.set(Box::new(facts));
+        Ok(stream)
+    }
+
+    /// A peer that reads nothing is not waited for longer than for its handshake.
+    async fn write(&self, arrival: &mut Arrival, bytes: &[u8]) -> Result<(), Refusal> {
+        let limit = self.tls.acceptor.timeout;
+        match timeout(limit, arrival.write(bytes)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(Refusal::Handshake(HandshakeError::TimedOut(limit))),
+        }
+    }
+
+    async fn refuse(&self, mut arrival: Arrival, error: ClientError) -> Result<Stream, Refusal> {
+        log::error!("{} - {error}", self.link.describe());
+        let mut line = Vec::new();
+        write_error(&mut line, &error.to_string());
+        self.write(&mut arrival, &line).await?;
+        Err(Refusal::Told(error))
+    }
+}

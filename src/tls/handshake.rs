@@ -1,0 +1,236 @@
+//! From a connection to one over TLS.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::ParsedCertificate;
+use rustls::{CommonState, Connection, ProtocolVersion};
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::error::HandshakeError;
+use super::{Acceptor, RouteTls, load};
+use crate::transport::{ByteStream, Stream};
+
+/// How a record of a handshake begins.
+const HANDSHAKE_RECORD: u8 = 0x16;
+
+/// What came of a handshake.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// `1.3`.
+    pub version: &'static str,
+    /// Name of the cipher suite.
+    pub cipher: String,
+    /// The handshake came before `INFO`.
+    pub first: bool,
+}
+
+impl Facts {
+    fn of(session: &CommonState) -> Self {
+        let version = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "1.3",
+            _ => "1.2",
+        };
+        let suite = session.negotiated_cipher_suite();
+        Self { version, cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(), first: false }
+    }
+}
+
+/// An accepted connection, of which it is not known yet whether it will be one over TLS.
+pub(crate) struct Arrival {
+    stream: Stream,
+    /// The first byte, of a stream that gives each byte once.
+    ahead: Option<u8>,
+}
+
+impl Arrival {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, ahead: None }
+    }
+
+    /// Waits until the peer says something. `None` if it hangs up instead.
+    pub(crate) async fn first_byte(&mut self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let read = match &mut self.stream {
+            Stream::Other(_) if self.ahead.is_some() => return Ok(self.ahead),
+            Stream::Other(stream) => {
+                let read = stream.read(&mut byte).await?;
+                self.ahead = (read > 0).then_some(byte[0]);
+                read
+            }
+            Stream::Tcp(stream) => stream.peek(&mut byte).await?,
+            Stream::Tls(..) => 0,
+        };
+        Ok((read > 0).then_some(byte[0]))
+    }
+
+    /// Whether the peer begins with a handshake within this time.
+    pub(crate) async fn begins_handshake(&mut self, within: Duration) -> io::Result<bool> {
+        match timeout(within, self.first_byte()).await {
+            Ok(byte) => Ok(byte? == Some(HANDSHAKE_RECORD)),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Says something before the handshake.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream.write_all(bytes).await,
+            Stream::Other(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Stream::Tls(..) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The connection as it is, without TLS.
+    pub(crate) fn into_plain(self) -> Stream {
+        match self.stream {
+            Stream::Other(stream) => Stream::Other(Box::new(Ahead { byte: self.ahead, stream })),
+            stream => stream,
+        }
+    }
+
+    fn turn_away(&self) -> HandshakeError {
+        if let Stream::Tcp(stream) = &self.stream {
+            // Closing with unread bytes would reset the connection, and take back what we have said.
+            let _ = stream.try_read(&mut [0; 4096]);
+        }
+        HandshakeError::NotTls
+    }
+
+    /// Takes the handshake.
+    ///
+    /// # Errors
+    ///
+    /// When there is none in time, or the peer and we do not agree.
+    pub(crate) async fn accept(mut self, tls: &Acceptor) -> Result<(Stream, Facts), HandshakeError> {
+        let shaking = async {
+            match self.first_byte().await? {
+                Some(HANDSHAKE_RECORD) => {}
+                Some(_) => return Err(self.turn_away()),
+                None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            }
+            let acceptor = TlsAcceptor::from(tls.config.clone());
+            match self.into_plain() {
+                Stream::Tcp(stream) => {
+                    let stream = pinned(acceptor.accept(stream).await?.into(), &tls.pinned).await?;
+                    Ok(unwrap(stream))
+                }
+                Stream::Other(stream) => {
+                    let stream = pinned(acceptor.accept(stream).await?.into(), &tls.pinned).await?;
+                    let facts = Facts::of(stream.get_ref().1);
+                    Ok((Stream::Other(Box::new(stream)), facts))
+                }
+                Stream::Tls(..) => Err(HandshakeError::NotTls),
+            }
+        };
+        within(tls.timeout, shaking).await
+    }
+}
+
+impl Acceptor {
+    /// As [`Arrival::accept`], for those who read and write by themselves.
+    pub(crate) async fn accept_stream(&self, stream: TcpStream) -> Result<impl ByteStream + use<>, HandshakeError> {
+        let acceptor = TlsAcceptor::from(self.config.clone());
+        within(self.timeout, async { Ok(acceptor.accept(stream).await?) }).await
+    }
+}
+
+impl RouteTls {
+    /// Begins TLS with a peer that should be called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When the peer does not answer in time, or it and we do not agree.
+    pub(crate) async fn connect(&self, stream: TcpStream, name: &str) -> Result<Stream, HandshakeError> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(self.connector.clone());
+        let shaking = async {
+            let stream = pinned(connector.connect(name, stream).await?.into(), &self.acceptor.pinned).await?;
+            Ok(unwrap(stream).0)
+        };
+        within(self.acceptor.timeout, shaking).await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    shaking: impl Future<Output = Result<T, HandshakeError>>,
+) -> Result<T, HandshakeError> {
+    timeout(limit, shaking).await.unwrap_or(Err(HandshakeError::TimedOut(limit)))
+}
+
+/// `stream` if its peer has one of the keys `pinned`, or if there are none.
+async fn pinned<S: ByteStream>(mut stream: TlsStream<S>, pinned: &[[u8; 32]]) -> Result<TlsStream<S>, HandshakeError> {
+    let key = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(key_digest);
+    if pinned.is_empty() || key.is_some_and(|key| pinned.contains(&key)) {
+        return Ok(stream);
+    }
+    // It is over either way.
+    let _ = stream.shutdown().await;
+    Err(HandshakeError::NotPinned)
+}
+
+/// A stream on which whoever has something to send seals it himself.
+fn unwrap(stream: TlsStream<TcpStream>) -> (Stream, Facts) {
+    let (stream, session) = match stream {
+        TlsStream::Server(stream) => {
+            let (stream, session) = stream.into_inner();
+            (stream, Connection::Server(session))
+        }
+        TlsStream::Client(stream) => {
+            let (stream, session) = stream.into_inner();
+            (stream, Connection::Client(session))
+        }
+    };
+    let facts = Facts::of(&session);
+    (Stream::Tls(stream, Box::new(session)), facts)
+}
+
+/// SHA-256 of the public key of a certificate.
+fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    Some(Sha256::digest(&*parsed.subject_public_key_info()).into())
+}
+
+/// A stream whose first byte was read already.
+struct Ahead {
+    byte: Option<u8>,
+    stream: Box<dyn ByteStream>,
+}
+
+impl AsyncRead for Ahead {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if buf.remaining() > 0
+            && let Some(byte) = self.byte.take()
+        {
+            buf.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Ahead {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_shutdown(cx)
+    }
+}

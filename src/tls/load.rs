@@ -1,0 +1,157 @@
+//! From files and names to what a handshake needs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SupportedCipherSuite};
+use rustls::{SupportedProtocolVersion, version};
+
+use super::error::TlsError;
+use crate::config::options::TlsOptions;
+
+/// What those who accept show; with `verify`, they ask for a certificate as well.
+pub(super) fn server(options: &TlsOptions, verify: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(provider(options));
+    let (chain, key) = identity(options)?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions(options))
+        .map_err(|error| TlsError::Settings(error.to_string()))?;
+    let builder = if verify {
+        let roots = Arc::new(roots(options, "verify")?);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+        builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::Settings(error.to_string()))?)
+    } else {
+        builder.with_no_client_auth()
+    };
+    Ok(Arc::new(builder.with_single_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+}
+
+/// What those who dial show and ask for.
+pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(provider(options));
+    let (chain, key) = identity(options)?;
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions(options))
+        .map_err(|error| TlsError::Settings(error.to_string()))?;
+    let builder = if options.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else {
+        builder.with_root_certificates(roots(options, "dialling a route")?)
+    };
+    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+}
+
+fn identity(options: &TlsOptions) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let cert_file = options.cert_file.as_deref().ok_or(TlsError::NoCertificate)?;
+    let key_file = options.key_file.as_deref().ok_or(TlsError::NoKey)?;
+    let chain = certificates("cert_file", cert_file)?;
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .map_err(|error| wrong_file("key_file", key_file, "a private key", &error))?;
+    Ok((chain, key))
+}
+
+/// At least one.
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    const EXPECTED: &str = "a certificate";
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = read.map_err(|error| wrong_file(key, path, EXPECTED, &error))?;
+    if chain.is_empty() { Err(wrong_file(key, path, EXPECTED, &"there is none in it")) } else { Ok(chain) }
+}
+
+fn roots(options: &TlsOptions, what: &'static str) -> Result<RootCertStore, TlsError> {
+    let path = options.ca_file.as_deref().ok_or(TlsError::NoRoots(what))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("ca_file", path)? {
+        roots.add(certificate).map_err(|error| wrong_file("ca_file", path, "certificates", &error))?;
+    }
+    Ok(roots)
+}
+
+fn wrong_file(key: &'static str, path: &Path, expected: &'static str, problem: &impl ToString) -> TlsError {
+    TlsError::File { key, path: path.into(), problem: problem.to_string(), expected }
+}
+
+fn versions(options: &TlsOptions) -> &'static [&'static SupportedProtocolVersion] {
+    static BOTH: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
+    if options.only_tls13 { &BOTH[..1] } else { BOTH }
+}
+
+fn provider(options: &TlsOptions) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !options.cipher_suites.is_empty() {
+        let is_wanted = |suite: &SupportedCipherSuite| options.cipher_suites.contains(&suite_name(suite.suite()));
+        provider.cipher_suites.retain(|suite| suite.tls13().is_some() || is_wanted(suite));
+    }
+    if !options.curve_preferences.is_empty() {
+        provider.kx_groups = options.curve_preferences.iter().filter_map(|name| curve(name)).collect();
+    }
+    provider
+}
+
+/// As nats-server and the registry of IANA call it.
+pub(super) fn suite_name(suite: rustls::CipherSuite) -> String {
+    suite.as_str().map_or_else(|| format!("{suite:?}"), |name| name.replacen("TLS13_", "TLS_", 1))
+}
+
+/// Whether there is a cipher suite of this name.
+pub(crate) fn is_cipher_suite(name: &str) -> bool {
+    ring::ALL_CIPHER_SUITES.iter().any(|suite| suite_name(suite.suite()) == name)
+}
+
+/// Whether there is a curve of this name.
+pub(crate) fn is_curve(name: &str) -> bool {
+    curve(name).is_some()
+}
+
+fn curve(name: &str) -> Option<&'static dyn SupportedKxGroup> {
+    match name {
+        "X25519" => Some(ring::kx_group::X25519),
+        "CurveP256" => Some(ring::kx_group::SECP256R1),
+        "CurveP384" => Some(ring::kx_group::SECP384R1),
+        _ => None,
+    }
+}
+
+/// `insecure`: takes every certificate, but still checks that the peer holds its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
