@@ -49,6 +49,8 @@ pub struct Directory {
     list: bool,
     /// Who comes without credentials.
     anonymous: Option<Arc<User>>,
+    /// A hash to be busy with for those who are refused: the time tells nobody which names exist.
+    decoy: Option<Secret>,
 }
 
 /// Users that cannot be in one directory.
@@ -139,7 +141,8 @@ pub enum Verdict {
 /// A comparison that takes up to seconds of CPU time.
 #[derive(Debug)]
 pub struct SlowCheck {
-    user: Arc<User>,
+    /// `None`: refused whatever comes of it.
+    user: Option<Arc<User>>,
     given: Secret,
     text: Unprinted,
 }
@@ -156,7 +159,7 @@ impl std::fmt::Debug for Unprinted {
 impl SlowCheck {
     /// Compares. `None` if the credentials are wrong.
     pub fn run(self) -> Option<Arc<User>> {
-        self.given.verify(&self.text.0).then_some(self.user)
+        self.given.verify(&self.text.0).then_some(self.user).flatten()
     }
 }
 
@@ -164,6 +167,7 @@ impl Directory {
     fn add(&mut self, user: User) -> Result<(), DirectoryError> {
         let by_name = if user.secret.is_some() { &mut self.users } else { &mut self.nkeys };
         let name = user.name.clone();
+        self.decoy = self.decoy.take().or_else(|| user.secret.clone().filter(Secret::is_hashed));
         match by_name.insert(name.clone(), Arc::new(user)) {
             Some(_) => Err(DirectoryError::Duplicate(name)),
             None => Ok(()),
@@ -211,12 +215,24 @@ impl Directory {
     /// Judges what a `CONNECT` says, on a connection that was given `nonce`.
     pub fn judge(&self, given: &Credentials, way: ConnectionType, nonce: &str) -> Verdict {
         match self.claimed(given, nonce) {
-            Some((user, _)) if !user.may_come_by(way) => Verdict::Refused,
+            Some((user, _)) if !user.may_come_by(way) => self.refuse(given),
             Some((user, None)) => Verdict::Admitted(user.clone()),
             Some((user, Some((secret, text)))) if secret.is_hashed() => {
-                Verdict::Slow(SlowCheck { user: user.clone(), given: secret.clone(), text: Unprinted(text.to_owned()) })
+                let (user, given) = (Some(user.clone()), secret.clone());
+                Verdict::Slow(SlowCheck { user, given, text: Unprinted(text.to_owned()) })
             }
             Some((user, Some((secret, text)))) if secret.verify(text) => Verdict::Admitted(user.clone()),
+            _ => self.refuse(given),
+        }
+    }
+
+    /// Where one password is hashed, every wrong one takes as long.
+    fn refuse(&self, given: &Credentials) -> Verdict {
+        match &self.decoy {
+            Some(decoy) if !given.user.is_empty() => {
+                let text = Unprinted(given.password.clone());
+                Verdict::Slow(SlowCheck { user: None, given: decoy.clone(), text })
+            }
             _ => Verdict::Refused,
         }
     }
@@ -338,5 +354,18 @@ mod tests {
         assert_eq!(build("", "p", None, &[]), Err(DirectoryError::PasswordWithoutUser));
         assert_eq!(build("", "", Some(""), &[]), Err(DirectoryError::EmptyToken));
         assert_eq!(build("", "", None, &[]), Ok(()));
+    }
+
+    #[test]
+    fn the_time_of_a_refusal_does_not_tell_who_exists() {
+        let hash = bcrypt::hash("right", 4).unwrap();
+        let directory = users(vec![User::with_secret("hashed", &hash), User::with_secret("plain", "open")]);
+        for (user, password) in [("hashed", "wrong"), ("plain", "wrong"), ("nobody", "wrong"), ("nobody", "right")] {
+            let verdict = directory.judge(&credentials(user, password, ""), ConnectionType::Standard, "");
+            let Verdict::Slow(check) = verdict else { panic!("{user}: {verdict:?}") };
+            assert!(check.run().is_none(), "{user} {password}");
+        }
+        assert_eq!(judge(&directory, "plain", "open", "").as_deref(), Some("plain"));
+        assert_eq!(judge(&directory, "hashed", "right", "").as_deref(), Some("hashed"));
     }
 }
