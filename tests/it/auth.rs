@@ -7,7 +7,7 @@ use nkeys::KeyPair;
 use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer};
 use crate::wire::Step::{self, C, Closed, S};
-use crate::wire::hold;
+use crate::wire::hold_all;
 
 const VIOLATION: &str = "-ERR 'Authorization Violation'\r\n";
 
@@ -133,25 +133,22 @@ fn users() -> Conversations {
     ]
 }
 
-fn hold_all(program: Program) {
+fn hold_with_each_configuration(program: Program) {
     for (config, conversations) in conversations() {
-        let server = TestServer::start(program, &config);
-        for (about, steps) in conversations {
-            eprintln!("{config}: {about}");
-            hold(&server, &steps);
-        }
+        eprintln!("{config}");
+        hold_all(program, &config, conversations);
     }
 }
 
 #[test]
 fn every_conversation() {
-    hold_all(Program::Natsd);
+    hold_with_each_configuration(Program::Natsd);
 }
 
 #[cfg(feature = "interop")]
 #[test]
 fn nats_server_says_the_same() {
-    hold_all(Program::Go);
+    hold_with_each_configuration(Program::Go);
 }
 
 fn silent_clients_have_to_go(program: Program) {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::harness::server::{Program, TestServer};
 use crate::wire::Step::{self, C, S};
-use crate::wire::hold;
+use crate::wire::hold_all;
 
 /// What is said, under what title.
 type Conversations = Vec<(&'static str, Vec<Step>)>;
@@ -227,23 +227,15 @@ fn nats_server_allows_the_same_answers() {
     answers_are_allowed(Program::Go);
 }
 
-fn hold_all(program: Program) {
-    let server = TestServer::start(program, PERMISSIONS);
-    for (about, steps) in conversations() {
-        eprintln!("{about}");
-        hold(&server, &steps);
-    }
-}
-
 #[test]
 fn every_conversation() {
-    hold_all(Program::Natsd);
+    hold_all(Program::Natsd, PERMISSIONS, conversations());
 }
 
 #[cfg(feature = "interop")]
 #[test]
 fn nats_server_says_the_same() {
-    hold_all(Program::Go);
+    hold_all(Program::Go, PERMISSIONS, conversations());
 }
 
 #[test]

@@ -285,9 +285,10 @@ pub(crate) fn hold(server: &TestServer, steps: &[Step]) {
     }
 }
 
-fn hold_all(program: Program) {
-    let server = TestServer::start(program, CONFIG);
-    for (about, steps) in conversations() {
+/// All conversations with one server of this configuration.
+pub fn hold_all(program: Program, config: &str, conversations: Vec<(&'static str, Vec<Step>)>) {
+    let server = TestServer::start(program, config);
+    for (about, steps) in conversations {
         eprintln!("{about}");
         hold(&server, &steps);
     }
@@ -295,13 +296,13 @@ fn hold_all(program: Program) {
 
 #[test]
 fn every_conversation() {
-    hold_all(Program::Natsd);
+    hold_all(Program::Natsd, CONFIG, conversations());
 }
 
 #[cfg(feature = "interop")]
 #[test]
 fn nats_server_says_the_same() {
-    hold_all(Program::Go);
+    hold_all(Program::Go, CONFIG, conversations());
 }
 
 #[test]

@@ -265,15 +265,18 @@ mod tests {
         assert_eq!(server.connections(), 1);
     }
 
-    #[tokio::test]
-    async fn a_server_without_pathz_has_no_paths() {
-        let server = FakeServer::start(|path| match path.split('?').next() {
+    fn without_pathz(path: &str) -> Answer {
+        match path.split('?').next() {
             Some("/varz") => testing::varz().into(),
             Some("/connz") => testing::connz().into(),
             Some("/routez") => testing::routez().into(),
             _ => Answer::not_found(),
-        })
-        .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_pathz_has_no_paths() {
+        let server = FakeServer::start(without_pathz).await;
         let snapshot = Source::new(server.url.parse().unwrap()).read("cid").await.expect("readable");
         assert_eq!(snapshot.pathz, None);
     }
@@ -293,13 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_went_away_is_connected_to_again() {
-        let server = FakeServer::start(|path| match path.split('?').next() {
-            Some("/varz") => testing::varz().into(),
-            Some("/connz") => testing::connz().into(),
-            Some("/routez") => testing::routez().into(),
-            _ => Answer::not_found(),
-        })
-        .await;
+        let server = FakeServer::start(without_pathz).await;
         let url: MonitorUrl = server.url.parse().unwrap();
         let mut source = Source::new(url.clone());
         source.read("cid").await.expect("readable");
