@@ -1,11 +1,13 @@
 //! Every key that natsd knows, one table a block.
 
+pub mod accounts;
 pub mod authorization;
 pub mod cluster;
 pub mod mappings;
 pub mod permissions;
 pub mod scion;
 pub mod server;
+pub mod sharing;
 pub mod tls;
 mod unsupported;
 

@@ -3,7 +3,6 @@
 /// At the top level.
 pub(super) const SERVER: &[&str] = &[
     "account_resolver",
-    "accounts",
     "accounts_resolver",
     "default_js_domain",
     "default_sentinel",
@@ -15,9 +14,6 @@ pub(super) const SERVER: &[&str] = &[
     "leafnodes",
     "mqtt",
     "no_sublist_cache",
-    "no_sys_acc",
-    "no_system",
-    "no_system_account",
     "ocsp",
     "ocsp_cache",
     "operator",
@@ -38,8 +34,6 @@ pub(super) const SERVER: &[&str] = &[
     "server_tags",
     "store_dir",
     "storedir",
-    "system",
-    "system_account",
     "trace_headers",
     "trace_verbose",
     "trusted",
@@ -48,6 +42,12 @@ pub(super) const SERVER: &[&str] = &[
     "write_timeout",
     "ws",
 ];
+
+/// In an account.
+pub(super) const ACCOUNT: &[&str] = &["jetstream", "msg_trace", "trace_dest"];
+
+/// In `limits {}` of an account.
+pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] =
