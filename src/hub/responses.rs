@@ -147,14 +147,17 @@ fn id_of(subject: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use natsd_auth::account::AccountSpec;
 
     use super::*;
 
     fn response(kind: ResponseType) -> Response {
-        let importer = Arc::new(Account::new(AccountSpec::named("A"), Arc::default()));
+        static IMPORTER: OnceLock<Arc<Account>> = OnceLock::new();
+        let importer = IMPORTER.get_or_init(|| Arc::new(Account::new(AccountSpec::named("A"), Arc::default())));
         let service = Service { response: kind, threshold: Duration::from_secs(10), ..Service::default() };
-        Response::new(&importer, b"inbox", &service)
+        Response::new(importer, b"inbox", &service)
     }
 
     fn add(responses: &mut Responses, kind: ResponseType, now: Instant) -> Vec<u8> {
