@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
-use natsd_auth::{ConnectionType, SlowCheck, User, Verdict};
+use natsd_auth::{Certificate, ConnectionType, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::CloseReason;
 
@@ -132,7 +132,8 @@ impl Client {
             return self.settle(settings, batch);
         }
         let about = about(given);
-        match authorization.directory.judge(given, ConnectionType::Standard, &self.admission.nonce) {
+        let directory = &authorization.directory;
+        match directory.judge(given, ConnectionType::Standard, &self.admission.nonce, self.certificate()) {
             Verdict::Admitted(user) => {
                 self.admit(user)?;
                 self.settle(settings, batch)
@@ -145,6 +146,13 @@ impl Client {
                 Ok(())
             }
         }
+    }
+
+    /// What is known of the certificate of the client.
+    fn certificate(&self) -> Certificate<'_> {
+        let maps = self.listener.tls.as_ref().is_some_and(|tls| tls.terms().maps);
+        let names = self.link.tls.get().and_then(|facts| facts.names.as_deref());
+        if maps { Certificate::Decides(names) } else { Certificate::NotAsked }
     }
 
     /// Looks whether the password has been compared.

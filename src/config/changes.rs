@@ -31,7 +31,9 @@ pub struct Fixed(pub Vec<Change>);
 pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
     let pairs = entries(old).into_iter().zip(entries(new));
     let changed = pairs.filter(|(old, new)| old.value != new.value || old.secret != new.secret);
-    let (live, fixed): (Vec<_>, Vec<_>) = changed.partition(|(old, _)| old.live);
+    // Certificates can be others, but TLS cannot come or go.
+    let can_change = |old: &Entry, new: &Entry| old.live || (old.only_secrets && old.value == new.value);
+    let (live, fixed): (Vec<_>, Vec<_>) = changed.partition(|(old, new)| can_change(old, new));
     let change = |(old, new): (Entry, Entry)| Change { key: old.key, old: old.value, new: new.value };
     let fixed: Vec<Change> = fixed.into_iter().map(change).collect();
     let mut live: Vec<Change> = live.into_iter().map(change).collect();
@@ -50,10 +52,12 @@ struct Entry {
     /// What also matters and must not be shown.
     secret: Vec<String>,
     live: bool,
+    /// What does not show can change.
+    only_secrets: bool,
 }
 
 fn entry(key: &'static str, value: impl Display, live: bool) -> Entry {
-    Entry { key, value: value.to_string(), secret: Vec::new(), live }
+    Entry { key, value: value.to_string(), secret: Vec::new(), live, only_secrets: false }
 }
 
 fn live(key: &'static str, value: impl Display) -> Entry {
@@ -209,7 +213,8 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
 /// TLS as a whole: which of its files and settings are others is not told.
 fn tls_entry(key: &'static str, tls: Option<&TlsOptions>) -> Entry {
     let what = tls.map(|tls| format!("{tls:?}"));
-    Entry { secret: what.into_iter().collect(), ..fixed(key, if tls.is_some() { "on" } else { "off" }) }
+    let entry = Entry { secret: what.into_iter().collect(), only_secrets: true, ..fixed(key, "") };
+    Entry { value: if tls.is_some() { "on" } else { "off" }.into(), ..entry }
 }
 
 fn show_route(remote: &Remote) -> String {

@@ -11,7 +11,7 @@ use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
-pub use tls::{DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
+pub use tls::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
 
 use crate::tls::TlsError;
 

@@ -144,6 +144,11 @@ impl Routes {
         Ok(Self { shared, addresses, tasks: Mutex::new(tasks) })
     }
 
+    /// How they speak TLS, if they do.
+    pub(crate) fn tls(&self) -> Option<&RouteTls> {
+        self.shared.tls.as_deref()
+    }
+
     /// Where TCP routes are taken, as bound.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -94,7 +94,8 @@ impl Entry<'_> {
     async fn enter(&mut self, stream: Stream, surplus: bool) -> Result<Stream, Refusal> {
         log::debug!("{} - Client connection created", self.link.describe());
         let mut arrival = Arrival::new(stream);
-        let first = match self.tls.first {
+        let terms = self.tls.terms();
+        let first = match terms.first {
             HandshakeFirst::Never => false,
             HandshakeFirst::Always => true,
             HandshakeFirst::Within(wait) => timeout(wait, arrival.first_byte()).await.is_ok(),
@@ -106,11 +107,11 @@ impl Entry<'_> {
         if surplus {
             return self.refuse(arrival, ClientError::MaxConnections).await;
         }
-        let timeout = self.tls.acceptor.timeout;
-        if !first && self.tls.allow_non_tls && !arrival.begins_handshake(timeout).await? {
+        let timeout = self.tls.acceptor.timeout();
+        if !first && terms.allow_non_tls && !arrival.begins_handshake(timeout).await? {
             return Ok(arrival.into_plain());
         }
-        if !self.tls.admits() {
+        if !terms.admits() {
             return self.refuse(arrival, ClientError::Throttled).await;
         }
         log::debug!("{} - Starting TLS client connection handshake", self.link.describe());
@@ -125,7 +126,7 @@ impl Entry<'_> {
 
     /// A peer that reads nothing is not waited for longer than for its handshake.
     async fn write(&self, arrival: &mut Arrival, bytes: &[u8]) -> Result<(), Refusal> {
-        let limit = self.tls.acceptor.timeout;
+        let limit = self.tls.acceptor.timeout();
         match timeout(limit, arrival.write(bytes)).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(Refusal::Handshake(HandshakeError::TimedOut(limit))),

@@ -43,7 +43,8 @@ impl Listener {
     /// What `link` is told; `after_connect` once it has said who it is.
     pub(crate) fn info(&self, hub: &Hub, link: &Link, after_connect: bool) -> Info {
         let news = hub.news.borrow();
-        let tls = self.tls.as_deref();
+        let terms = self.tls.as_ref().map(|tls| tls.terms());
+        let tls = terms.as_deref();
         let first = link.tls.get().is_some_and(|tls| tls.first);
         Info {
             server_id: hub.identity.id.clone(),

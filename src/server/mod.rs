@@ -43,6 +43,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub struct Server {
     hub: Arc<Hub>,
     tls: Option<Arc<ClientTls>>,
+    monitor_tls: Option<Acceptor>,
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
@@ -74,6 +75,7 @@ impl Server {
         let tls = client_tls(&options)?;
         let mut server = Self {
             tls,
+            monitor_tls: None,
             client_addrs: Vec::new(),
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
@@ -92,7 +94,8 @@ impl Server {
         if let Some((host, port)) = &options.http {
             server.monitor = Some(server.start_monitor(host, *port, None).await?);
         } else if let (Some((host, port)), Some(tls)) = (&options.https, &options.tls) {
-            server.monitor = Some(server.start_monitor(host, *port, Some(tls::monitoring(tls)?)).await?);
+            server.monitor_tls = Some(tls::monitoring(tls)?);
+            server.monitor = Some(server.start_monitor(host, *port, server.monitor_tls.clone()).await?);
         }
         server.files = RunFiles::write(&options, &server.ports())?;
         log::info!("Server is ready");

@@ -13,6 +13,7 @@ use crate::config::options::Options;
 use crate::hub::Hub;
 use crate::link::{Kind, Link};
 use crate::logging::{self, LogError};
+use crate::tls::{self, Acceptor, ClientTls, RouteTls, TlsError};
 
 /// Why a server goes on as before.
 #[derive(Debug, Error)]
@@ -23,6 +24,9 @@ pub enum ReloadError {
     /// The log cannot go where it should.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A certificate is not what it should be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A file cannot be written.
     #[error(transparent)]
     Files(#[from] StartError),
@@ -30,6 +34,9 @@ pub enum ReloadError {
 
 /// What moves the log to another place.
 const LOG_PLACE: [&str; 5] = ["log_file", "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog"];
+
+/// What is told whether it changes or not.
+const TLS: [&str; 2] = ["tls", "cluster.tls"];
 
 impl Server {
     /// Takes over `options`, all of them or, when that is not possible, none. Connections stay, but for routes that are
@@ -43,16 +50,18 @@ impl Server {
         let changed = changes(&self.hub.options(), &options)?;
         let touches = |keys: &[&str]| changed.iter().any(|change| keys.contains(&change.key));
         let log = if touches(&LOG_PLACE) { Some(logging::prepare(&options)?) } else { None };
+        let tls = NewTls::read(&options)?;
         let ports = self.ports();
         self.files.rewrite(&options, &ports)?;
 
-        for change in &changed {
+        for change in changed.iter().filter(|change| !TLS.contains(&change.key)) {
             log::info!("{}", Reloaded(change));
         }
         let tells_clients = touches(&["max_payload", "client_advertise"]);
         let renews_clients = touches(&["authorization", "accounts", "mappings"]);
         let digest = options.config_digest.clone().unwrap_or_default();
         self.hub.adopt(options);
+        self.adopt_tls(tls);
         let options = self.hub.options();
         logging::adopt(&options, log);
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
@@ -74,6 +83,40 @@ impl Server {
         }
         log::info!("Reloaded server configuration ({digest})");
         Ok(())
+    }
+}
+
+/// What new connections over TLS begin with: certificates are read again whether the file names others or not.
+struct NewTls {
+    clients: Option<ClientTls>,
+    monitoring: Option<Acceptor>,
+    routes: Option<RouteTls>,
+}
+
+impl NewTls {
+    fn read(options: &Options) -> Result<Self, TlsError> {
+        let tls = options.tls.as_ref();
+        Ok(Self {
+            clients: tls.map(|tls| ClientTls::new(tls, options.allow_non_tls)).transpose()?,
+            monitoring: tls.map(tls::monitoring).transpose()?,
+            routes: options.cluster.as_ref().and_then(|c| c.tls.as_ref()).map(RouteTls::new).transpose()?,
+        })
+    }
+}
+
+impl Server {
+    fn adopt_tls(&self, new: NewTls) {
+        if let Some((now, new)) = self.tls.as_ref().zip(new.clients) {
+            now.become_like(&new);
+            log::info!("Reloaded: tls = enabled");
+        }
+        if let Some((now, new)) = self.monitor_tls.as_ref().zip(new.monitoring) {
+            now.become_like(&new);
+        }
+        if let Some((now, new)) = self.cluster.as_ref().and_then(|cluster| cluster.routes.tls()).zip(new.routes) {
+            now.become_like(&new);
+            log::info!("Reloaded: cluster tls = enabled");
+        }
     }
 }
 

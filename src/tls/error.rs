@@ -10,6 +10,9 @@ pub enum TlsError {
     /// No certificate.
     #[error("missing 'cert_file' in TLS configuration; add it (for clients, --tlscert does as well)")]
     NoCertificate,
+    /// Two ways to name certificates.
+    #[error("certs cannot stand beside cert_file and key_file; move these into the list")]
+    CertsAndFile,
     /// No key.
     #[error("missing 'key_file' in TLS configuration; add it (for clients, --tlskey does as well)")]
     NoKey,

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use natsd_auth::CertificateNames;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::{CommonState, Connection, ProtocolVersion};
@@ -16,7 +18,7 @@ use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::error::HandshakeError;
-use super::{Acceptor, RouteTls, load};
+use super::{Acceptor, RouteTls, certificate, load};
 use crate::transport::{ByteStream, Stream};
 
 /// How a record of a handshake begins.
@@ -31,16 +33,21 @@ pub struct Facts {
     pub cipher: String,
     /// The handshake came before `INFO`.
     pub first: bool,
+    /// Who the certificate of the client says that it is, where that decides.
+    pub names: Option<Arc<CertificateNames>>,
 }
 
 impl Facts {
-    fn of(session: &CommonState) -> Self {
+    fn of(session: &CommonState, maps: bool) -> Self {
         let version = match session.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "1.3",
             _ => "1.2",
         };
         let suite = session.negotiated_cipher_suite();
-        Self { version, cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(), first: false }
+        let cipher = suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default();
+        let leaf = session.peer_certificates().and_then(<[_]>::first);
+        let names = leaf.filter(|_| maps).and_then(certificate::names).map(Arc::new);
+        Self { version, cipher, first: false, names }
     }
 }
 
@@ -114,6 +121,7 @@ impl Arrival {
     ///
     /// When there is none in time, or the peer and we do not agree.
     pub(crate) async fn accept(mut self, tls: &Acceptor) -> Result<(Stream, Facts), HandshakeError> {
+        let tls = tls.settings();
         let shaking = async {
             match self.first_byte().await? {
                 Some(HANDSHAKE_RECORD) => {}
@@ -124,11 +132,11 @@ impl Arrival {
             match self.into_plain() {
                 Stream::Tcp(stream) => {
                     let stream = pinned(acceptor.accept(stream).await?.into(), &tls.pinned).await?;
-                    Ok(unwrap(stream))
+                    Ok(unwrap(stream, tls.maps))
                 }
                 Stream::Other(stream) => {
                     let stream = pinned(acceptor.accept(stream).await?.into(), &tls.pinned).await?;
-                    let facts = Facts::of(stream.get_ref().1);
+                    let facts = Facts::of(stream.get_ref().1, tls.maps);
                     Ok((Stream::Other(Box::new(stream)), facts))
                 }
                 Stream::Tls(..) => Err(HandshakeError::NotTls),
@@ -141,8 +149,9 @@ impl Arrival {
 impl Acceptor {
     /// As [`Arrival::accept`], for those who read and write by themselves.
     pub(crate) async fn accept_stream(&self, stream: TcpStream) -> Result<impl ByteStream + use<>, HandshakeError> {
-        let acceptor = TlsAcceptor::from(self.config.clone());
-        within(self.timeout, async { Ok(acceptor.accept(stream).await?) }).await
+        let tls = self.settings();
+        let acceptor = TlsAcceptor::from(tls.config.clone());
+        within(tls.timeout, async { Ok(acceptor.accept(stream).await?) }).await
     }
 }
 
@@ -154,12 +163,13 @@ impl RouteTls {
     /// When the peer does not answer in time, or it and we do not agree.
     pub(crate) async fn connect(&self, stream: TcpStream, name: &str) -> Result<Stream, HandshakeError> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let connector = TlsConnector::from(self.connector.clone());
+        let connector = TlsConnector::from(self.connector.load_full());
+        let tls = self.acceptor.settings();
         let shaking = async {
-            let stream = pinned(connector.connect(name, stream).await?.into(), &self.acceptor.pinned).await?;
-            Ok(unwrap(stream).0)
+            let stream = pinned(connector.connect(name, stream).await?.into(), &tls.pinned).await?;
+            Ok(unwrap(stream, false).0)
         };
-        within(self.acceptor.timeout, shaking).await
+        within(tls.timeout, shaking).await
     }
 }
 
@@ -182,7 +192,7 @@ async fn pinned<S: ByteStream>(mut stream: TlsStream<S>, pinned: &[[u8; 32]]) ->
 }
 
 /// A stream on which whoever has something to send seals it himself.
-fn unwrap(stream: TlsStream<TcpStream>) -> (Stream, Facts) {
+fn unwrap(stream: TlsStream<TcpStream>, maps: bool) -> (Stream, Facts) {
     let (stream, session) = match stream {
         TlsStream::Server(stream) => {
             let (stream, session) = stream.into_inner();
@@ -193,7 +203,7 @@ fn unwrap(stream: TlsStream<TcpStream>) -> (Stream, Facts) {
             (stream, Connection::Client(session))
         }
     };
-    let facts = Facts::of(&session);
+    let facts = Facts::of(&session, maps);
     (Stream::Tls(stream, Box::new(session)), facts)
 }
 

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SupportedCipherSuite};
 use rustls::{SupportedProtocolVersion, version};
 
@@ -17,7 +19,8 @@ use crate::config::options::TlsOptions;
 /// What those who accept show; with `verify`, they ask for a certificate as well.
 pub(super) fn server(options: &TlsOptions, verify: bool) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(provider(options));
-    let (chain, key) = identity(options)?;
+    let of_keys = provider.clone();
+    let identities = identities(options)?;
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions(options))
         .map_err(|error| TlsError::Settings(error.to_string()))?;
@@ -28,13 +31,14 @@ pub(super) fn server(options: &TlsOptions, verify: bool) -> Result<Arc<ServerCon
     } else {
         builder.with_no_client_auth()
     };
-    Ok(Arc::new(builder.with_single_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+    let certified = identities.into_iter().map(|identity| certified(identity, &of_keys)).collect::<Result<_, _>>()?;
+    Ok(Arc::new(builder.with_cert_resolver(Arc::new(ByName(certified)))))
 }
 
 /// What those who dial show and ask for.
 pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(provider(options));
-    let (chain, key) = identity(options)?;
+    let (chain, key) = identities(options)?.swap_remove(0);
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions(options))
         .map_err(|error| TlsError::Settings(error.to_string()))?;
@@ -46,13 +50,49 @@ pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError
     Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
 }
 
-fn identity(options: &TlsOptions) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
-    let cert_file = options.cert_file.as_deref().ok_or(TlsError::NoCertificate)?;
-    let key_file = options.key_file.as_deref().ok_or(TlsError::NoKey)?;
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// At least one.
+fn identities(options: &TlsOptions) -> Result<Vec<Identity>, TlsError> {
+    if options.certs.is_empty() {
+        let cert_file = options.cert_file.as_deref().ok_or(TlsError::NoCertificate)?;
+        return Ok(vec![identity(cert_file, options.key_file.as_deref().ok_or(TlsError::NoKey)?)?]);
+    }
+    if options.cert_file.is_some() || options.key_file.is_some() {
+        return Err(TlsError::CertsAndFile);
+    }
+    options.certs.iter().map(|files| identity(&files.cert_file, &files.key_file)).collect()
+}
+
+fn identity(cert_file: &Path, key_file: &Path) -> Result<Identity, TlsError> {
     let chain = certificates("cert_file", cert_file)?;
     let key = PrivateKeyDer::from_pem_file(key_file)
         .map_err(|error| wrong_file("key_file", key_file, "a private key", &error))?;
     Ok((chain, key))
+}
+
+/// What is shown to a client, by the name that it asks for.
+#[derive(Debug)]
+struct ByName(Vec<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().and_then(|name| ServerName::try_from(name).ok());
+        let is_for = |certified: &&Arc<CertifiedKey>| {
+            let parsed = certified.end_entity_cert().ok().and_then(|leaf| ParsedCertificate::try_from(leaf).ok());
+            parsed.zip(name.as_ref()).is_some_and(|(parsed, name)| verify_server_name(&parsed, name).is_ok())
+        };
+        let usable = |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
+        let mut usable = self.0.iter().filter(usable);
+        let first = usable.clone().next();
+        usable.find(is_for).or(first).cloned()
+    }
+}
+
+fn certified(identity: Identity, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
+    let (chain, key) = identity;
+    let certified = CertifiedKey::from_der(chain, key, provider);
+    certified.map(Arc::new).map_err(|error| TlsError::Pair(error.to_string()))
 }
 
 /// At least one.

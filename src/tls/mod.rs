@@ -1,6 +1,7 @@
 //! TLS: certificates and settings ([`load`]), handshakes ([`handshake`]), and the records of an open connection
 //! ([`session`]), which whoever has something to send seals and writes himself.
 
+mod certificate;
 mod error;
 mod handshake;
 mod load;
@@ -10,6 +11,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::options::{HandshakeFirst, TlsOptions};
@@ -23,9 +25,16 @@ pub(crate) use session::{TlsSink, TlsSource};
 /// How a listener for clients speaks TLS.
 pub(crate) struct ClientTls {
     pub(crate) acceptor: Acceptor,
+    terms: ArcSwap<Terms>,
+}
+
+/// What clients have to do.
+pub(crate) struct Terms {
     pub(crate) first: HandshakeFirst,
     /// `tls { verify }`.
     pub(crate) verify: bool,
+    /// `tls { verify_and_map }`: the certificate says who the client is.
+    pub(crate) maps: bool,
     pub(crate) allow_non_tls: bool,
     rate: Option<Rate>,
 }
@@ -35,39 +44,77 @@ impl ClientTls {
     ///
     /// When a file is missing or not what it should be.
     pub(crate) fn new(options: &TlsOptions, allow_non_tls: bool) -> Result<Self, TlsError> {
-        Ok(Self {
-            acceptor: Acceptor::new(load::server(options, options.verify)?, options),
+        let terms = Terms {
             first: options.handshake_first,
             verify: options.verify,
+            maps: options.verify_and_map,
             allow_non_tls,
             rate: options.connection_rate_limit.map(Rate::new),
-        })
+        };
+        let acceptor = Acceptor::new(load::server(options, options.verify)?, options);
+        Ok(Self { acceptor, terms: ArcSwap::from_pointee(terms) })
     }
 
+    /// What holds now.
+    pub(crate) fn terms(&self) -> Guard<Arc<Terms>> {
+        self.terms.load()
+    }
+
+    /// Is as `other` from the next handshake on.
+    pub(crate) fn become_like(&self, other: &Self) {
+        self.acceptor.become_like(&other.acceptor);
+        self.terms.store(other.terms.load_full());
+    }
+}
+
+impl Terms {
     /// Whether one more handshake may begin now.
     pub(crate) fn admits(&self) -> bool {
         self.rate.as_ref().is_none_or(Rate::admits)
     }
 }
 
-/// Takes handshakes.
+/// Takes handshakes. Clones are one and the same.
 #[derive(Clone)]
-pub struct Acceptor {
+pub struct Acceptor(Arc<ArcSwap<Settings>>);
+
+struct Settings {
     config: Arc<ServerConfig>,
-    pub(crate) timeout: Duration,
+    timeout: Duration,
     pinned: Arc<[[u8; 32]]>,
+    /// Whether the names in certificates are of interest.
+    maps: bool,
 }
 
 impl Acceptor {
     fn new(config: Arc<ServerConfig>, options: &TlsOptions) -> Self {
-        Self { config, timeout: options.timeout, pinned: options.pinned_certs.as_slice().into() }
+        let pinned = options.pinned_certs.as_slice().into();
+        Self::with(Settings { config, timeout: options.timeout, pinned, maps: options.verify_and_map })
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.0.load_full()
+    }
+
+    /// How long a handshake may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.load().timeout
+    }
+
+    /// Is as `other` from the next handshake on.
+    pub(crate) fn become_like(&self, other: &Self) {
+        self.0.store(other.settings());
     }
 }
 
 /// Both ends of routes.
 pub(crate) struct RouteTls {
     pub(crate) acceptor: Acceptor,
-    connector: Arc<ClientConfig>,
+    connector: ArcSwap<ClientConfig>,
 }
 
 impl RouteTls {
@@ -76,7 +123,13 @@ impl RouteTls {
     /// When a file is missing or not what it should be.
     pub(crate) fn new(options: &TlsOptions) -> Result<Self, TlsError> {
         let acceptor = Acceptor::new(load::server(options, true)?, options);
-        Ok(Self { acceptor, connector: load::client(options)? })
+        Ok(Self { acceptor, connector: ArcSwap::from(load::client(options)?) })
+    }
+
+    /// Is as `other` from the next handshake on.
+    pub(crate) fn become_like(&self, other: &Self) {
+        self.acceptor.become_like(&other.acceptor);
+        self.connector.store(other.connector.load_full());
     }
 }
 
@@ -86,7 +139,8 @@ impl RouteTls {
 ///
 /// As [`ClientTls::new`].
 pub(crate) fn monitoring(options: &TlsOptions) -> Result<Acceptor, TlsError> {
-    Ok(Acceptor { pinned: Arc::new([]), ..Acceptor::new(load::server(options, false)?, options) })
+    let config = load::server(options, false)?;
+    Ok(Acceptor::with(Settings { config, timeout: options.timeout, pinned: Arc::new([]), maps: false }))
 }
 
 /// Whether clients can be served with these options.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use rustls::{ClientConfig, version};
 
 use crate::harness::raw::Raw;
@@ -219,6 +220,101 @@ pub fn users_are_asked_for_inside(program: Program) {
     }
 }
 
+pub fn certificates_say_who_one_is(program: Program) {
+    let authority = Authority::new();
+    let make = |name: &str, alternative: Option<SanType>, subject: &[(DnType, &str)]| {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = alternative.into_iter().collect();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        authority.sign(name, params);
+    };
+    let text = |text: &str| text.try_into().expect("ASCII");
+    let nobody = [(DnType::CommonName, "nobody")];
+    make("mail", Some(SanType::Rfc822Name(text("me@example.org"))), &nobody);
+    make("host", Some(SanType::DnsName(text("host.example"))), &nobody);
+    make("uri", Some(SanType::URI(text("spiffe://example/me"))), &nobody);
+    make(
+        "subject",
+        None,
+        &[(DnType::OrganizationName, "Org"), (DnType::OrganizationalUnitName, "Unit"), (DnType::CommonName, "Name")],
+    );
+    make("stranger", None, &nobody);
+    let users = ["me@example.org", "host.example", "spiffe://example/me", "CN=Name,OU=Unit,O=Org"];
+    let users: String = users
+        .iter()
+        .map(|user| {
+            format!("{{ user: \"{user}\", permissions: {{ publish: \"{}\" }} }}\n", user.replace(['.', ' '], "_"))
+        })
+        .collect();
+    let config = format!(
+        "{}\nauthorization {{ users: [{users}{{ user: typed, password: p }}] }}",
+        authority.block("verify_and_map: true")
+    );
+    let server = TestServer::start(program, &config);
+    for (certificate, user) in [
+        ("mail", "me@example_org"),
+        ("host", "host_example"),
+        ("uri", "spiffe://example/me"),
+        ("subject", "CN=Name,OU=Unit,O=Org"),
+    ] {
+        let mut raw = client(&server, authority.member(certificate));
+        raw.send(&format!("PUB {user} 0\r\n\r\nPUB other 0\r\n\r\n"));
+        raw.expect("-ERR 'Permissions Violation for Publish to \"other\"'\r\n");
+        raw.expect_nothing();
+    }
+    assert!(!is_admitted(&server, authority.member("stranger")));
+    assert!(!is_admitted(&server, authority.stranger()));
+    let mut typed = server.connect();
+    typed.begin_tls(authority.member("stranger")).expect("a handshake");
+    typed.send("CONNECT {\"verbose\":false,\"user\":\"typed\",\"pass\":\"p\"}\r\n");
+    typed.expect("-ERR 'Authorization Violation'\r\n");
+}
+
+/// Which certificate is shown to whom, by the name that it is for.
+pub fn one_of_several_certificates_is_shown(program: Program) {
+    let authority = Authority::new();
+    authority.sign("other", CertificateParams::new(vec!["other.example".to_owned()]).expect("a name"));
+    let file = |name: &str| authority.file(name).display().to_string();
+    let pairs = ["other", "server"].map(|name| {
+        format!("{{ cert_file: \"{}\", key_file: \"{}\" }}", file(&format!("{name}.pem")), file(&format!("{name}.key")))
+    });
+    let server = TestServer::start(program, &format!("tls {{ certs: [{}] }}", pairs.join(", ")));
+    assert!(is_admitted(&server, authority.stranger()), "the one for localhost");
+}
+
+pub fn a_reload_brings_other_certificates(program: Program) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let https = "https: \"127.0.0.1:-1\"\n";
+    let mut server =
+        TestServer::start_and_then(program, &format!("{https}{}", authority.block("")), |server| match program {
+            Program::Natsd => server.wait_for_line("Starting https monitor on "),
+            #[cfg(feature = "interop")]
+            Program::Go => String::new(),
+        });
+    let mut stays = client(&server, authority.stranger());
+    stays.expect_nothing();
+    for name in ["server.pem", "server.key"] {
+        std::fs::copy(other.file(name), authority.file(name)).expect("a file");
+    }
+    server.reconfigure(&format!("{https}{}", authority.block("")));
+    server.wait_for_line("Reloaded: tls = enabled");
+    server.wait_for_line("Reloaded server configuration");
+    assert!(is_admitted(&server, other.stranger()));
+    assert!(server.connect().begin_tls(authority.stranger()).is_err());
+    stays.expect_nothing();
+    if program == Program::Natsd {
+        let port = server.noted.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        Raw::silent(port).begin_tls(other.stranger()).expect("the new one");
+    }
+    std::fs::write(authority.file("server.key"), "no key").expect("a file");
+    server.reconfigure(&format!("{https}{}", authority.block("")));
+    server.wait_for_line("Failed to reload server configuration: ");
+    assert!(is_admitted(&server, other.stranger()), "as before");
+}
+
 macro_rules! with_natsd {
     ($($scenario:ident),* $(,)?) => {
         mod natsd {
@@ -245,6 +341,9 @@ with_natsd!(
     handshakes_are_limited,
     slow_receivers_get_all,
     users_are_asked_for_inside,
+    certificates_say_who_one_is,
+    one_of_several_certificates_is_shown,
+    a_reload_brings_other_certificates,
 );
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use natsd_core::connect::Credentials;
 
 use crate::account;
+use crate::certificate::{Certificate, CertificateNames, DistinguishedName};
 use crate::connection_type::ConnectionType;
 use crate::nkey::Nkey;
 use crate::permissions::Permissions;
@@ -62,6 +63,8 @@ pub struct Directory {
     list: bool,
     /// Who comes without credentials.
     anonymous: Option<Arc<User>>,
+    /// There are listeners where certificates say who somebody is.
+    certificates: bool,
     /// A hash to be busy with for those who are refused: the time tells nobody which names exist.
     decoy: Option<Secret>,
 }
@@ -239,6 +242,26 @@ impl Directory {
         self.anonymous.as_ref()
     }
 
+    /// From now on certificates say who somebody is at some listeners: who has no password comes by those alone.
+    pub fn expect_certificates(&mut self) {
+        self.certificates = true;
+    }
+
+    fn needs_certificate(&self, user: &User) -> bool {
+        self.certificates && user.secret.as_ref().is_some_and(|secret| !secret.is_hashed() && secret.verify(""))
+    }
+
+    /// The user that a certificate with these names is of.
+    fn certified(&self, names: &CertificateNames) -> Option<&Arc<User>> {
+        let mut alternatives = names.emails.iter().chain(&names.dns).chain(&names.uris);
+        let by_subject = || {
+            let is_subject =
+                |user: &&Arc<User>| DistinguishedName::parse(&user.name).is_some_and(|it| it == names.subject);
+            self.users.values().find(is_subject)
+        };
+        alternatives.find_map(|name| self.users.get(name)).or_else(by_subject)
+    }
+
     /// Whether connections need a nonce to sign.
     pub fn needs_nonce(&self) -> bool {
         !self.nkeys.is_empty()
@@ -250,8 +273,14 @@ impl Directory {
     }
 
     /// Judges what a `CONNECT` says, on a connection that was given `nonce`.
-    pub fn judge(&self, given: &Credentials, way: ConnectionType, nonce: &str) -> Verdict {
-        match self.claimed(given, nonce) {
+    pub fn judge(
+        &self,
+        given: &Credentials,
+        way: ConnectionType,
+        nonce: &str,
+        certificate: Certificate<'_>,
+    ) -> Verdict {
+        match self.claimed(given, nonce, certificate) {
             Some((user, _)) if !user.may_come_by(way) => self.refuse(given),
             Some((user, None)) => Verdict::Admitted(user.clone()),
             Some((user, Some((secret, text)))) if secret.is_hashed() => {
@@ -275,7 +304,7 @@ impl Directory {
     }
 
     /// Who the credentials are said to be of, and the secret that is to be compared yet.
-    fn claimed<'a>(&'a self, given: &'a Credentials, nonce: &str) -> Option<Claim<'a>> {
+    fn claimed<'a>(&'a self, given: &'a Credentials, nonce: &str, certificate: Certificate<'_>) -> Option<Claim<'a>> {
         if let Some(user) = &self.token {
             return Some((user, user.secret.as_ref().map(|secret| (secret, given.token.as_str()))));
         }
@@ -284,10 +313,13 @@ impl Directory {
             let signed = Nkey::new(&given.nkey).is_ok_and(|nkey| nkey.verify(nonce, &given.signature));
             return signed.then_some((user, None));
         }
-        if given.user.is_empty() && given.password.is_empty() && given.token.is_empty() {
-            return self.anonymous.as_ref().map(|user| (user, None));
-        }
-        let user = self.users.get(&given.user)?;
+        let user = match certificate {
+            Certificate::Decides(names) if self.list => self.certified(names?)?,
+            _ if given.user.is_empty() && given.password.is_empty() && given.token.is_empty() => {
+                return self.anonymous.as_ref().map(|user| (user, None));
+            }
+            _ => self.users.get(&given.user).filter(|user| !self.needs_certificate(user))?,
+        };
         Some((user, user.secret.as_ref().map(|secret| (secret, given.password.as_str()))))
     }
 }
@@ -301,7 +333,8 @@ mod tests {
     }
 
     fn judge(directory: &Directory, user: &str, password: &str, token: &str) -> Option<String> {
-        match directory.judge(&credentials(user, password, token), ConnectionType::Standard, "") {
+        match directory.judge(&credentials(user, password, token), ConnectionType::Standard, "", Certificate::NotAsked)
+        {
             Verdict::Admitted(user) => Some(user.name.clone()),
             Verdict::Refused => None,
             Verdict::Slow(check) => check.run().map(|user| user.name.clone()),
@@ -358,8 +391,14 @@ mod tests {
         let restricted = User { connection_types: Some(vec![ConnectionType::Mqtt]), ..User::with_secret("a", "p") };
         let directory = users(vec![restricted]);
         let given = credentials("a", "p", "");
-        assert!(matches!(directory.judge(&given, ConnectionType::Standard, ""), Verdict::Refused));
-        assert!(matches!(directory.judge(&given, ConnectionType::Mqtt, ""), Verdict::Admitted(_)));
+        assert!(matches!(
+            directory.judge(&given, ConnectionType::Standard, "", Certificate::NotAsked),
+            Verdict::Refused
+        ));
+        assert!(matches!(
+            directory.judge(&given, ConnectionType::Mqtt, "", Certificate::NotAsked),
+            Verdict::Admitted(_)
+        ));
     }
 
     #[test]
@@ -370,10 +409,19 @@ mod tests {
         assert!(directory.needs_nonce());
         let signature = data_encoding::BASE64URL_NOPAD.encode(&pair.sign(b"one").unwrap());
         let given = Credentials { nkey: pair.public_key(), signature, ..Credentials::default() };
-        assert!(matches!(directory.judge(&given, ConnectionType::Standard, "one"), Verdict::Admitted(_)));
-        assert!(matches!(directory.judge(&given, ConnectionType::Standard, "two"), Verdict::Refused));
+        assert!(matches!(
+            directory.judge(&given, ConnectionType::Standard, "one", Certificate::NotAsked),
+            Verdict::Admitted(_)
+        ));
+        assert!(matches!(
+            directory.judge(&given, ConnectionType::Standard, "two", Certificate::NotAsked),
+            Verdict::Refused
+        ));
         let stranger = Credentials { nkey: nkeys::KeyPair::new_user().public_key(), ..given };
-        assert!(matches!(directory.judge(&stranger, ConnectionType::Standard, "one"), Verdict::Refused));
+        assert!(matches!(
+            directory.judge(&stranger, ConnectionType::Standard, "one", Certificate::NotAsked),
+            Verdict::Refused
+        ));
         assert_eq!(judge(&directory, "a", "p", "").as_deref(), Some("a"));
     }
 
@@ -394,11 +442,43 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_says_who_one_is() {
+        let mut directory = users(vec![
+            User::with_secret("me@example.org", ""),
+            User::with_secret("OU=unit,CN=name", ""),
+            User::with_secret("with.password", "p"),
+        ]);
+        directory.expect_certificates();
+        let subject = |text: &str| DistinguishedName::parse(text).unwrap();
+        let mail = CertificateNames { emails: vec!["me@example.org".into()], ..CertificateNames::default() };
+        let dns = CertificateNames { dns: vec!["with.password".into()], ..CertificateNames::default() };
+        let by_subject = CertificateNames { subject: subject("CN=name,OU=unit"), ..CertificateNames::default() };
+        let stranger = CertificateNames { subject: subject("CN=other"), ..CertificateNames::default() };
+        for (names, user, password, admitted) in [
+            (Some(&mail), "", "", Some("me@example.org")),
+            (Some(&mail), "with.password", "p", None),
+            (Some(&by_subject), "", "", Some("OU=unit,CN=name")),
+            (Some(&dns), "", "p", Some("with.password")),
+            (Some(&dns), "", "", None),
+            (Some(&stranger), "with.password", "p", None),
+            (None, "with.password", "p", None),
+        ] {
+            let given = credentials(user, password, "");
+            let verdict = directory.judge(&given, ConnectionType::Standard, "", Certificate::Decides(names));
+            let name = if let Verdict::Admitted(user) = &verdict { Some(user.name.as_str()) } else { None };
+            assert_eq!(name, admitted, "{names:?} {user}");
+        }
+        assert_eq!(judge(&directory, "me@example.org", "", ""), None, "only by certificate");
+        assert_eq!(judge(&directory, "with.password", "p", "").as_deref(), Some("with.password"));
+    }
+
+    #[test]
     fn the_time_of_a_refusal_does_not_tell_who_exists() {
         let hash = bcrypt::hash("right", 4).unwrap();
         let directory = users(vec![User::with_secret("hashed", &hash), User::with_secret("plain", "open")]);
         for (user, password) in [("hashed", "wrong"), ("plain", "wrong"), ("nobody", "wrong"), ("nobody", "right")] {
-            let verdict = directory.judge(&credentials(user, password, ""), ConnectionType::Standard, "");
+            let verdict =
+                directory.judge(&credentials(user, password, ""), ConnectionType::Standard, "", Certificate::NotAsked);
             let Verdict::Slow(check) = verdict else { panic!("{user}: {verdict:?}") };
             assert!(check.run().is_none(), "{user} {password}");
         }

@@ -4,6 +4,7 @@
 //! handed back as a [`SlowCheck`] for the caller to run where it does not hold up others.
 
 pub mod account;
+mod certificate;
 mod connection_type;
 mod directory;
 mod nkey;
@@ -11,6 +12,7 @@ mod permissions;
 mod replies;
 mod secret;
 
+pub use certificate::{Certificate, CertificateNames, DistinguishedName};
 pub use connection_type::{ConnectionType, ConnectionTypeError};
 pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
 pub use nkey::{InvalidNkey, Nkey, check_account_key};

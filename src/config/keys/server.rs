@@ -535,6 +535,9 @@ impl Draft {
                 ConfigError::Value { at, key, problem }
             })),
         }
+        if options.tls.as_ref().is_some_and(|tls| tls.verify_and_map) {
+            options.authorization.directory.expect_certificates();
+        }
         if only_system {
             options.authorization.directory.admit_anybody();
         }

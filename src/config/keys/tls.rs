@@ -8,7 +8,7 @@ use crate::config::duration;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::{Node, Value};
-use crate::config::options::{DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
+use crate::config::options::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
 use crate::tls;
 
 /// How long `handshake_first: auto` waits for the client.
@@ -33,6 +33,18 @@ pub const KEYS: &[Key<TlsOptions>] = &[
         read: |tls, field| path(field).map(|file| tls.key_file = Some(file)),
     },
     Key {
+        names: &["certs", "certificates"],
+        takes: "list of { cert_file, key_file }",
+        default: "none",
+        doc: "In place of the two: several, of which the first is shown that is for the name that a client asks for; if none \
+              is, the first.",
+        read: |tls, field| {
+            let Value::List(items) = field.value() else { return Err(field.expected("a list of maps")) };
+            tls.certs = field.items(items, cert_files)?;
+            Ok(())
+        },
+    },
+    Key {
         names: &["ca_file"],
         takes: "string, path",
         default: "none",
@@ -45,6 +57,18 @@ pub const KEYS: &[Key<TlsOptions>] = &[
         default: "false; routes: true",
         doc: "Takes only those who show a certificate that `ca_file` vouches for. Routes always do.",
         read: |tls, field| field.bool().map(|on| tls.verify = on),
+    },
+    Key {
+        names: &["verify_and_map"],
+        takes: "boolean",
+        default: "false",
+        doc: "As `verify`, and a client is the one of `users` whose name is in its certificate: a mail address, a host name or a \
+              URI among the alternative names, or the subject, such as `CN=name,OU=unit`, in any order.",
+        read: |tls, field| {
+            tls.verify_and_map = field.bool()?;
+            tls.verify |= tls.verify_and_map;
+            Ok(())
+        },
     },
     Key {
         names: &["insecure"],
@@ -128,6 +152,31 @@ pub(super) fn read(
     }
     Ok(options)
 }
+
+fn cert_files(field: &mut Field<'_>) -> Result<CertFiles, ValueError> {
+    let mut files = (None, None);
+    field.map(CERT_FILES, &[], &mut files)?;
+    let cert_file = files.0.ok_or(ValueError::Missing("cert_file"))?;
+    let key_file = files.1.ok_or(ValueError::Missing("key_file"))?;
+    Ok(CertFiles { cert_file, key_file })
+}
+
+const CERT_FILES: &[Key<(Option<PathBuf>, Option<PathBuf>)>] = &[
+    Key {
+        names: &["cert_file"],
+        takes: "",
+        default: "",
+        doc: "",
+        read: |files, field| path(field).map(|file| files.0 = Some(file)),
+    },
+    Key {
+        names: &["key_file"],
+        takes: "",
+        default: "",
+        doc: "",
+        read: |files, field| path(field).map(|file| files.1 = Some(file)),
+    },
+];
 
 fn word(found: &str, expected: &'static str) -> ValueError {
     ValueError::Word { found: found.to_owned(), expected }

@@ -67,9 +67,6 @@ pub(super) const TLS: &[&str] = &[
     "cert_match_by",
     "cert_match_skip_invalid",
     "cert_store",
-    "certificates",
-    "certs",
     "ocsp_peer",
-    "verify_and_map",
     "verify_cert_and_check_known_urls",
 ];

@@ -18,17 +18,31 @@ pub enum HandshakeFirst {
     Within(Duration),
 }
 
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertFiles {
+    /// `cert_file`: the server's certificate first.
+    pub cert_file: PathBuf,
+    /// `key_file`: the key of that certificate.
+    pub key_file: PathBuf,
+}
+
 /// `tls {}`: what a listener or a dialer shows of itself, and asks of others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// `cert_file`: PEM, the server's certificate first; required.
+    /// `cert_file`: PEM, the server's certificate first; required without `certs`.
     pub cert_file: Option<PathBuf>,
-    /// `key_file`: PEM, the key of that certificate; required.
+    /// `key_file`: PEM, the key of that certificate.
     pub key_file: Option<PathBuf>,
+    /// `certs`: several of these, of which the first is shown that is for the name that a client asks for; if none is, the
+    /// first.
+    pub certs: Vec<CertFiles>,
     /// `ca_file`: PEM, whose certificates are believed.
     pub ca_file: Option<PathBuf>,
     /// `verify`: only takes those who show a certificate that `ca_file` vouches for. Routes always do.
     pub verify: bool,
+    /// `verify_and_map`: that, and the certificate says who a client is.
+    pub verify_and_map: bool,
     /// `insecure`: believes whomever a route leads to. Routes alone.
     pub insecure: bool,
     /// `timeout` of a handshake.
@@ -52,8 +66,10 @@ impl Default for TlsOptions {
         Self {
             cert_file: None,
             key_file: None,
+            certs: Vec::new(),
             ca_file: None,
             verify: false,
+            verify_and_map: false,
             insecure: false,
             timeout: DEFAULT_TIMEOUT,
             only_tls13: false,

@@ -45,14 +45,17 @@ fn sent(link: &Link) -> String {
     String::from_utf8(std::mem::take(out.buffer())).unwrap()
 }
 
-fn hub() -> Arc<Hub> {
-    let options = Options::default();
-    let identity = Identity::generate(&options);
-    Arc::new(Hub::new(options, identity))
+fn hub() -> &'static Arc<Hub> {
+    static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
+    HUB.get_or_init(|| {
+        let options = Options::default();
+        let identity = Identity::generate(&options);
+        Arc::new(Hub::new(options, identity))
+    })
 }
 
 fn publish_from(account: &Arc<Account>, from: &Arc<Link>, echo: bool) -> bool {
-    publish_to(account, &HELLO, &Publisher::new(&hub(), from, echo), &mut Batch::default())
+    publish_to(account, &HELLO, &Publisher::new(hub(), from, echo), &mut Batch::default())
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn what_came_over_a_route_stays_here() {
         &HELLO,
         [&b"q"[..]].into_iter(),
         &matches,
-        &Publisher::new(&hub(), &route, true),
+        &Publisher::new(hub(), &route, true),
         &mut Batch::default(),
     );
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
@@ -130,7 +133,7 @@ fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
         &HELLO,
         queues.into_iter(),
         &matches,
-        &Publisher::new(&hub(), &from, true),
+        &Publisher::new(hub(), &from, true),
         &mut Batch::default(),
     );
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
@@ -152,7 +155,7 @@ fn servers_that_could_serve_a_group_share_evenly_by_members() {
             &HELLO,
             [&b"q"[..]].into_iter(),
             &matches,
-            &Publisher::new(&hub(), &from, true),
+            &Publisher::new(hub(), &from, true),
             &mut batch,
         );
     }
@@ -172,7 +175,7 @@ fn a_group_that_only_the_sender_serves_gets_nothing_back() {
         &HELLO,
         [&b"q"[..]].into_iter(),
         &matches,
-        &Publisher::new(&hub(), &from, true),
+        &Publisher::new(hub(), &from, true),
         &mut Batch::default(),
     );
     assert_eq!(sent(&from), "");

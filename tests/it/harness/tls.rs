@@ -28,11 +28,15 @@ impl Authority {
         authority
     }
 
-    /// Makes a certificate for this machine. Gives the SHA-256 of its key, as `pinned_certs` takes it.
-    fn issue(&self, name: &str) {
-        let key = KeyPair::generate().expect("a key");
+    /// Makes a certificate for this machine, in place of any that was called so.
+    pub fn issue(&self, name: &str) {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).expect("names");
+        self.sign(name, CertificateParams::new(names).expect("names"));
+    }
+
+    /// Makes a certificate with these names.
+    pub fn sign(&self, name: &str, mut params: CertificateParams) {
+        let key = KeyPair::generate().expect("a key");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         std::fs::write(self.file(&format!("{name}.pem")), certificate.pem()).expect("a certificate");
