@@ -5,6 +5,7 @@
 
 mod connection_type;
 mod directory;
+pub mod jwt;
 mod nkey;
 mod permissions;
 mod replies;
