@@ -11,14 +11,14 @@ mod index;
 mod tests;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use natsd_auth::jwt::{Generic, KeyKind, TokenError};
 
 pub use deletion::{DeletionError, deletions};
 
-use crate::config::options::Delete;
+use crate::config::options::{Delete, Resolver};
 use files::Files;
 use index::Index;
 
@@ -35,6 +35,22 @@ pub struct Policy {
     pub ttl: Option<Duration>,
     /// What becomes of an account that is deleted.
     pub delete: Delete,
+}
+
+impl Policy {
+    /// The directory of a resolver, and how it is kept; `None` if it has none.
+    pub fn of(resolver: &Resolver) -> Option<(&Path, Self)> {
+        match resolver {
+            Resolver::Memory | Resolver::Url(_) => None,
+            Resolver::Full { directory, limit, delete, .. } => {
+                Some((directory, Self { sharded: false, limit: *limit, evict: false, ttl: None, delete: *delete }))
+            }
+            Resolver::Cache { directory, limit, ttl, .. } => {
+                let limit = Some(*limit);
+                Some((directory, Self { sharded: false, limit, evict: true, ttl: *ttl, delete: Delete::Remove }))
+            }
+        }
+    }
 }
 
 /// The directory.

@@ -106,6 +106,20 @@ fn a_full_directory_takes_no_more_and_a_cache_drops_what_is_used_least() {
 }
 
 #[test]
+fn a_resolver_says_how_its_directory_is_kept() {
+    let timeout = Duration::from_secs(1);
+    let full =
+        Resolver::Full { directory: "f".into(), limit: Some(3), interval: timeout, timeout, delete: Delete::Never };
+    let kept = Policy { limit: Some(3), delete: Delete::Never, ..FULL };
+    assert_eq!(Policy::of(&full), Some((Path::new("f"), kept)));
+    let ttl = Some(Duration::from_secs(9));
+    let cache = Resolver::Cache { directory: "c".into(), limit: 5, ttl, timeout };
+    let kept = Policy { sharded: false, limit: Some(5), evict: true, ttl, delete: Delete::Remove };
+    assert_eq!(Policy::of(&cache), Some((Path::new("c"), kept)));
+    assert_eq!(Policy::of(&Resolver::Memory), None);
+}
+
+#[test]
 fn accounts_expire_and_a_cache_forgets() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path(), FULL);
@@ -261,7 +275,7 @@ proptest! {
         let mut store = open(dir.path(), policy);
         for step in steps {
             // Every third account expires.
-            let made = |n: u8, issued| token(n, issued, if n % 3 == 0 { 20 } else { 0 });
+            let made = |n: u8, issued| token(n, issued, if n.is_multiple_of(3) { 20 } else { 0 });
             match step {
                 Step::Save(n, issued) => drop(store.save(&key(n), &made(n, issued), at(0))),
                 Step::Merge(n, issued) => drop(store.merge(&format!("{}|{}", key(n), made(n, issued)), at(0))),

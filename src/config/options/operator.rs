@@ -94,6 +94,8 @@ pub struct Beside {
     pub users: bool,
     /// `auth_callout {}`.
     pub callout: bool,
+    /// `no_auth_user`.
+    pub no_auth_user: bool,
 }
 
 /// What does not go together, or is not what it should be.
@@ -150,6 +152,9 @@ pub enum OperatorError {
     /// Two deciders.
     #[error("the account's JWT says whether there is an auth callout; remove auth_callout, or operator")]
     Callout,
+    /// Users whom accounts do not know.
+    #[error("no_auth_user is a user of authorization {{}}; remove it, or write default_sentinel")]
+    NoAuthUser,
     /// Two sources of trust.
     #[error("operator and trusted_keys cannot both be given; keep one of them")]
     KeysBesideOperators,
@@ -234,6 +239,7 @@ impl OperatorOptions {
             (beside.accounts, OperatorError::Accounts),
             (beside.users, OperatorError::Users),
             (beside.callout, OperatorError::Callout),
+            (beside.no_auth_user, OperatorError::NoAuthUser),
             (!self.trusted_keys.is_empty(), OperatorError::KeysBesideOperators),
         ];
         if let Some((_, problem)) = problem.into_iter().find(|(wrong, _)| *wrong) {

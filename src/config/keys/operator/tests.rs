@@ -213,6 +213,7 @@ fn what_does_not_go_together_is_refused() {
         (Beside { accounts: true, ..Beside::default() }, "remove accounts {}"),
         (Beside { users: true, ..Beside::default() }, "remove the users"),
         (Beside { callout: true, ..Beside::default() }, "remove auth_callout"),
+        (Beside { no_auth_user: true, ..Beside::default() }, "write default_sentinel"),
     ] {
         let error = read_beside(&with("resolver: MEM"), beside).unwrap_err();
         assert!(error.contains(expected), "{error}");
