@@ -266,10 +266,10 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
 
     #[test]
-    fn the_index_is_what_is_on_disk(steps in prop::collection::vec(any_step(), 1..24), evict: bool, sharded: bool) {
+    fn the_index_is_what_is_on_disk(steps in prop::collection::vec(any_step(), 1..16), evict: bool, sharded: bool) {
         let dir = tempfile::tempdir().unwrap();
         let policy = Policy { sharded, limit: Some(3), evict, ttl: None, delete: Delete::Remove };
         let mut store = open(dir.path(), policy);

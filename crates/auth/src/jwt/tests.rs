@@ -263,7 +263,7 @@ fn any_limits() -> impl Strategy<Value = UserLimits> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn no_text_is_too_odd(text in "\\PC{0,80}(\\.\\PC{0,80}){0,4}") {
