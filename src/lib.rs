@@ -1,5 +1,6 @@
 //! natsd as a library: the server, its configuration and its command line.
 
+pub mod accounts_store;
 pub mod cli;
 mod client;
 pub mod config;
@@ -12,5 +13,6 @@ mod server;
 pub mod signals;
 pub mod tls;
 pub mod transport;
+pub mod zones;
 
 pub use server::{ReloadError, Server, StartError, identity};

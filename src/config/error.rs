@@ -8,7 +8,7 @@ use natsd_path::PreferenceError;
 use super::address::AddressError;
 use super::duration::DurationError;
 use super::language::{LanguageError, Position};
-use super::options::InvalidOptions;
+use super::options::{InvalidOptions, OperatorError};
 use crate::tls::TlsError;
 
 /// One thing wrong with a configuration file.
@@ -128,6 +128,17 @@ pub enum ValueError {
     /// A key without which the others mean nothing.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// A key that goes with another type.
+    #[error("{key} means nothing for type {kind}; remove it")]
+    NotOfType {
+        /// The key.
+        key: &'static str,
+        /// The type.
+        kind: &'static str,
+    },
+    /// Operators that cannot be.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// A mapping that cannot be.
     #[error(transparent)]
     Mapping(#[from] MappingError),

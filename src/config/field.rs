@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address;
 use super::duration;
 use super::error::{ConfigError, ValueError, Warning};
-use super::language::{Map, Node, Position, Value};
+use super::language::{Entry, Map, Node, Position, Value};
 use super::options::Listen;
 
 /// What an operator can write, and what it changes in a `T`.
@@ -37,18 +37,34 @@ pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], unsupported: &[&str], targ
     for (name, entry) in map.in_file_order() {
         let lower = name.to_ascii_lowercase();
         let (at, key) = (entry.key_at.clone(), name.to_owned());
-        if let Some(known) = keys.iter().find(|known| known.names.contains(&lower.as_str())) {
-            let mut field = Field { key: lower, at, node: &entry.node, report };
-            if let Err(problem) = (known.read)(target, &mut field) {
-                let error = ConfigError::Value { at: field.at, key, problem };
-                report.errors.push(error);
-            }
-        } else if unsupported.contains(&lower.as_str()) {
+        if read_entry(name, entry, keys, target, report) {
+            continue;
+        }
+        if unsupported.contains(&lower.as_str()) {
             report.errors.push(ConfigError::Unsupported { at, key });
         } else if !entry.referenced {
             report.errors.push(ConfigError::Unknown { at, key });
         }
     }
+}
+
+/// As [`read_map`], but leaves keys alone that are not of the table.
+pub(super) fn read_known<T>(map: &Map, keys: &[Key<T>], target: &mut T, report: &mut Report) {
+    for (name, entry) in map.in_file_order() {
+        read_entry(name, entry, keys, target, report);
+    }
+}
+
+/// Whether the entry is of the table.
+fn read_entry<T>(name: &str, entry: &Entry, keys: &[Key<T>], target: &mut T, report: &mut Report) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let Some(known) = keys.iter().find(|known| known.names.contains(&lower.as_str())) else { return false };
+    let mut field = Field { key: lower, at: entry.key_at.clone(), node: &entry.node, report };
+    if let Err(problem) = (known.read)(target, &mut field) {
+        let error = ConfigError::Value { at: field.at, key: name.to_owned(), problem };
+        report.errors.push(error);
+    }
+    true
 }
 
 /// A value, the key it stands under, and the means to turn it into what the key takes.
@@ -66,6 +82,10 @@ impl<'a> Field<'a> {
 
     pub(super) fn at(&self) -> &Position {
         &self.at
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     pub(super) fn expected(&self, expected: &'static str) -> ValueError {

@@ -1,5 +1,6 @@
 //! What an operator can set, after the file and the flags have been read.
 
+mod operator;
 mod tls;
 
 use std::fmt;
@@ -11,6 +12,9 @@ use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
+pub use operator::{
+    Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
+};
 pub use tls::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
 
 use crate::tls::TlsError;

@@ -13,6 +13,8 @@ mod lab;
 mod logs;
 mod mappings;
 mod monitor;
+#[cfg(feature = "interop")]
+mod operator;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;

@@ -7,6 +7,7 @@ pub mod account;
 mod certificate;
 mod connection_type;
 mod directory;
+pub mod jwt;
 mod nkey;
 mod permissions;
 mod replies;

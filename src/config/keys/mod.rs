@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod authorization;
 pub mod cluster;
 pub mod mappings;
+pub mod operator;
 pub mod permissions;
 pub mod scion;
 pub mod server;
