@@ -3,10 +3,13 @@
 //! An endpoint is one file with one function from a `Context` and parameters to an `Answer`; `ENDPOINTS` lists
 //! them. They see the server through [`Inspect`].
 
+mod absent;
 mod connz;
+mod expvar;
 mod healthz;
 mod http;
 mod inspect;
+mod metrics;
 mod params;
 mod paths;
 mod pathz;
@@ -14,6 +17,7 @@ mod process;
 mod root;
 mod routez;
 pub(crate) mod server;
+mod stacksz;
 mod subsz;
 #[cfg(test)]
 mod tests;
@@ -60,7 +64,18 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
     Endpoint { path: "/healthz", title: "Health", answer: healthz::healthz },
+    Endpoint { path: "/metrics", title: "Metrics for Prometheus", answer: metrics::metrics },
+    Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
+    Endpoint { path: "/stacksz", title: "", answer: stacksz::stacksz },
+    Endpoint { path: "/gatewayz", title: "", answer: absent::gatewayz },
+    Endpoint { path: "/leafz", title: "", answer: absent::leafz },
+    Endpoint { path: "/jsz", title: "", answer: absent::jsz },
+    Endpoint { path: "/raftz", title: "", answer: absent::raftz },
+    Endpoint { path: "/ipqueuesz", title: "", answer: absent::ipqueuesz },
 ];
+
+/// Other names of endpoints, and theirs.
+const ALIASES: &[(&str, &str)] = &[("/subscriptionsz", "/subsz")];
 
 /// What endpoints know.
 struct Context {
@@ -156,10 +171,13 @@ fn router(context: Context) -> Router {
     for endpoint in ENDPOINTS {
         let handler =
             |State(context): State<Arc<Context>>, query: Result<Pairs, QueryRejection>| serve(endpoint, context, query);
-        match (endpoint.path, base_path.as_str()) {
-            ("/", "") => router = router.route("/", any(handler)),
-            ("/", base) => router = router.route(base, any(handler)),
-            (path, base) => router = router.route(&format!("{base}{path}"), any(handler)),
+        let names = ALIASES.iter().filter(|(_, of)| *of == endpoint.path).map(|(name, _)| *name);
+        for name in names.chain([endpoint.path]) {
+            router = match (name, base_path.as_str()) {
+                ("/", "") => router.route("/", any(handler)),
+                ("/", base) => router.route(base, any(handler)),
+                (name, base) => router.route(&format!("{base}{name}"), any(handler)),
+            };
         }
     }
     router.with_state(Arc::new(context))

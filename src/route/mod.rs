@@ -47,7 +47,7 @@ pub(crate) use status::RouteStatus;
 /// Account of servers among themselves, to which nats-server dedicates a route.
 const SYSTEM_ACCOUNT: &str = "$SYS";
 /// Until a peer that dialled us must have said who it is.
-const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
+pub(crate) const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
 /// Until a peer that we dialled must have; longer, as it may be far away.
 const DIALLED_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Until the first ping.

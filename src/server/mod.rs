@@ -24,7 +24,7 @@ use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
-use crate::monitor::server::ServerView;
+use crate::monitor::server::{Certificates, ServerView};
 use crate::route::Surroundings;
 use crate::tls::{self, Acceptor, ClientTls};
 use crate::transport::tcp;
@@ -156,7 +156,9 @@ impl Server {
         let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
-        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
+        let certificates = Certificates::read(&options);
+        let route_port = self.route_addrs().first().map(SocketAddr::port);
+        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths, certificates, route_port };
         Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls).await?)
     }
 

@@ -1,6 +1,7 @@
 //! TLS: certificates and settings ([`load`]), handshakes ([`handshake`]), and the records of an open connection
 //! ([`session`]), which whoever has something to send seals and writes himself.
 
+mod certificate;
 mod error;
 mod handshake;
 mod load;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::options::{HandshakeFirst, TlsOptions};
+pub(crate) use certificate::file_ends;
 pub use error::{HandshakeError, TlsError};
 pub(crate) use handshake::Arrival;
 pub use handshake::Facts;

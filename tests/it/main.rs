@@ -11,7 +11,9 @@ mod interop;
 mod lab;
 mod logs;
 mod mappings;
+mod metrics;
 mod monitor;
+mod monitor_process;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;

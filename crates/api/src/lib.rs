@@ -9,6 +9,7 @@
 //!
 //! [`to_json`] writes documents byte for byte as Go's encoder does.
 
+mod absent;
 mod connz;
 mod duration;
 mod healthz;
@@ -20,6 +21,7 @@ mod subsz;
 mod time;
 mod varz;
 
+pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
 pub use connz::{ConnInfo, Connz};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
@@ -31,4 +33,4 @@ pub use pathz::{
 pub use routez::{RouteInfo, Routez};
 pub use subsz::{SubDetail, Subsz};
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, LinkCounts, Varz};
+pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz};
