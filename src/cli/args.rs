@@ -57,8 +57,8 @@ enum Subcommands {
 #[cfg(feature = "tui")]
 #[derive(Clone, Debug, clap::Args)]
 pub struct TopFlags {
-    /// Where a server's monitoring listens; may be given several times
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8222")]
+    /// Where a server's monitoring listens; may be given several times [default: $NATS_URL or $NATS_URI, on port 8222, then http://127.0.0.1:8222]
+    #[arg(long, value_name = "URL")]
     pub connect: Vec<String>,
     /// A dashboard, or one JSON document a line
     #[arg(long, value_enum, default_value = "tui")]

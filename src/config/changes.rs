@@ -39,6 +39,10 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
             |options: &Options| if options.authorization.is_required() { "required" } else { "open" }.to_owned();
         fixed.push(Change { key: "authorization", old: state(old), new: state(new) });
     }
+    if old.http_login != new.http_login {
+        let state = |options: &Options| if options.http_login.is_some() { "required" } else { "open" }.to_owned();
+        fixed.push(Change { key: "http.user", old: state(old), new: state(new) });
+    }
     if fixed.is_empty() { Ok(live.into_iter().map(change).collect()) } else { Err(Fixed(fixed)) }
 }
 
@@ -82,6 +86,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         http,
         https,
         http_base_path,
+        // Compared as a whole, too.
+        http_login: _,
         tls,
         allow_non_tls,
         // Compared as a whole.
@@ -277,6 +283,19 @@ mod tests {
         let refusal = changes(&with("one"), &with("two")).expect_err("fixed").to_string();
         assert!(refusal.contains("authorization: old=required, new=required"), "{refusal}");
         assert!(!refusal.contains("one") && !refusal.contains("two"), "{refusal}");
+    }
+
+    #[test]
+    fn another_login_for_monitoring_is_refused_without_a_word_about_it() {
+        let with =
+            |password: &str| Options { http_login: Some(natsd_auth::Login::new("u", password)), ..Options::default() };
+        assert_eq!(changes(&with("one"), &with("one")), Ok(Vec::new()));
+        let refusal = changes(&with("one"), &with("two")).expect_err("fixed").to_string();
+        assert!(
+            refusal.starts_with("config reload not supported for http.user: old=required, new=required;"),
+            "{refusal}"
+        );
+        assert!(changes(&Options::default(), &with("one")).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use natsd_auth::Directory;
+use natsd_auth::{Directory, Login};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
@@ -251,6 +251,8 @@ pub struct Options {
     pub http: Option<(String, u16)>,
     /// `https`, `https_port`: where monitoring listens with the certificate of `tls`.
     pub https: Option<(String, u16)>,
+    /// `http { user, password }` or the same of `https`: who may see monitoring; everybody when unset.
+    pub http_login: Option<Login>,
     /// `http_base_path`, without trailing slash.
     pub http_base_path: String,
     /// `authorization {}`.
@@ -333,6 +335,7 @@ impl Default for Options {
             client_advertise: None,
             http: None,
             https: None,
+            http_login: None,
             http_base_path: String::new(),
             authorization: Authorization::default(),
             tls: None,

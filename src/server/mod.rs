@@ -159,7 +159,7 @@ impl Server {
         let certificates = Certificates::read(&options);
         let route_port = self.route_addrs().first().map(SocketAddr::port);
         let view = ServerView { hub: self.hub.clone(), client_address, routes, paths, certificates, route_port };
-        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls).await?)
+        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls, options.http_login.clone()).await?)
     }
 
     /// Where monitoring answers, if it is on.

@@ -5,6 +5,7 @@
 
 mod connection_type;
 mod directory;
+mod login;
 mod nkey;
 mod permissions;
 mod replies;
@@ -12,6 +13,7 @@ mod secret;
 
 pub use connection_type::{ConnectionType, ConnectionTypeError};
 pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
+pub use login::Login;
 pub use nkey::{InvalidNkey, Nkey};
 pub use permissions::{Permissions, Rule, RuleError, Rules};
 pub use replies::{Replies, ReplyPolicy};

@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod cluster;
 pub mod mappings;
+pub mod monitoring;
 pub mod permissions;
 pub mod scion;
 pub mod server;
