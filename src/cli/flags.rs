@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use natsd_auth::{DirectoryBuilder, DirectoryError};
 
+use super::ruby_flags::{Daemonize, RubyFlags};
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
     Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
@@ -175,6 +176,9 @@ pub struct ServeFlags {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "SCION")]
     scion: Option<bool>,
+
+    #[command(flatten)]
+    ruby: RubyFlags,
 }
 
 /// Why a server cannot start as asked.
@@ -195,6 +199,9 @@ pub enum StartError {
     /// One flag for several things.
     #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
     SeveralListeners(usize),
+    /// A flag of the Ruby server that natsd does not obey.
+    #[error(transparent)]
+    Daemonize(#[from] Daemonize),
     /// A reload without a file.
     #[error("there is no file to read again; start natsd with -c")]
     NoFile,
@@ -220,6 +227,7 @@ impl ServeFlags {
 
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {
         self.apply_addresses(options)?;
+        self.ruby.apply(options)?;
         self.apply_logging(options);
         self.apply_tls(&mut options.tls);
         self.apply_cluster(&mut options.cluster);
@@ -460,6 +468,17 @@ mod tests {
         assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));
         assert_eq!(options("-s").syslog_address(), Some(SyslogAddr::Local));
         assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
+    }
+
+    #[test]
+    fn flags_of_the_ruby_server_are_taken() {
+        let set = options("-a 127.0.0.1 -p 4333 -S nats --cluster_port 6222 --no_epoll --no_kqueue -T");
+        assert_eq!((set.listen, set.syslog, set.logtime), (vec![tcp("127.0.0.1", 4333)], true, true));
+        assert_eq!(set.cluster.map(|cluster| cluster.listen), Some(vec![tcp("127.0.0.1", 6222)]));
+        let error = flags("--ssl").options().expect_err("no certificate").to_string();
+        assert!(error.starts_with("tls: missing 'cert_file'"), "{error}");
+        let error = flags("-d").options().expect_err("it stays").to_string();
+        assert!(error.starts_with("-d: natsd does not go to the background"), "{error}");
     }
 
     #[test]

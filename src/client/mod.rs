@@ -5,6 +5,7 @@ mod connect;
 mod ping;
 mod publish;
 mod subscribe;
+mod telnet;
 mod trace;
 
 use std::sync::Arc;
@@ -215,6 +216,9 @@ impl Client {
     }
 }
 
+/// Somebody leaves a telnet session: there is nothing to say to that.
+const FAREWELL: End = End::Silent(CloseReason::ClientClosed);
+
 impl From<ParseError> for End {
     fn from(error: ParseError) -> Self {
         error.client_error().map_or_else(|| Self::Silent(error.reason()), Self::Told)
@@ -248,11 +252,12 @@ impl Protocol for Client {
             if self.admission.is_checking() {
                 return (taken, 1);
             }
-            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken))
-                && let Err(end) = self.begin_with(*verb)
-            {
-                self.end(end, batch);
-                continue;
+            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken)) {
+                let begun = if telnet::is_farewell(&input[taken..]) { Err(FAREWELL) } else { self.begin_with(*verb) };
+                if let Err(end) = begun {
+                    self.end(end, batch);
+                    continue;
+                }
             }
             match parser::read(&input[taken..], &self.limits) {
                 Ok(Read::Op(op, len)) => {
@@ -266,6 +271,7 @@ impl Protocol for Client {
                     self.flags.partial = taken < input.len();
                     return (taken, needed);
                 }
+                Err(ParseError::UnknownOperation) if telnet::is_farewell(&input[taken..]) => self.end(FAREWELL, batch),
                 Err(error) => {
                     log::debug!("{} - {error}", self.link.describe());
                     self.end(error.into(), batch);

@@ -9,6 +9,7 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod legacy;
 mod logs;
 mod mappings;
 mod metrics;
