@@ -127,7 +127,7 @@ pub struct ServeFlags {
     #[arg(help_heading = "Logging")]
     logtime_utc: Option<bool>,
 
-    /// Log what the server does; -DV is -D -V
+    /// Log what the server does; -DV is -D -V, and -VV and -DVV trace the system account as well
     #[arg(short = 'D', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "Logging")]
@@ -138,6 +138,11 @@ pub struct ServeFlags {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "Logging")]
     trace: Option<bool>,
+
+    /// With -V, log what the server itself says in the system account as well; -VV is -V with this, -DVV is -D -V with this
+    #[arg(long = "trace_verbose", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    trace_verbose: Option<bool>,
 
     /// Log so much of a payload, in bytes [default: 0, all of it]
     #[arg(long = "max_traced_msg_len", value_name = "N", help_heading = "Logging")]
@@ -280,6 +285,7 @@ impl ServeFlags {
         set(&mut options.logtime_utc, &self.logtime_utc);
         set(&mut options.debug, &self.debug);
         set(&mut options.trace, &self.trace);
+        set(&mut options.trace_verbose, &self.trace_verbose);
         set(&mut options.max_traced_msg_len, &self.max_traced_msg_len.map(|n| n as usize));
     }
 
@@ -468,6 +474,12 @@ mod tests {
         assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));
         assert_eq!(options("-s").syslog_address(), Some(SyslogAddr::Local));
         assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
+        let levels = |args| {
+            let set = options(args);
+            (set.debug, set.trace, set.trace_verbose)
+        };
+        assert_eq!((levels("-V"), levels("-VV")), ((false, true, false), (false, true, true)));
+        assert_eq!((levels("-DV"), levels("--DVV")), ((true, true, false), (true, true, true)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod publish;
 mod subscribe;
 mod telnet;
 mod trace;
+mod violation;
 
 use std::sync::Arc;
 use std::task::Context;
@@ -180,7 +181,7 @@ impl Client {
     fn trace(&self, op: &Op<'_>) {
         self.link.trace_in(&trace::describe(op));
         if let Op::Publish(message) = op {
-            self.link.trace_payload_in(message.body);
+            self.link.trace_payload_in(message.body, message.header_len);
         }
     }
 
@@ -192,10 +193,18 @@ impl Client {
     }
 
     fn refuse(&self, error: &ClientError, batch: &mut Batch) {
+        self.refuse_subscription(error, b"", batch);
+    }
+
+    /// As [`refuse`](Self::refuse), about a subscription of this id.
+    fn refuse_subscription(&self, error: &ClientError, sid: &[u8], batch: &mut Batch) {
         let text = error.to_string();
-        log::debug!("{} - {text}", self.link.describe());
         self.link.trace_out(&format!("-ERR {text}"));
         self.link.send(batch, |out| write_error(out, &text));
+        match violation::describe(error, sid) {
+            Some(violation) => log::error!("{} - {violation}", self.link.describe()),
+            None => log::debug!("{} - {text}", self.link.describe()),
+        }
     }
 
     fn end(&mut self, end: End, batch: &mut Batch) {
@@ -282,12 +291,17 @@ impl Protocol for Client {
     }
 
     fn timeout(&self) -> Option<Instant> {
+        if self.flags.ended {
+            return None;
+        }
         Some(self.admission.until().unwrap_or_else(|| self.pings.due()))
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
         if self.admission.until().is_some() {
-            return self.end(End::Told(ClientError::AuthenticationTimeout), batch);
+            let error = ClientError::AuthenticationTimeout;
+            log::debug!("{} - {error}", self.link.describe());
+            return self.end(End::Refused(error), batch);
         }
         self.ping(now, batch);
     }

@@ -321,6 +321,10 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// `ports_file_dir`: the directory of the file that says where the server listens.
     pub ports_file_dir: Option<PathBuf>,
+    /// `trace_verbose`: traces what the server itself says in the system account as well.
+    pub trace_verbose: bool,
+    /// `trace_headers`: of payloads traces the header alone.
+    pub trace_headers: bool,
     /// `max_traced_msg_len`, bytes; 0 is unlimited.
     pub max_traced_msg_len: usize,
 }
@@ -370,6 +374,8 @@ impl Default for Options {
             remote_syslog: None,
             pid_file: None,
             ports_file_dir: None,
+            trace_verbose: false,
+            trace_headers: false,
             max_traced_msg_len: 0,
         }
     }

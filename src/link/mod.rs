@@ -4,6 +4,7 @@
 //! once; what the bytes mean is up to a [`Protocol`](task::Protocol).
 
 pub(crate) mod batch;
+mod label;
 pub(crate) mod outbound;
 pub(crate) mod task;
 pub(crate) mod trace;
@@ -113,13 +114,9 @@ impl Link {
         }
     }
 
-    /// `127.0.0.1:4222 - cid:5`, as log lines begin.
+    /// `127.0.0.1:4222 - cid:5`, as log lines begin; see [`label`].
     pub(crate) fn describe(&self) -> String {
-        let kind = match self.kind {
-            Kind::Client => "cid",
-            Kind::Route => "rid",
-        };
-        format!("{} - {kind}:{}", self.peer, self.id)
+        label::describe(self)
     }
 
     /// What the client may do; `None` is everything.
@@ -202,7 +199,7 @@ impl Link {
         head.write(buffer, queues, message.header_len, message.body.len());
         if trace::enabled() {
             self.trace_lines_out(&buffer[before..]);
-            self.trace_payload_out(message.body);
+            self.trace_payload_out(message.body, message.header_len);
         }
         buffer.extend_from_slice(message.body);
         buffer.extend_from_slice(b"\r\n");

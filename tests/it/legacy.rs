@@ -118,8 +118,7 @@ fn a_converted_file_is_valid_and_a_wrong_one_prints_nothing() {
 fn all_users_of_the_file_are_accepted_and_nobody_else() {
     let users = "authorization:\n  users:\n    - user: a\n      pass: one\n    - user: b\n      password: two\n";
     let old = Old::start(&format!("net: 127.0.0.1\nport: {{port}}\n{users}"), &[]);
-    for (user, pass, answer) in [("a", "one", "+OK"), ("b", "two", "+OK"), ("a", "two", "-ERR 'Authorization")]
-    {
+    for (user, pass, answer) in [("a", "one", "+OK"), ("b", "two", "+OK"), ("a", "two", "-ERR 'Authorization")] {
         let mut client = Raw::connect(old.port);
         client.send(&format!("CONNECT {{\"user\":\"{user}\",\"pass\":\"{pass}\"}}\r\n"));
         assert!(client.line().starts_with(answer), "{user} {pass}");

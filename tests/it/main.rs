@@ -10,6 +10,7 @@ mod interop;
 #[cfg(feature = "lab")]
 mod lab;
 mod legacy;
+mod log_lines;
 mod logs;
 mod mappings;
 mod metrics;

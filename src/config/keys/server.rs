@@ -312,6 +312,20 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| field.bool().map(|on| draft.options.trace = on),
     },
     Key {
+        names: &["trace_verbose"],
+        takes: "boolean",
+        default: "false",
+        doc: "With `trace`, logs what the server itself says in the system account, too.",
+        read: |draft, field| field.bool().map(|on| draft.options.trace_verbose = on),
+    },
+    Key {
+        names: &["trace_headers"],
+        takes: "boolean",
+        default: "false",
+        doc: "With `trace`, logs the headers of messages and not what follows.",
+        read: |draft, field| field.bool().map(|on| draft.options.trace_headers = on),
+    },
+    Key {
         names: &["max_traced_msg_len"],
         takes: "integer, bytes",
         default: "0, unlimited",

@@ -40,8 +40,6 @@ pub(super) const SERVER: &[&str] = &[
     "storedir",
     "system",
     "system_account",
-    "trace_headers",
-    "trace_verbose",
     "trusted",
     "trusted_keys",
     "websocket",
