@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,9 +14,7 @@ use natsd_core::error::CloseReason;
 
 use super::{Client, End};
 use crate::hub::Hub;
-use crate::hub::cache::MatchCache;
 use crate::link::batch::Batch;
-use crate::link::outbound::AllowedReplies;
 
 /// Bytes of a nonce, before they become text.
 const NONCE: usize = 11;
@@ -106,8 +105,7 @@ impl Client {
         }
         let anonymous = self.hub.options().authorization.directory.anonymous().cloned();
         let user = anonymous.ok_or_else(|| self.unauthorized(""))?;
-        self.admit(user);
-        Ok(())
+        self.admit(user)
     }
 
     /// Lets the client in if `given` says that it may, now or when that is known.
@@ -118,6 +116,7 @@ impl Client {
         batch: &mut Batch,
     ) -> Result<(), End> {
         let hub = self.hub.clone();
+        self.link.anonymous.store(*given == Credentials::default(), Relaxed);
         let authorization = &hub.options().authorization;
         if authorization.directory.is_open() {
             if self.link.settings.lock().is_some() {
@@ -129,13 +128,13 @@ impl Client {
             (&self.admission.state, self.link.user.load_full(), *given == Credentials::default())
         {
             // It says nothing new of who it is.
-            self.admit(user);
+            self.admit(user)?;
             return self.settle(settings, batch);
         }
         let about = about(given);
         match authorization.directory.judge(given, ConnectionType::Standard, &self.admission.nonce) {
             Verdict::Admitted(user) => {
-                self.admit(user);
+                self.admit(user)?;
                 self.settle(settings, batch)
             }
             Verdict::Refused => Err(self.unauthorized(&about)),
@@ -156,18 +155,17 @@ impl Client {
             return Err(End::Silent(CloseReason::AuthenticationFailure));
         };
         let user = outcome.ok_or_else(|| self.unauthorized(&checking.about))?;
-        self.admit(user);
+        self.admit(user)?;
         self.settle(checking.settings, batch)
     }
 
     /// Lets the client in as `user`. What it may have subscribed to as another one ends.
-    fn admit(&mut self, user: Arc<User>) {
+    fn admit(&mut self, user: Arc<User>) -> Result<(), End> {
         self.admission.state = State::In;
-        self.permissions = user.permissions.clone();
-        self.cache = MatchCache::default();
-        self.link.outbound().replies = self.permissions.as_ref().and_then(AllowedReplies::new);
-        self.link.user.store(Some(user));
         self.end_subscriptions();
+        let account = user.account.clone();
+        self.become_user(Some(user));
+        self.enter(&account)
     }
 
     /// The client begins anew.

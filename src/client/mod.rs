@@ -1,5 +1,6 @@
 //! What a client can do.
 
+mod account;
 mod admission;
 mod connect;
 mod ping;
@@ -35,6 +36,8 @@ pub(crate) struct Client {
     link: Arc<Link>,
     hub: Arc<Hub>,
     account: Arc<Account>,
+    /// It is counted as a client of its account.
+    entered: bool,
     listener: Arc<Listener>,
     cache: MatchCache,
     limits: Limits,
@@ -70,13 +73,19 @@ struct Flags {
 }
 
 /// The most that an operation of a client may be.
-fn limits(hub: &Hub, headers: bool) -> Limits {
-    let options = hub.options();
-    Limits { max_control_line: options.max_control_line, max_payload: options.max_payload, headers }
+fn limits(hub: &Hub, account: &Account, headers: bool) -> Limits {
+    let max_control_line = hub.options().max_control_line;
+    Limits { max_control_line, max_payload: max_payload(hub, account), headers }
 }
 
-fn mappings(hub: &Hub) -> Option<Arc<Mappings>> {
-    Some(hub.options().mappings.clone()).filter(|mappings| !mappings.is_empty())
+/// The largest message of a client of `account`, in bytes.
+pub(crate) fn max_payload(hub: &Hub, account: &Account) -> usize {
+    let of_account = account.spec().limits.payload.and_then(|bytes| usize::try_from(bytes).ok());
+    of_account.unwrap_or(usize::MAX).min(hub.options().max_payload)
+}
+
+fn mappings(account: &Account) -> Option<Arc<Mappings>> {
+    Some(account.spec().mappings.clone()).filter(|mappings| !mappings.is_empty())
 }
 
 /// What came before the protocol.
@@ -103,14 +112,16 @@ enum End {
 impl Client {
     /// `surplus` if it has to go at once, as there are too many.
     pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, listener: Arc<Listener>, surplus: bool) -> Self {
-        Self {
-            account: hub.global_account(),
+        let account = hub.accounts.global().clone();
+        let mut client = Self {
             listener,
             cache: MatchCache::default(),
             // Before the limits: should they change meanwhile, they are looked up again.
             epoch: hub.epoch(),
-            limits: limits(&hub, false),
-            mappings: mappings(&hub),
+            limits: limits(&hub, &account, false),
+            mappings: mappings(&account),
+            account,
+            entered: false,
             pings: Pings::new(link.started),
             admission: Admission::new(&hub, link.started),
             permissions: None,
@@ -128,7 +139,13 @@ impl Client {
             unwound: 0,
             link,
             hub,
+        };
+        if !client.admission.is_due() {
+            client.link.account.store(Some(client.account.clone()));
+            client.entered = true;
+            client.account.enter();
         }
+        client
     }
 
     /// The first `INFO`.
@@ -251,10 +268,11 @@ impl Protocol for Client {
 
     fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
         // An operation that has begun may end as it was announced.
-        if !self.flags.partial && self.epoch != self.hub.epoch() {
-            self.epoch = self.hub.epoch();
-            self.limits = limits(&self.hub, self.limits.headers);
-            self.mappings = mappings(&self.hub);
+        if !self.flags.partial
+            && self.epoch != self.hub.epoch()
+            && let Err(end) = self.reload(batch)
+        {
+            self.end(end, batch);
         }
         let mut taken = 0;
         while !self.flags.ended {
@@ -311,6 +329,13 @@ impl Protocol for Client {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        if self.epoch != self.hub.epoch()
+            && !self.flags.partial
+            && !self.flags.ended
+            && let Err(end) = self.reload(batch)
+        {
+            self.end(end, batch);
+        }
         if self.holds_input()
             && let Err(end) = self.poll_check(cx, batch)
         {
@@ -327,6 +352,7 @@ impl Protocol for Client {
             self.account.unsubscribe(&subscriptions);
             return false;
         }
+        self.leave();
         if let Some(reason) = self.hub.deregister(&self.link, self.unwound as usize) {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use natsd_core::encode::Message;
 use natsd_core::error::ClientError;
-use natsd_core::transform::Mappings;
 use natsd_core::{header, subject};
 
 use super::Client;
+use crate::hub::account::map;
 use crate::hub::publish::{Publisher, publish};
 use crate::link::batch::Batch;
 use crate::link::{Kind, Link};
@@ -24,16 +24,9 @@ impl Client {
         let Some(mappings) = self.mappings.clone() else { return self.deliver(message, batch) };
         let mut subject = std::mem::take(&mut batch.mapped);
         subject.clear();
-        let mapped = self.map(&mappings, message.subject, &mut subject, batch);
+        let mapped = map(&mappings, &self.hub, message.subject, batch, &mut subject);
         self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, batch);
         batch.mapped = subject;
-    }
-
-    /// Writes what a published subject becomes; false if it stays.
-    fn map(&self, mappings: &Mappings, subject: &[u8], mapped: &mut Vec<u8>, batch: &mut Batch) -> bool {
-        let options = self.hub.options();
-        let cluster = options.cluster.as_ref().and_then(|cluster| cluster.name.as_deref());
-        mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), mapped)
     }
 
     /// Delivers what a client may publish; that a mapping made the subject makes no difference, as in nats-server.
@@ -56,7 +49,7 @@ impl Client {
         if self.flags.verbose {
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
         }
-        let from = Publisher { link: &self.link, echo: self.flags.echo };
+        let from = Publisher::new(&self.hub, &self.link, self.flags.echo);
         let delivered = publish(&self.account, &message, matches, &from, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);

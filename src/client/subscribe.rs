@@ -51,7 +51,10 @@ impl Client {
             return Some(ClientError::TooManyTokens(text(wanted.subject)));
         }
         let count = self.link.subscriptions.lock().len();
-        options.max_subscriptions.is_some_and(|max| count >= max).then_some(ClientError::MaxSubscriptions)
+        let of_account = self.account.spec().limits.subscriptions;
+        let full = options.max_subscriptions.is_some_and(|max| count >= max)
+            || of_account.is_some_and(|max| count as u64 >= max);
+        full.then_some(ClientError::MaxSubscriptions)
     }
 
     pub(super) fn unsubscribe(&mut self, sid: &[u8], max: Option<u64>, batch: &mut Batch) {

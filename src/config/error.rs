@@ -166,6 +166,47 @@ pub enum ValueError {
     /// What the Ruby server did and natsd does not.
     #[error("{0}")]
     NoCounterpart(&'static str),
+    /// An account that there is anyhow.
+    #[error("{0:?} is the account of clients that name none; put what is to hold for it at the top level")]
+    ReservedAccount(String),
+    /// One account twice.
+    #[error("account {0:?} is listed twice; remove one of them")]
+    DuplicateAccount(String),
+    /// Accounts cannot share what they want to share.
+    #[error(transparent)]
+    Sharing(#[from] natsd_auth::account::SharingError),
+    /// What is exported or imported is neither, or both.
+    #[error("it has to have either stream or service")]
+    StreamOrService,
+    /// A key of services in a stream.
+    #[error("{0} is only for services; remove it, or write service in place of stream")]
+    OnlyForServices(&'static str),
+    /// A key of streams in a service.
+    #[error("{0} is only for streams; remove it, or write stream in place of service")]
+    OnlyForStreams(&'static str),
+    /// Two ways to say who may import.
+    #[error("accounts and account_token_position cannot both be given; keep one of them")]
+    TwoAccesses,
+    /// The token for the name of the account is none.
+    #[error("account_token_position is {at}, but that token of {subject:?} is not \"*\"")]
+    TokenPosition {
+        /// From 1 on.
+        at: usize,
+        /// What is exported.
+        subject: String,
+    },
+    /// Two ways to name an import.
+    #[error("prefix and to cannot both be given; keep one of them")]
+    PrefixAndTo,
+    /// The system account is turned off and named.
+    #[error("system_account names an account, and no_system_account turns it off; remove one of them")]
+    SystemAccountOff,
+    /// There is no such account.
+    #[error("there is no account {0:?}; add it to accounts, or remove system_account")]
+    NoSuchAccount(String),
+    /// The system account is that of clients that name none.
+    #[error("{0:?} is the account of clients that name none and cannot be the system account")]
+    GlobalAsSystem(String),
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

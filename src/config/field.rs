@@ -208,7 +208,11 @@ impl<'a> Field<'a> {
     ) -> Result<Vec<R>, ValueError> {
         let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
         let mut results = Vec::new();
-        for (key, entry) in map.in_file_order() {
+        // What is only there to be referred to is no entry, unless it looks like one.
+        let is_entry = |value: &Value, referenced: bool| !referenced || matches!(value, Value::Map(_));
+        for (key, entry) in
+            map.in_file_order().into_iter().filter(|(_, entry)| is_entry(&entry.node.value, entry.referenced))
+        {
             let at = entry.key_at.clone();
             let mut field = Field { key: key.to_owned(), at, node: &entry.node, report: self.report };
             match read(key, &mut field) {

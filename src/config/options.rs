@@ -4,9 +4,9 @@ mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
+use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Login};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
@@ -265,8 +265,10 @@ pub struct Options {
     pub cluster: Option<ClusterOptions>,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
-    /// `mappings {}`.
-    pub mappings: Arc<Mappings>,
+    /// `accounts {}`; of the account `$G` there is an entry if it has `mappings {}`, and of the system account always.
+    pub accounts: Vec<AccountSpec>,
+    /// `system_account`: name of the account of the servers themselves; `None` by `no_system_account`.
+    pub system_account: Option<String>,
     /// `max_control_line`, bytes.
     pub max_control_line: usize,
     /// `max_payload`, bytes.
@@ -346,7 +348,8 @@ impl Default for Options {
             allow_non_tls: false,
             cluster: None,
             scion: None,
-            mappings: Arc::default(),
+            accounts: vec![AccountSpec::named(SYSTEM)],
+            system_account: Some(SYSTEM.into()),
             max_control_line: 4096,
             max_payload: 1 << 20,
             max_pending: 64 << 20,
@@ -439,6 +442,18 @@ impl Options {
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),
+        }
+    }
+
+    /// Adds the accounts that there are anyhow.
+    pub(crate) fn complete_accounts(&mut self, global_mappings: Option<Mappings>) {
+        if let Some(mappings) = global_mappings.filter(|mappings| !mappings.is_empty()) {
+            self.accounts.push(AccountSpec { mappings: mappings.into(), ..AccountSpec::named(GLOBAL) });
+        }
+        if let Some(system) = &self.system_account
+            && self.accounts.iter().all(|spec| spec.name != *system)
+        {
+            self.accounts.push(AccountSpec::named(system));
         }
     }
 

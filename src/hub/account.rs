@@ -3,14 +3,20 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::{ArcSwap, Guard};
+use natsd_auth::account::AccountSpec;
 use natsd_core::route::interest::Change;
 use natsd_core::sublist::Sublist;
-use parking_lot::RwLock;
+use natsd_core::transform::Mappings;
+use parking_lot::{Mutex, RwLock};
 
-use super::InterestObserver;
+use super::imports::Imports;
 use super::matches::Matches;
 use super::remote::RemoteInterest;
+use super::responses::Responses;
 use super::subscription::Subscription;
+use super::{Hub, InterestObserver};
+use crate::link::batch::Batch;
 
 /// The subscriptions of an account, here and at other servers.
 pub(crate) struct Account {
@@ -23,6 +29,14 @@ pub(crate) struct Account {
     generation: AtomicU64,
     /// There are subscriptions that may not get all that they match.
     filtered: AtomicBool,
+    spec: ArcSwap<AccountSpec>,
+    /// What is taken from other accounts.
+    pub imports: Imports,
+    /// The answers that services here owe to other accounts.
+    pub responses: Mutex<Responses>,
+    /// What the subjects of those answers begin with, once there was a request.
+    reply_prefix: OnceLock<Box<[u8]>>,
+    clients: AtomicU64,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
 }
 
@@ -36,9 +50,24 @@ pub(crate) struct Counts {
 }
 
 impl Account {
-    pub(crate) fn new(name: &[u8], observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
+    pub(crate) fn new(spec: AccountSpec, observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
+        let name: Box<[u8]> = spec.name.as_bytes().into();
+        Self::with_name(&name, spec, observer)
+    }
+
+    /// As [`new`](Self::new), for a name that may be no text.
+    pub(super) fn with_name(
+        name: &[u8],
+        spec: AccountSpec,
+        observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+    ) -> Self {
         Self {
             name: name.into(),
+            spec: ArcSwap::from_pointee(spec),
+            imports: Imports::default(),
+            responses: Mutex::default(),
+            reply_prefix: OnceLock::new(),
+            clients: AtomicU64::new(0),
             local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             counts: Counts::default(),
@@ -62,16 +91,55 @@ impl Account {
         local.matches(subject, &mut found.local(filtered.then_some(subject)));
         drop(local);
         self.remote.read().matches(subject, &mut found.remote());
+        self.imports.find_services(subject, &mut found.services);
+        found.response = self.reply_prefix.get().is_some_and(|prefix| subject.starts_with(prefix));
     }
 
-    /// Adds a subscription of a client here.
+    /// Its name as text.
+    pub(crate) fn display_name(&self) -> String {
+        String::from_utf8_lossy(&self.name).into_owned()
+    }
+
+    /// Writes what a subject becomes that is published here; `false` if it stays.
+    pub(crate) fn map(&self, hub: &Hub, subject: &[u8], batch: &mut Batch, out: &mut Vec<u8>) -> bool {
+        let mappings = &self.spec.load().mappings;
+        !mappings.is_empty() && map(mappings, hub, subject, batch, out)
+    }
+
+    /// What is configured for it.
+    pub(crate) fn spec(&self) -> Guard<Arc<AccountSpec>> {
+        self.spec.load()
+    }
+
+    /// From now on this is configured for it; what it imports has to be set as well.
+    pub(crate) fn configure(&self, spec: AccountSpec) {
+        self.spec.store(Arc::new(spec));
+        self.changed();
+    }
+
+    /// One more client. `false` if that is more than there may be; it counts all the same.
+    pub(crate) fn enter(&self) -> bool {
+        let clients = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
+        self.spec.load().limits.connections.is_none_or(|max| clients <= max)
+    }
+
+    /// One client less.
+    pub(crate) fn leave(&self) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Adds a subscription of a client here, and what it gets of other accounts.
     pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) {
+        self.insert(subscription.clone());
+        self.imports.follow(&subscription);
+    }
+
+    /// Adds a subscription, of this account or on behalf of another one that imports.
+    pub(super) fn insert(&self, subscription: Arc<Subscription>) {
         let mut local = self.local.write();
         let names = subscription.clone();
-        if names.link.permissions().is_some_and(|permissions| permissions.filters()) {
-            // Under the lock, before the subscription can be found.
-            self.filtered.store(true, Ordering::Relaxed);
-        }
+        // Under the lock, before the subscription can be found.
+        self.note_filter(&names);
         let members = local.insert(names.subject(), names.queue(), subscription);
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
@@ -80,6 +148,12 @@ impl Account {
 
     /// Removes subscriptions of clients here; those that are not there do no harm.
     pub(crate) fn unsubscribe(&self, subscriptions: &[Arc<Subscription>]) {
+        self.remove(subscriptions);
+        self.imports.unfollow(subscriptions);
+    }
+
+    /// Removes subscriptions, of this account or on behalf of others that import.
+    pub(super) fn remove(&self, subscriptions: &[Arc<Subscription>]) {
         let mut local = self.local.write();
         for gone in subscriptions {
             if let Some(left) = local.remove(gone.subject(), gone.queue(), gone) {
@@ -88,6 +162,19 @@ impl Account {
             }
         }
         self.changed();
+    }
+
+    /// The permissions of the one whose `subscription` this is have changed.
+    pub(crate) fn filter(&self, subscription: &Subscription) {
+        let _no_matches = self.local.write();
+        self.note_filter(subscription);
+        self.changed();
+    }
+
+    fn note_filter(&self, subscription: &Subscription) {
+        if subscription.link.permissions().is_some_and(|permissions| permissions.filters()) {
+            self.filtered.store(true, Ordering::Relaxed);
+        }
     }
 
     fn report(&self, about: &Subscription, members: usize, came: bool) {
@@ -104,13 +191,47 @@ impl Account {
         }
     }
 
+    /// What the subjects of answers to other accounts begin with. Peers hear of it the first time: the one who answers may
+    /// be at another server.
+    pub(super) fn reply_prefix(&self) -> &[u8] {
+        if self.reply_prefix.get().is_none() {
+            let _in_order = self.local.write();
+            if self.reply_prefix.set(Responses::new_prefix()).is_ok() {
+                self.announce_responses(|change| {
+                    if let Some(observer) = self.observer.get() {
+                        observer.changed(&self.name, change);
+                    }
+                });
+                self.changed();
+            }
+        }
+        self.reply_prefix.get().map_or(&[], |prefix| prefix)
+    }
+
+    fn announce_responses(&self, see: impl FnOnce(Change<'_>)) {
+        if let Some(prefix) = self.reply_prefix.get() {
+            see(Change::Plain { subject: &[prefix, &b">"[..]].concat(), interested: true });
+        }
+    }
+
+    /// All subscriptions of clients here, without those of accounts that import.
+    pub(super) fn own_subscriptions(&self) -> Vec<Arc<Subscription>> {
+        let mut own = Vec::new();
+        self.local.read().for_each(|_, _, members| {
+            own.extend(members.iter().filter(|member| member.imported().is_none()).cloned());
+        });
+        own
+    }
+
     /// Shows `see` all interest of clients here. No change comes in between: whoever begins in `see` to hear of changes
     /// misses none.
     pub(crate) fn local_interest(&self, mut see: impl FnMut(Change<'_>)) {
-        self.local.read().for_each(|subject, queue, members| match queue {
+        let local = self.local.read();
+        local.for_each(|subject, queue, members| match queue {
             Some(queue) => see(Change::Queue { subject, queue, members: members.len() as u32 }),
             None => see(Change::Plain { subject, interested: true }),
         });
+        self.announce_responses(see);
     }
 
     /// Adds interest of another server.
@@ -143,7 +264,15 @@ impl Account {
         (self.local.read().len(), self.remote.read().len())
     }
 
-    fn changed(&self) {
+    /// What was matched so far does not count any more.
+    pub(super) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Writes what a subject becomes by `mappings`; `false` if it stays.
+pub(crate) fn map(mappings: &Mappings, hub: &Hub, subject: &[u8], batch: &mut Batch, out: &mut Vec<u8>) -> bool {
+    let options = hub.options();
+    let cluster = options.cluster.as_ref().and_then(|cluster| cluster.name.as_deref());
+    mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), out)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use natsd_core::sublist::Visitor;
 
+use super::imports::ServiceImport;
 use super::remote::RemoteInterest;
 use super::subscription::Subscription;
 use crate::link::Link;
@@ -17,6 +18,10 @@ pub(crate) struct Matches {
     pub groups: Vec<QueueGroup>,
     /// Servers behind routes, each once.
     pub routes: Vec<RouteMatch>,
+    /// Services of other accounts, which get the request.
+    pub services: Vec<Arc<ServiceImport>>,
+    /// The subject is that of answers to other accounts.
+    pub response: bool,
     /// The client whose cache this is in may not publish to the subject.
     pub refused: bool,
 }
@@ -43,6 +48,8 @@ impl Matches {
         self.plain.clear();
         self.groups.clear();
         self.routes.clear();
+        self.services.clear();
+        self.response = false;
         self.refused = false;
     }
 

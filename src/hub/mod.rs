@@ -1,12 +1,19 @@
 //! What all connections share: accounts with their subscriptions, the connections themselves, and what they add up to.
 
 pub(crate) mod account;
+pub(crate) mod accounts;
 pub(crate) mod cache;
+pub(crate) mod client_info;
+mod imports;
+mod latency;
 pub(crate) mod matches;
 pub(crate) mod publish;
 pub(crate) mod remote;
+mod responses;
+mod service;
 pub(crate) mod stats;
 pub(crate) mod subscription;
+mod trace_headers;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -17,7 +24,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::options::Options;
@@ -26,11 +33,9 @@ use crate::link::{Kind, Link};
 use crate::server::identity::Identity;
 use crate::server::listener::News;
 use account::Account;
+use accounts::Accounts;
 use stats::{Closed, ClosedLinks, Stats};
 use subscription::Subscription;
-
-/// Account of clients that name none.
-pub(crate) const GLOBAL_ACCOUNT: &[u8] = b"$G";
 
 /// Hears of changes of what clients of this server subscribe to. Called under the lock of the account, so in order.
 pub(crate) trait InterestObserver: Send + Sync {
@@ -56,8 +61,7 @@ pub(crate) struct Hub {
     pub slow_checks: Arc<Semaphore>,
     /// Notified when a link is gone.
     pub left: Notify,
-    global: Arc<Account>,
-    accounts: RwLock<HashMap<Box<[u8]>, Arc<Account>>>,
+    pub accounts: Accounts,
     links: Mutex<HashMap<u64, Arc<Link>>>,
     clients: AtomicU64,
     closed: Mutex<ClosedLinks>,
@@ -67,7 +71,8 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(options: Options, identity: Identity) -> Self {
         let observer = Arc::new(OnceLock::new());
-        let global = Arc::new(Account::new(GLOBAL_ACCOUNT, observer.clone()));
+        let accounts = Accounts::new(observer.clone());
+        accounts.configure(&options.accounts);
         Self {
             closed: Mutex::new(ClosedLinks::new(options.max_closed_clients)),
             options: ArcSwap::from_pointee(options),
@@ -80,8 +85,7 @@ impl Hub {
             news: watch::Sender::new(News::default()),
             slow_checks: Arc::new(Semaphore::new(slow_checks_at_a_time())),
             left: Notify::new(),
-            accounts: RwLock::new(HashMap::from([(GLOBAL_ACCOUNT.into(), global.clone())])),
-            global,
+            accounts,
             links: Mutex::default(),
             clients: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
@@ -95,7 +99,9 @@ impl Hub {
 
     /// From now on other options hold.
     pub(crate) fn adopt(&self, options: Options) {
-        self.options.store(Arc::new(options));
+        let options = Arc::new(options);
+        self.options.store(options.clone());
+        self.accounts.configure(&options.accounts);
         *self.loaded.lock() = SystemTime::now();
         // After the options: who sees the new number sees them, too.
         self.epoch.fetch_add(1, Release);
@@ -111,19 +117,9 @@ impl Hub {
         *self.loaded.lock()
     }
 
-    /// The account of clients that name none.
-    pub(crate) fn global_account(&self) -> Arc<Account> {
-        self.global.clone()
-    }
-
-    /// The account of this name.
-    pub(crate) fn account(&self, name: &[u8]) -> Option<Arc<Account>> {
-        self.accounts.read().get(name).cloned()
-    }
-
-    /// All accounts.
-    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
-        self.accounts.read().values().cloned().collect()
+    /// Whether `account` is the one of the servers themselves.
+    pub(crate) fn is_system(&self, account: &Account) -> bool {
+        self.options.load().system_account.as_ref().is_some_and(|name| *name.as_bytes() == *account.name)
     }
 
     /// An id for a new connection.

@@ -6,32 +6,64 @@ use natsd_core::encode::Message;
 
 use super::account::Account;
 use super::matches::{Choice, Matches, QueueGroup};
+use super::subscription::Subscription;
+use super::{Hub, service};
 use crate::link::Link;
 use crate::link::batch::Batch;
 
 /// Who publishes.
+#[derive(Clone, Copy)]
 pub(crate) struct Publisher<'a> {
-    pub link: &'a Arc<Link>,
+    /// `None` if it is the server itself.
+    pub link: Option<&'a Arc<Link>>,
     /// Whether it gets its own messages.
     pub echo: bool,
+    /// Accounts that the message has passed through, as a request or an answer, before this one.
+    pub depth: u8,
+    pub hub: &'a Arc<Hub>,
 }
 
-impl Publisher<'_> {
-    fn may_hear(&self, link: &Arc<Link>) -> bool {
-        self.echo || !Arc::ptr_eq(self.link, link)
+impl<'a> Publisher<'a> {
+    /// A client, which may not want its own messages, or a route.
+    pub(crate) fn new(hub: &'a Arc<Hub>, link: &'a Arc<Link>, echo: bool) -> Self {
+        Self { link: Some(link), echo, depth: 0, hub }
     }
+
+    fn may_hear(&self, subscription: &Subscription) -> bool {
+        // What comes as a request or an answer of another account is no stream that could be imported.
+        (self.echo || self.link.is_none_or(|link| !Arc::ptr_eq(link, &subscription.link)))
+            && (self.depth == 0 || subscription.imported().is_none())
+    }
+}
+
+/// As [`publish`], to whom it matches now. For what is too rare to be cached.
+pub(crate) fn publish_to(
+    account: &Arc<Account>,
+    message: &Message<'_>,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
+    let mut matches = Matches::default();
+    account.matches(message.subject, &mut matches);
+    publish(account, message, &matches, from, batch)
 }
 
 /// Delivers a message of a client: to clients here, and to servers whose clients want it. Returns whether anybody got
 /// it.
 pub(crate) fn publish(
-    account: &Account,
+    account: &Arc<Account>,
     message: &Message<'_>,
     matches: &Matches,
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
     let mut delivered = deliver_plain(message, matches, from, batch);
+    for import in &matches.services {
+        delivered |= service::request(account, import, message, from, batch);
+    }
+    if matches.response {
+        delivered |= service::answer(account, message, from, batch);
+    }
     if matches.groups.is_empty() && matches.routes.is_empty() {
         return delivered;
     }
@@ -58,24 +90,26 @@ pub(crate) fn publish(
 /// server was chosen for. Where there is none any more, the last one left while the message was on its way: then another
 /// server is to serve the group, but never the one that the message came from.
 pub(crate) fn publish_routed<'q>(
-    account: &Account,
+    account: &Arc<Account>,
     message: &Message<'_>,
     queues: impl Iterator<Item = &'q [u8]>,
     matches: &Matches,
-    from: &Arc<Link>,
+    from: &Publisher<'_>,
     batch: &mut Batch,
 ) {
-    let from = Publisher { link: from, echo: true };
-    deliver_plain(message, matches, &from, batch);
+    deliver_plain(message, matches, from, batch);
+    if matches.response {
+        service::answer(account, message, from, batch);
+    }
     let mut passed_on: Vec<(usize, &[u8])> = Vec::new();
     for queue in queues {
         let Some(group) = matches.groups.iter().find(|group| *group.name == *queue) else { continue };
         let members = group.local.len();
         let served = members > 0 && {
             let at = batch.rng.usize(..members);
-            deliver_one(message, group, at, &from, batch)
+            deliver_one(message, group, at, from, batch)
         };
-        let other = |route: usize| !Arc::ptr_eq(&matches.routes[route].link, from.link);
+        let other = |route: usize| from.link.is_none_or(|from| !Arc::ptr_eq(&matches.routes[route].link, from));
         if !served && let Some(route) = group.choose_elsewhere(other, &mut batch.rng) {
             passed_on.push((route, &group.name));
         }
@@ -95,7 +129,7 @@ fn queues_of<'q>(at: usize, chosen: &[(usize, &'q [u8])]) -> impl Iterator<Item 
 fn deliver_plain(message: &Message<'_>, matches: &Matches, from: &Publisher<'_>, batch: &mut Batch) -> bool {
     let mut delivered = false;
     for subscription in &matches.plain {
-        if from.may_hear(&subscription.link) {
+        if from.may_hear(subscription) {
             delivered |= subscription.link.deliver(subscription, message, batch);
         }
     }
@@ -105,9 +139,10 @@ fn deliver_plain(message: &Message<'_>, matches: &Matches, from: &Publisher<'_>,
 /// Delivers to the member at `at`, or to the next one that can take it.
 fn deliver_one(message: &Message<'_>, group: &QueueGroup, at: usize, from: &Publisher<'_>, batch: &mut Batch) -> bool {
     let (before, after) = group.local.split_at(at);
-    after.iter().chain(before).any(|subscription| {
-        from.may_hear(&subscription.link) && subscription.link.deliver(subscription, message, batch)
-    })
+    after
+        .iter()
+        .chain(before)
+        .any(|subscription| from.may_hear(subscription) && subscription.link.deliver(subscription, message, batch))
 }
 
 #[cfg(test)]

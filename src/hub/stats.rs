@@ -96,6 +96,8 @@ pub(crate) struct Closed {
     pub rtt: Duration,
     pub reason: CloseReason,
     pub settings: Option<Box<Settings>>,
+    /// Name of its account; empty if it never said who it was.
+    pub account: String,
     /// Name of the user, or empty.
     pub user: String,
     pub tls: Option<Box<Facts>>,
@@ -121,6 +123,7 @@ impl Closed {
             rtt: Duration::from_nanos(link.rtt.load(Relaxed)),
             reason,
             settings: link.settings.lock().clone(),
+            account: link.account_name(),
             user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
             tls: link.tls.get().cloned(),
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),

@@ -9,6 +9,7 @@ use natsd_core::sublist::Member;
 use std::hash::BuildHasher;
 
 use super::account::Account;
+use super::imports::StreamImport;
 use crate::link::Link;
 use crate::link::batch::Batch;
 
@@ -25,6 +26,14 @@ pub(crate) struct Subscription {
     delivered: AtomicU64,
     /// Ends after so many messages; 0 never.
     max: AtomicU64,
+    /// If this is the shadow, in the account that exports, of a subscription in another one.
+    imported: Option<Box<Imported>>,
+}
+
+/// What a subscription is the shadow of.
+pub(crate) struct Imported {
+    pub original: Arc<Subscription>,
+    pub import: Arc<StreamImport>,
 }
 
 impl Subscription {
@@ -46,7 +55,28 @@ impl Subscription {
             ended: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
+            imported: None,
         }
+    }
+
+    /// What `original` gets of `import` under the subject `foreign`, in the account that exports.
+    pub(crate) fn shadow(original: &Arc<Self>, import: &Arc<StreamImport>, foreign: &[u8]) -> Self {
+        let (link, account) = (original.link.clone(), import.exporter.clone());
+        let imported = Imported { original: original.clone(), import: import.clone() };
+        let shadow = Self::new(link, account, foreign, original.queue(), original.sid());
+        Self { imported: Some(Box::new(imported)), ..shadow }
+    }
+
+    /// The same in another account; what was delivered so far counts.
+    pub(crate) fn again(&self, account: Arc<Account>) -> Self {
+        let again = Self::new(self.link.clone(), account, self.subject(), self.queue(), self.sid());
+        let (delivered, max) = self.progress();
+        Self { delivered: AtomicU64::new(delivered), max: AtomicU64::new(max), ..again }
+    }
+
+    /// What it is the shadow of, if it is one.
+    pub(crate) fn imported(&self) -> Option<&Imported> {
+        self.imported.as_deref()
     }
 
     pub(crate) fn subject(&self) -> &[u8] {
@@ -64,6 +94,10 @@ impl Subscription {
 
     /// Whether the client may get what was published to `subject`.
     pub(crate) fn may_get(&self, subject: &[u8]) -> bool {
+        if let Some(Imported { original, import }) = self.imported() {
+            let mut local = Vec::new();
+            return import.renaming.to_local(subject, &mut local) && original.may_get(&local);
+        }
         let user = self.link.user.load();
         let permissions = user.as_ref().and_then(|user| user.permissions.as_ref());
         permissions.is_none_or(|permissions| permissions.may_receive(subject, self.queue()))

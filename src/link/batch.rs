@@ -23,6 +23,8 @@ pub(crate) struct Batch {
     pub matches: Matches,
     /// What a mapping made of the subject published last.
     pub mapped: Vec<u8>,
+    /// What a subject is called in the account that imports it.
+    pub imported: Vec<u8>,
 }
 
 /// Messages and bytes, of clients and in all.
@@ -58,6 +60,7 @@ impl Default for Batch {
             rng: fastrand::Rng::new(),
             matches: Matches::default(),
             mapped: Vec::new(),
+            imported: Vec::new(),
         }
     }
 }
@@ -111,10 +114,7 @@ impl Batch {
 
     /// Flushes all that were written to. Returns whether the one who read should pause for a slow receiver.
     pub(crate) fn finish(&mut self, hub: &Hub, reader: &Link) -> bool {
-        self.settle(hub);
-        for link in self.touched.drain(..) {
-            link.flush();
-        }
+        self.flush(hub);
         if std::mem::take(&mut self.active)
             && let Some(now) = self.now()
         {
@@ -124,11 +124,19 @@ impl Batch {
             reader.received.add(self.received.msgs, self.received.bytes);
             hub.stats.received.add(&std::mem::take(&mut self.received));
         }
+        self.now = None;
+        std::mem::take(&mut self.stall)
+    }
+
+    /// As [`finish`](Self::finish), of what the server itself did.
+    pub(crate) fn flush(&mut self, hub: &Hub) {
+        self.settle(hub);
+        for link in self.touched.drain(..) {
+            link.flush();
+        }
         if self.sent.msgs > 0 {
             hub.stats.sent.add(&std::mem::take(&mut self.sent));
         }
-        self.now = None;
-        std::mem::take(&mut self.stall)
     }
 
     /// Gives memory back: nothing has come for a while.

@@ -7,7 +7,6 @@ use natsd_core::connect::Settings;
 
 use super::trace::Quoted;
 use super::{Kind, Link};
-use crate::hub::GLOBAL_ACCOUNT;
 
 /// `127.0.0.1:4222 - cid:5`, and once a client has introduced itself `- "v1.2:go:its name"` and, where clients have to say
 /// who they are, `- "ACCOUNT/user:its user"`.
@@ -35,8 +34,8 @@ fn program(settings: &Settings) -> String {
 }
 
 fn user(link: &Link) -> String {
-    let account = String::from_utf8_lossy(GLOBAL_ACCOUNT);
-    link.user.load().as_ref().map(|user| format!("{account}/{}", Name(user))).unwrap_or_default()
+    let user = link.user.load();
+    user.as_ref().map(|user| format!("{}/{}", link.account_name(), Name(user))).unwrap_or_default()
 }
 
 /// How a user came in, and its name.

@@ -21,7 +21,8 @@ use natsd_core::error::CloseReason;
 use natsd_core::route::encode::Head;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::hub::subscription::{Subscription, Subscriptions};
+use crate::hub::account::Account;
+use crate::hub::subscription::{Imported, Subscription, Subscriptions};
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::Peer;
@@ -61,6 +62,12 @@ pub(crate) struct Link {
     pub settings: Mutex<Option<Box<Settings>>>,
     /// Who the client is, where clients have to say it.
     pub user: ArcSwapOption<User>,
+    /// The client came without credentials.
+    pub anonymous: AtomicBool,
+    /// Who the client has become by a reload, until its task knows.
+    pub renewed: Mutex<Option<Option<Arc<User>>>>,
+    /// The account that the client is in, once it has said who it is.
+    pub account: ArcSwapOption<Account>,
     /// What came of the handshake of a client over TLS.
     pub tls: OnceLock<Box<Facts>>,
     /// Of a client.
@@ -107,6 +114,9 @@ impl Link {
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
             user: ArcSwapOption::empty(),
+            anonymous: AtomicBool::new(true),
+            renewed: Mutex::new(None),
+            account: ArcSwapOption::empty(),
             tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
@@ -117,6 +127,11 @@ impl Link {
     /// `127.0.0.1:4222 - cid:5`, as log lines begin; see [`label`].
     pub(crate) fn describe(&self) -> String {
         label::describe(self)
+    }
+
+    /// Name of the account that the client is in.
+    pub(crate) fn account_name(&self) -> String {
+        self.account.load().as_ref().map(|account| account.display_name()).unwrap_or_default()
     }
 
     /// What the client may do; `None` is everything.
@@ -162,6 +177,9 @@ impl Link {
 
     /// Delivers to a subscription of this link. `false` if it has ended, or had all the messages it asked for.
     pub(crate) fn deliver(self: &Arc<Self>, to: &Arc<Subscription>, message: &Message<'_>, batch: &mut Batch) -> bool {
+        if let Some(imported) = to.imported() {
+            return self.deliver_imported(imported, message, batch);
+        }
         let mut out = self.out.lock();
         if out.is_closing() || !to.count(batch) {
             return false;
@@ -178,6 +196,16 @@ impl Link {
         batch.count_sent(self.kind, message.body.len());
         self.appended(out, batch);
         true
+    }
+
+    /// Delivers what another account exports, under the name that it has in the account of this link.
+    fn deliver_imported(self: &Arc<Self>, to: &Imported, message: &Message<'_>, batch: &mut Batch) -> bool {
+        let mut subject = std::mem::take(&mut batch.imported);
+        subject.clear();
+        let delivered = to.import.renaming.to_local(message.subject, &mut subject)
+            && self.deliver(&to.original, &Message { subject: &subject, ..*message }, batch);
+        batch.imported = subject;
+        delivered
     }
 
     /// Delivers to the server at the other end of a route. `false` if the route is ending.
@@ -233,6 +261,11 @@ impl Link {
     /// Ends the connection, after what waits to be sent if `reason` allows. The first reason counts.
     pub(crate) fn close(&self, reason: CloseReason) {
         self.out.lock().close(reason);
+    }
+
+    /// Lets the task of the link look at what is new.
+    pub(crate) fn wake(&self) {
+        self.out.lock().wake();
     }
 
     /// Whether the connection ends or has ended.

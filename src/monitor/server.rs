@@ -150,7 +150,7 @@ impl Inspect for ServerView {
 
     fn subscription_counts(&self) -> SubscriptionCounts {
         let mut counts = SubscriptionCounts::default();
-        for account in self.hub.accounts() {
+        for account in self.hub.accounts.with_strangers() {
             let (local, remote) = account.subscriptions();
             counts.now += (local + remote) as u64;
             counts.inserts += account.counts.inserts.load(Relaxed);
@@ -239,6 +239,7 @@ fn client(link: &Link) -> Client {
         traffic: traffic(link),
         stalls: link.stalls.load(Relaxed),
         subscriptions: link.subscriptions.lock().len() as u64,
+        account: link.account_name(),
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
         tls: link.tls.get().map(|facts| (**facts).clone()),
         ..introduced(settings)
@@ -263,6 +264,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         },
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
+        account: closed.account.clone(),
         user: closed.user.clone(),
         tls: closed.tls.as_deref().cloned(),
         ..introduced(settings)
@@ -285,7 +287,7 @@ fn introduced(settings: Option<Settings>) -> Client {
         name: settings.name,
         lang: settings.lang,
         version: settings.version,
-        account: String::from_utf8_lossy(hub::GLOBAL_ACCOUNT).into(),
+        account: String::new(),
         user: String::new(),
         tls: None,
     }

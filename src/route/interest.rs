@@ -14,6 +14,8 @@ use crate::link::Link;
 /// The open routes, and which accounts each carries.
 pub(crate) struct Announcer {
     pool_size: u16,
+    /// Accounts that other implementations expect on a connection of their own.
+    dedicated: Vec<String>,
     routes: RwLock<Vec<OpenRoute>>,
 }
 
@@ -25,8 +27,8 @@ struct OpenRoute {
 
 impl Announcer {
     /// `pool_size` is our own; it decides where our interest goes, whatever the size that the peer uses for its own.
-    pub(crate) fn new(pool_size: Option<u16>) -> Self {
-        Self { pool_size: pool_size.unwrap_or(0), routes: RwLock::default() }
+    pub(crate) fn new(pool_size: Option<u16>, dedicated: Vec<String>) -> Self {
+        Self { pool_size: pool_size.unwrap_or(0), dedicated, routes: RwLock::default() }
     }
 
     /// From now on `link` is told of changes, and of all there is: changes may arrive twice, but none is missed.
@@ -61,11 +63,20 @@ impl Announcer {
 
     fn carries(&self, peer: &Introduction, account: &[u8]) -> bool {
         match &peer.slot {
+            Slot::Pool(_) if peer.info.route_pool_size > 0 && !peer.info.is_natsd() && self.is_dedicated(account) => {
+                false
+            }
             Slot::Pool(index) if peer.info.route_pool_size > 0 => *index == pool_slot(account, self.pool_size),
             // The peer has one connection for all.
             Slot::Pool(_) => true,
             Slot::Account(name) => name.as_bytes() == account,
         }
+    }
+}
+
+impl Announcer {
+    fn is_dedicated(&self, account: &[u8]) -> bool {
+        self.dedicated.iter().any(|name| name.as_bytes() == account)
     }
 }
 

@@ -23,7 +23,7 @@ use super::trace;
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
-use crate::hub::publish::publish_routed;
+use crate::hub::publish::{Publisher, publish_routed};
 use crate::hub::remote::RemoteInterest;
 use crate::link::batch::Batch;
 use crate::link::{self, Kind, Link, task};
@@ -105,7 +105,7 @@ impl HubSide {
     }
 
     fn account(&self, named: Option<&[u8]>) -> Option<Arc<Account>> {
-        self.hub.account(named.or(self.dedicated.as_deref())?)
+        self.hub.accounts.of_peers(named.or(self.dedicated.as_deref())?)
     }
 
     fn hash(&self, account: &[u8], subject: &[u8], queue: Option<&[u8]>) -> u64 {
@@ -166,7 +166,7 @@ impl HubSide {
             Some(0) => {}
             Some(at) => self.accounts.swap(0, at),
             // Accounts that are not here have nobody who listens.
-            None => match self.hub.account(name) {
+            None => match self.hub.accounts.get(name) {
                 Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
                 None => return,
             },
@@ -180,7 +180,8 @@ impl HubSide {
             header_len: message.header_len,
             body: message.body,
         };
-        publish_routed(account, &to_clients, message.queues, matches, &self.link, batch);
+        let from = Publisher::new(&self.hub, &self.link, true);
+        publish_routed(account, &to_clients, message.queues, matches, &from, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);
     }
@@ -237,11 +238,10 @@ impl Broker for InBatch<'_> {
             side.link.outbound().dedicated = true;
         }
         log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);
-        side.announcer.open(&side.link, peer, configured, &side.hub.accounts());
+        side.announcer.open(&side.link, peer, configured, &side.hub.accounts.with_strangers());
     }
 
     fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
-        // Peers tell of accounts that this server does not have, too.
         match self.side.account(interest.account) {
             Some(account) if subject::is_valid(interest.subject) => self.side.subscribe(account, &interest),
             _ => Ok(()),

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::options::{ClusterOptions, Listen};
-use crate::hub::{GLOBAL_ACCOUNT, Hub};
+use crate::hub::Hub;
 use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
@@ -44,8 +44,6 @@ use registry::Registry;
 pub(crate) use registry::View;
 pub(crate) use status::RouteStatus;
 
-/// Account of servers among themselves, to which nats-server dedicates a route.
-const SYSTEM_ACCOUNT: &str = "$SYS";
 /// Until a peer that dialled us must have said who it is.
 pub(crate) const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
 /// Until a peer that we dialled must have; longer, as it may be far away.
@@ -115,19 +113,20 @@ impl Routes {
         let first = sockets.first().map(|(host, _)| host.clone()).zip(addresses.first().map(SocketAddr::port));
         let info = own_info(&hub, &options, first, &around);
         log::info!("Cluster name is {}", info.cluster);
+        let dedicated: Vec<_> = hub.options().system_account.iter().cloned().collect();
         let config = Config {
             info,
             routes: options.routes.len(),
             pool_size: options.pool_size,
-            dedicated: vec![SYSTEM_ACCOUNT.into()],
-            shared: vec![String::from_utf8_lossy(GLOBAL_ACCOUNT).into_owned()],
+            dedicated: dedicated.clone(),
+            shared: shared_accounts(&hub),
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
             connect_backoff: options.connect_backoff,
             seed: fastrand::u64(..),
         };
         let registry = Arc::new(Registry::new(|now| Cluster::new(config, now)));
-        let announcer = Arc::new(Announcer::new(options.pool_size));
+        let announcer = Arc::new(Announcer::new(options.pool_size, dedicated));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
         let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
@@ -281,6 +280,12 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
 }
 
 /// What this server says of itself to peers.
+/// The accounts that share the connections of a pool.
+fn shared_accounts(hub: &Hub) -> Vec<String> {
+    let accounts = hub.accounts.all().into_iter().filter(|account| !hub.is_system(account));
+    accounts.map(|account| account.display_name()).collect()
+}
+
 fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
     let (host, port) = listener.unwrap_or_default();
     RouteInfo {

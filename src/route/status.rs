@@ -27,7 +27,7 @@ pub(crate) struct RouteStatus {
 
 impl Routes {
     fn interest_behind(&self, rid: u64) -> Vec<(Arc<Account>, Arc<RemoteInterest>)> {
-        let accounts = self.shared.hub.accounts().into_iter();
+        let accounts = self.shared.hub.accounts.with_strangers().into_iter();
         accounts
             .flat_map(|account| account.interest_behind(rid).into_iter().map(move |i| (account.clone(), i)))
             .collect()

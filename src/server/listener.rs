@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 
 use super::admission::Admission;
 use super::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
-use crate::client::Client;
-use crate::hub::{GLOBAL_ACCOUNT, Hub};
+use crate::client::{Client, max_payload};
+use crate::hub::Hub;
 use crate::link::outbound::{Outbound, Sink};
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
@@ -58,7 +58,7 @@ impl Listener {
             tls_required: tls.is_some_and(|tls| !tls.allow_non_tls || first),
             tls_verify: tls.is_some_and(|tls| tls.verify),
             tls_available: tls.is_some_and(|tls| tls.allow_non_tls),
-            max_payload: hub.options().max_payload,
+            max_payload: max_payload(hub, link.account.load().as_ref().unwrap_or(hub.accounts.global())),
             client_id: link.id,
             client_ip: link.peer.host(),
             nonce: String::new(),
@@ -67,7 +67,7 @@ impl Listener {
             connect_urls: news.connect_urls.clone(),
             ldm: news.lame_duck,
             connect_info: after_connect,
-            remote_account: if after_connect { String::from_utf8_lossy(GLOBAL_ACCOUNT).into() } else { String::new() },
+            remote_account: if after_connect { link.account_name() } else { String::new() },
             natsd: VERSION.into(),
             scion_tunnel: false,
         }
@@ -164,7 +164,7 @@ mod tests {
         let left = hub.left.notified();
         drop((read, writing.await.unwrap()));
         left.await;
-        assert_eq!((hub.client_count(), hub.global_account().subscriptions()), (0, (0, 0)));
+        assert_eq!((hub.client_count(), hub.accounts.global().subscriptions()), (0, (0, 0)));
         assert_eq!(hub.closed()[0].reason.to_string(), "Client Closed");
     }
 

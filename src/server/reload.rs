@@ -1,6 +1,7 @@
 //! A server takes over other options while it runs.
 
 use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
@@ -10,7 +11,7 @@ use super::{Server, StartError};
 use crate::config::changes::{Change, Fixed, changes};
 use crate::config::options::Options;
 use crate::hub::Hub;
-use crate::link::Kind;
+use crate::link::{Kind, Link};
 use crate::logging::{self, LogError};
 
 /// Why a server goes on as before.
@@ -49,6 +50,7 @@ impl Server {
             log::info!("{}", Reloaded(change));
         }
         let tells_clients = touches(&["max_payload", "client_advertise"]);
+        let renews_clients = touches(&["authorization", "accounts", "mappings"]);
         let digest = options.config_digest.clone().unwrap_or_default();
         self.hub.adopt(options);
         let options = self.hub.options();
@@ -60,6 +62,9 @@ impl Server {
             && touches(&["scion.path_preference"])
         {
             scion.set_preference(&new.path_preference);
+        }
+        if renews_clients {
+            renew_clients(&self.hub);
         }
         if tells_clients {
             self.hub.news.send_modify(|_| {});
@@ -81,13 +86,33 @@ impl fmt::Display for Reloaded<'_> {
     }
 }
 
+/// Sends clients away that may not connect any more, and lets the others be who they are now.
+fn renew_clients(hub: &Hub) {
+    let options = hub.options();
+    for link in hub.links().into_iter().filter(|link| link.kind == Kind::Client && link.account.load().is_some()) {
+        let before = link.user.load_full();
+        match options.authorization.directory.renew(before.as_deref(), link.anonymous.load(Relaxed)) {
+            Some(now) => {
+                if now != before {
+                    *link.renewed.lock() = Some(now);
+                }
+                link.wake();
+            }
+            None => send_away(&link, &ClientError::Authorization),
+        }
+    }
+}
+
+fn send_away(link: &Link, error: &ClientError) {
+    log::error!("{} - {error}", link.describe());
+    link.send_now(|out| write_error(out, &error.to_string()));
+    link.close(error.closes().unwrap_or(CloseReason::ServerShutdown));
+}
+
 /// Sends the youngest clients away until there are `max`.
 fn shed_clients(hub: &Hub, max: usize) {
     let clients = hub.links().into_iter().filter(|link| link.kind == Kind::Client && !link.is_closing());
     for link in clients.skip(max) {
-        let error = ClientError::MaxConnections;
-        log::error!("{} - {error}", link.describe());
-        link.send_now(|out| write_error(out, &error.to_string()));
-        link.close(error.closes().unwrap_or(CloseReason::ServerShutdown));
+        send_away(&link, &ClientError::MaxConnections);
     }
 }

@@ -1,6 +1,7 @@
 //! Integration tests: the real binary, real sockets, real peers.
 #![allow(unreachable_pub, reason = "no module here is reachable from elsewhere")]
 
+mod accounts;
 mod auth;
 mod cluster;
 mod config;

@@ -10,6 +10,7 @@
 //! [`to_json`] writes documents byte for byte as Go's encoder does.
 
 mod absent;
+mod client_info;
 mod connz;
 mod duration;
 mod healthz;
@@ -17,11 +18,13 @@ mod json;
 mod omit;
 mod pathz;
 mod routez;
+mod service_latency;
 mod subsz;
 mod time;
 mod varz;
 
 pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
+pub use client_info::ClientInfo;
 pub use connz::{ConnInfo, Connz};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
@@ -31,6 +34,7 @@ pub use pathz::{
     PeerInfo, Probes, Transport,
 };
 pub use routez::{RouteInfo, Routez};
+pub use service_latency::ServiceLatency;
 pub use subsz::{SubDetail, Subsz};
 pub use time::Time;
 pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz};

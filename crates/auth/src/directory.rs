@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use natsd_core::connect::Credentials;
 
+use crate::account;
 use crate::connection_type::ConnectionType;
 use crate::nkey::Nkey;
 use crate::permissions::Permissions;
@@ -15,6 +16,8 @@ use crate::secret::Secret;
 pub struct User {
     /// Name or public nkey; empty for one who comes by token.
     pub name: String,
+    /// The account it is in.
+    pub account: Arc<str>,
     /// `None` for one who comes by nkey.
     pub secret: Option<Secret>,
     /// What it may connect by; `None` is anything.
@@ -26,12 +29,22 @@ pub struct User {
 impl User {
     /// One who comes by a secret, without any restriction.
     pub fn with_secret(name: &str, secret: &str) -> Self {
-        Self { name: name.to_owned(), secret: Some(Secret::new(secret)), connection_types: None, permissions: None }
+        Self { secret: Some(Secret::new(secret)), ..Self::of_no_secret(name) }
     }
 
     /// One who comes by a key, without any restriction.
     pub fn with_nkey(nkey: &Nkey) -> Self {
-        Self { name: nkey.as_str().to_owned(), secret: None, connection_types: None, permissions: None }
+        Self::of_no_secret(nkey.as_str())
+    }
+
+    fn of_no_secret(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            account: account::GLOBAL.into(),
+            secret: None,
+            connection_types: None,
+            permissions: None,
+        }
     }
 
     fn may_come_by(&self, way: ConnectionType) -> bool {
@@ -185,6 +198,30 @@ impl Directory {
         let user = known.ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
         self.anonymous = Some(user.clone());
         Ok(())
+    }
+
+    /// Lets who gives no credentials in, into the account of those that name none, though there are users.
+    pub fn admit_anybody(&mut self) {
+        self.anonymous = Some(Arc::new(User::of_no_secret("")));
+    }
+
+    /// The user of this name, or of this public nkey.
+    pub fn get(&self, name: &str) -> Option<&Arc<User>> {
+        self.users.get(name).or_else(|| self.nkeys.get(name))
+    }
+
+    /// Who one is now who came in as `before` by another directory; without a user if everybody may connect. `None`: one may
+    /// not stay. Whoever came without credentials is who comes without credentials now.
+    pub fn renew(&self, before: Option<&User>, came_empty: bool) -> Option<Option<Arc<User>>> {
+        if self.is_open() {
+            return Some(None);
+        }
+        if came_empty {
+            return self.anonymous.clone().map(Some);
+        }
+        let before = before?;
+        let now = if before.name.is_empty() { self.token.as_ref() } else { self.get(&before.name) };
+        now.filter(|now| now.secret == before.secret).cloned().map(Some)
     }
 
     /// Whether it has several users, or one that was listed.

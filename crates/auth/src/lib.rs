@@ -3,6 +3,7 @@
 //! A [`Directory`] is what the operator wrote. It judges the credentials of a `CONNECT`; what takes long, bcrypt, is
 //! handed back as a [`SlowCheck`] for the caller to run where it does not hold up others.
 
+pub mod account;
 mod connection_type;
 mod directory;
 mod login;
@@ -14,7 +15,7 @@ mod secret;
 pub use connection_type::{ConnectionType, ConnectionTypeError};
 pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
 pub use login::Login;
-pub use nkey::{InvalidNkey, Nkey};
+pub use nkey::{InvalidNkey, Nkey, check_account_key};
 pub use permissions::{Permissions, Rule, RuleError, Rules};
 pub use replies::{Replies, ReplyPolicy};
 pub use secret::Secret;

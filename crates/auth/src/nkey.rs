@@ -9,10 +9,34 @@ use nkeys::{KeyPair, KeyPairType};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Nkey(String);
 
-/// Not the public key of a user.
+/// Not the public key of what it should be of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the public nkey of a user; such a key begins with U and has 56 characters")]
-pub struct InvalidNkey(String);
+#[error("{text:?} is not the public nkey of {whose}; such a key begins with {first} and has 56 characters")]
+pub struct InvalidNkey {
+    text: String,
+    whose: &'static str,
+    first: char,
+}
+
+impl InvalidNkey {
+    /// A seed, which is secret, is not repeated.
+    fn new(text: &str, whose: &'static str, first: char) -> Self {
+        let text = if text.starts_with('S') { "S…" } else { text }.to_owned();
+        Self { text, whose, first }
+    }
+}
+
+/// Checks that `text` is the public key of an account: `A…`, 56 characters.
+///
+/// # Errors
+///
+/// If it is malformed, or of something else. A seed is not repeated in the error.
+pub fn check_account_key(text: &str) -> Result<(), InvalidNkey> {
+    match KeyPair::from_public_key(text) {
+        Ok(key) if key.key_pair_type() == KeyPairType::Account => Ok(()),
+        _ => Err(InvalidNkey::new(text, "an account", 'A')),
+    }
+}
 
 impl Nkey {
     /// Checks a key.
@@ -21,10 +45,9 @@ impl Nkey {
     ///
     /// If it is malformed, or of something else than a user. A seed, which is secret, is not repeated in the error.
     pub fn new(text: &str) -> Result<Self, InvalidNkey> {
-        let shown = if text.starts_with('S') { "S…" } else { text };
         match KeyPair::from_public_key(text) {
             Ok(key) if key.key_pair_type() == KeyPairType::User => Ok(Self(text.to_owned())),
-            _ => Err(InvalidNkey(shown.to_owned())),
+            _ => Err(InvalidNkey::new(text, "a user", 'U')),
         }
     }
 
@@ -61,6 +84,9 @@ mod tests {
             let error = Nkey::new(wrong).unwrap_err().to_string();
             assert!(!error.contains(&seed), "{error}");
         }
+        assert_eq!(check_account_key(&KeyPair::new_account().public_key()), Ok(()));
+        let error = check_account_key(&user.public_key()).unwrap_err().to_string();
+        assert!(error.contains("of an account; such a key begins with A"), "{error}");
     }
 
     #[test]

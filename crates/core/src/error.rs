@@ -13,6 +13,8 @@ pub enum ClientError {
     AuthenticationTimeout,
     /// The server has as many connections as it may.
     MaxConnections,
+    /// The account has as many connections as it may.
+    MaxAccountConnections,
     /// The connection has as many subscriptions as it may.
     MaxSubscriptions,
     /// A message is larger than `max_payload`.
@@ -56,6 +58,7 @@ impl fmt::Display for ClientError {
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::MaxConnections => "maximum connections exceeded",
+            Self::MaxAccountConnections => "maximum account active connections exceeded",
             Self::MaxSubscriptions => "maximum subscriptions exceeded",
             Self::MaxPayload => "Maximum Payload Violation",
             Self::MaxControlLine => "maximum control line exceeded",
@@ -89,6 +92,7 @@ impl ClientError {
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
             Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
             Self::MaxConnections | Self::Throttled => Some(CloseReason::MaxConnections),
+            Self::MaxAccountConnections => Some(CloseReason::MaxAccountConnections),
             Self::MaxPayload => Some(CloseReason::MaxPayload),
             Self::MaxControlLine => Some(CloseReason::MaxControlLine),
             Self::Stale => Some(CloseReason::Stale),
@@ -133,6 +137,8 @@ pub enum CloseReason {
     BadClientProtocolVersion,
     /// The server had as many connections as it may.
     MaxConnections,
+    /// Its account has as many as it may.
+    MaxAccountConnections,
     /// It published a message larger than `max_payload`.
     MaxPayload,
     /// It sent a line longer than `max_control_line`.
@@ -162,6 +168,7 @@ impl fmt::Display for CloseReason {
             Self::ProtocolViolation => "Protocol Violation",
             Self::BadClientProtocolVersion => "Bad Client Protocol Version",
             Self::MaxConnections => "Maximum Connections Exceeded",
+            Self::MaxAccountConnections => "Maximum Account Connections Exceeded",
             Self::MaxPayload => "Maximum Message Payload Exceeded",
             Self::MaxControlLine => "Maximum Control Line Exceeded",
             Self::ServerShutdown => "Server Shutdown",
@@ -183,6 +190,7 @@ mod tests {
             ClientError::Authorization,
             ClientError::AuthenticationTimeout,
             ClientError::MaxConnections,
+            ClientError::MaxAccountConnections,
             ClientError::MaxSubscriptions,
             ClientError::MaxPayload,
             ClientError::MaxControlLine,

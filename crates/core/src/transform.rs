@@ -2,6 +2,7 @@
 
 mod function;
 mod mapping;
+mod renaming;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use crate::subject;
 use function::Function;
 pub use function::FunctionError;
 pub use mapping::{Destination, Mapping, MappingError, Mappings, WHOLE};
+pub use renaming::Renaming;
 
 /// Turns subjects of one pattern into subjects of another.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,6 +47,14 @@ pub enum TransformError {
     /// `>` ends one of the two and not the other.
     #[error("\">\" must end both the source and the destination, or neither")]
     FullWildcard,
+    /// Each wildcard of one has to be in the other, once.
+    #[error("the wildcards of {local:?} are not those of {foreign:?}; name each of them once, as \"*\" or \"$1\"")]
+    Wildcards {
+        /// Of the exporting account.
+        foreign: String,
+        /// Of the importing account.
+        local: String,
+    },
     /// A function that does not exist or that does not take these arguments.
     #[error("{token}: {error}")]
     Function {

@@ -55,11 +55,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "list of maps",
         default: "none",
         doc: "All users; see below.",
-        read: |draft, field| {
-            let Value::List(items) = field.value() else { return Err(field.expected("a list of maps")) };
-            draft.builder.users = field.items(items, user)?;
-            Ok(())
-        },
+        read: |draft, field| users(field).map(|users| draft.builder.users = users),
     },
     Key {
         names: &["default_permissions", "default_permission", "permissions"],
@@ -125,6 +121,12 @@ pub const USER_KEYS: &[Key<UserDraft>] = &[
     },
 ];
 
+/// A list of users.
+pub(super) fn users(field: &mut Field<'_>) -> Result<Vec<User>, ValueError> {
+    let Value::List(items) = field.value() else { return Err(field.expected("a list of maps")) };
+    field.items(items, user)
+}
+
 fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
     let mut draft = UserDraft::default();
     field.map(USER_KEYS, unsupported::USER, &mut draft)?;
@@ -154,16 +156,24 @@ fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, ValueError> {
 }
 
 /// Reads the block.
-pub(super) fn read(field: &mut Field<'_>) -> Result<Authorization, ValueError> {
+pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
     let mut draft = Draft::default();
     field.map(KEYS, unsupported::AUTHORIZATION, &mut draft)?;
-    if let Some(default) = draft.permissions.map(Arc::new) {
+    if let Some(default) = draft.permissions.take().map(Arc::new) {
         for user in &mut draft.builder.users {
             user.permissions.get_or_insert_with(|| default.clone());
         }
     }
-    let timeout = draft.timeout.unwrap_or_else(|| Authorization::default().timeout);
-    Ok(Authorization { directory: draft.builder.build()?, timeout })
+    Ok(draft)
+}
+
+impl Draft {
+    /// Who may connect, once the users of accounts are known as well.
+    pub(super) fn finish(mut self, of_accounts: Vec<User>) -> Result<Authorization, ValueError> {
+        self.builder.users.extend(of_accounts);
+        let timeout = self.timeout.unwrap_or_else(|| Authorization::default().timeout);
+        Ok(Authorization { directory: self.builder.build()?, timeout })
+    }
 }
 
 /// Names who comes without credentials, once all users are known.

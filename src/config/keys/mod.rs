@@ -1,5 +1,6 @@
 //! Every key that natsd knows, one table a block.
 
+pub mod accounts;
 pub mod authorization;
 pub mod cluster;
 pub mod mappings;
@@ -7,6 +8,7 @@ pub mod monitoring;
 pub mod permissions;
 pub mod scion;
 pub mod server;
+pub mod sharing;
 pub mod tls;
 mod unsupported;
 

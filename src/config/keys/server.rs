@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{authorization, cluster, mappings, monitoring, scion, tls, unsupported};
+use super::{accounts, authorization, cluster, mappings, monitoring, scion, tls, unsupported};
+use natsd_auth::account::{self, AccountSpec, GLOBAL, SYSTEM};
+use natsd_core::transform::Mappings;
+
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_map};
@@ -21,6 +24,16 @@ pub struct Draft {
     host_port_at: Option<Position>,
     /// Host, if one was given, and port of monitoring.
     http: Option<monitoring::Place>,
+    /// `authorization`, and where it or, without it, `accounts` stands.
+    authorization: Option<authorization::Draft>,
+    users_at: Option<Position>,
+    /// `mappings`, which are those of the global account.
+    mappings: Option<Mappings>,
+    /// `accounts`, and where it stands.
+    accounts: Option<(Position, accounts::Accounts)>,
+    /// `system_account`, and where it stands.
+    system_account: Option<(Position, String)>,
+    no_system_account: bool,
     /// `no_auth_user`, and where it stands.
     anonymous: Option<(Position, String)>,
     /// The same of monitoring over TLS.
@@ -88,7 +101,37 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "map",
         default: "everybody may connect",
         doc: "Who may connect; see below.",
-        read: |draft, field| authorization::read(field).map(|options| draft.options.authorization = options),
+        read: |draft, field| {
+            draft.users_at = Some(field.at().clone());
+            authorization::read(field).map(|authorization| draft.authorization = Some(authorization))
+        },
+    },
+    Key {
+        names: &["accounts"],
+        takes: "map of names to accounts, or list of names",
+        default: "none",
+        doc: "Subjects mean something only within an account; see below. Who is not in one of these is in `$G`.",
+        read: |draft, field| {
+            let at = field.at().clone();
+            accounts::read(field).map(|accounts| draft.accounts = Some((at, accounts)))
+        },
+    },
+    Key {
+        names: &["system_account", "system"],
+        takes: "string",
+        default: "\"$SYS\"",
+        doc: "The account of the servers themselves, one of `accounts`.",
+        read: |draft, field| {
+            draft.system_account = Some((field.at().clone(), field.text()?.to_owned()));
+            Ok(())
+        },
+    },
+    Key {
+        names: &["no_system_account", "no_system", "no_sys_acc"],
+        takes: "boolean",
+        default: "false",
+        doc: "There is no such account.",
+        read: |draft, field| field.bool().map(|on| draft.no_system_account = on),
     },
     Key {
         names: &["no_auth_user"],
@@ -128,7 +171,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "map of subjects to subjects, or to lists of destinations",
         default: "none",
         doc: "What published subjects become, the first match in the file; see below.",
-        read: |draft, field| mappings::read(field).map(|mappings| draft.options.mappings = mappings.into()),
+        read: |draft, field| mappings::read(field).map(|mappings| draft.mappings = Some(mappings)),
     },
     Key {
         names: &["scion"],
@@ -424,9 +467,9 @@ pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> 
 }
 
 impl Draft {
-    fn finish(self, report: &mut Report) -> Options {
+    fn finish(mut self, report: &mut Report) -> Options {
+        self.finish_accounts(report);
         let mut options = self.options;
-        authorization::set_anonymous(&mut options.authorization, self.anonymous, report);
         match (self.listen, self.host_port_at) {
             (Some(_), Some(at)) => report.errors.push(ConfigError::Value {
                 at,
@@ -445,5 +488,64 @@ impl Draft {
         options.http = self.http.map(at).or(options.http);
         options.https = self.https.map(at).or(options.https);
         options
+    }
+
+    /// Puts together what several keys say of accounts and their users.
+    fn finish_accounts(&mut self, report: &mut Report) {
+        let (at, accounts) = self.accounts.take().unzip();
+        let accounts = accounts.unwrap_or_default();
+        let options = &mut self.options;
+        let named = self.system_account.take();
+        options.system_account = match (&named, self.no_system_account) {
+            (None, true) => None,
+            (None, false) => Some(SYSTEM.into()),
+            (Some((_, name)), _) => Some(name.clone()),
+        };
+        options.accounts = accounts.specs;
+        if let Some((at, problem)) = named
+            .and_then(|(at, name)| Some((at, wrong_system_account(name, self.no_system_account, &options.accounts)?)))
+        {
+            report.errors.push(ConfigError::Value { at, key: "system_account".into(), problem });
+        }
+        options.complete_accounts(self.mappings.take());
+        if let (Some(at), Err(problem)) = (&at, account::check(&options.accounts)) {
+            let problem = problem.into();
+            report.errors.push(ConfigError::Value { at: at.clone(), key: "accounts".into(), problem });
+        }
+        let written = self.authorization.is_some();
+        let only_system = !written
+            && !accounts.users.is_empty()
+            && self.anonymous.is_none()
+            && options
+                .accounts
+                .iter()
+                .all(|spec| spec.name == GLOBAL || Some(&spec.name) == options.system_account.as_ref());
+        // What the flags say stays if the file says nothing.
+        let finished = if written || !accounts.users.is_empty() {
+            self.authorization.take().unwrap_or_default().finish(accounts.users)
+        } else {
+            Ok(options.authorization.clone())
+        };
+        match finished {
+            Ok(authorization) => options.authorization = authorization,
+            Err(problem) => report.errors.extend(self.users_at.take().or(at).map(|at| {
+                let key = if written { "authorization" } else { "accounts" }.into();
+                ConfigError::Value { at, key, problem }
+            })),
+        }
+        if only_system {
+            options.authorization.directory.admit_anybody();
+        }
+        authorization::set_anonymous(&mut options.authorization, self.anonymous.take(), report);
+    }
+}
+
+fn wrong_system_account(name: String, off: bool, accounts: &[AccountSpec]) -> Option<ValueError> {
+    match name.as_str() {
+        _ if off => Some(ValueError::SystemAccountOff),
+        GLOBAL => Some(ValueError::GlobalAsSystem(name)),
+        SYSTEM => None,
+        _ if accounts.iter().any(|spec| spec.name == name) => None,
+        _ => Some(ValueError::NoSuchAccount(name)),
     }
 }

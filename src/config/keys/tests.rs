@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{authorization, cluster, mappings, monitoring, permissions, scion, server, tls, unsupported};
+use super::{
+    accounts, authorization, cluster, mappings, monitoring, permissions, scion, server, sharing, tls, unsupported,
+};
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -361,9 +363,12 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
     let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
+    let accounts =
+        [rows(accounts::KEYS), rows(accounts::LIMITS), rows(sharing::EXPORT_KEYS), rows(sharing::IMPORT_KEYS)];
     for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS)]
         .into_iter()
         .chain(users)
+        .chain(accounts)
         .chain([rows(monitoring::KEYS)])
     {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");

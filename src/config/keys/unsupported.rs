@@ -3,7 +3,6 @@
 /// At the top level.
 pub(super) const SERVER: &[&str] = &[
     "account_resolver",
-    "accounts",
     "accounts_resolver",
     "default_js_domain",
     "default_sentinel",
@@ -15,9 +14,6 @@ pub(super) const SERVER: &[&str] = &[
     "leafnodes",
     "mqtt",
     "no_sublist_cache",
-    "no_sys_acc",
-    "no_system",
-    "no_system_account",
     "ocsp",
     "ocsp_cache",
     "operator",
@@ -38,14 +34,18 @@ pub(super) const SERVER: &[&str] = &[
     "server_tags",
     "store_dir",
     "storedir",
-    "system",
-    "system_account",
     "trusted",
     "trusted_keys",
     "websocket",
     "write_timeout",
     "ws",
 ];
+
+/// In an account.
+pub(super) const ACCOUNT: &[&str] = &["jetstream", "msg_trace", "trace_dest"];
+
+/// In `limits {}` of an account.
+pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] =

@@ -1,22 +1,25 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use natsd_auth::account::AccountSpec;
 use natsd_core::route::interest::Change;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::config::options::Options;
 use crate::hub::InterestObserver;
 use crate::hub::cache::MatchCache;
 use crate::hub::remote::RemoteInterest;
 use crate::hub::subscription::Subscription;
 use crate::link::Kind;
 use crate::link::outbound::{Outbound, OutboundLimits, Sink};
+use crate::server::identity::Identity;
 use crate::transport::Peer;
 
 const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
 
 fn account() -> Arc<Account> {
-    Arc::new(Account::new(b"ACC", Arc::default()))
+    Arc::new(Account::new(AccountSpec::named("ACC"), Arc::default()))
 }
 
 fn link(kind: Kind) -> Arc<Link> {
@@ -42,10 +45,14 @@ fn sent(link: &Link) -> String {
     String::from_utf8(std::mem::take(out.buffer())).unwrap()
 }
 
-fn publish_from(account: &Account, from: &Arc<Link>, echo: bool) -> bool {
-    let mut matches = Matches::default();
-    account.matches(HELLO.subject, &mut matches);
-    publish(account, &HELLO, &matches, &Publisher { link: from, echo }, &mut Batch::default())
+fn hub() -> Arc<Hub> {
+    let options = Options::default();
+    let identity = Identity::generate(&options);
+    Arc::new(Hub::new(options, identity))
+}
+
+fn publish_from(account: &Arc<Account>, from: &Arc<Link>, echo: bool) -> bool {
+    publish_to(account, &HELLO, &Publisher::new(&hub(), from, echo), &mut Batch::default())
 }
 
 #[test]
@@ -92,7 +99,14 @@ fn what_came_over_a_route_stays_here() {
     add_remote(&account, &route, "foo", None, 1);
     let mut matches = Matches::default();
     account.matches(HELLO.subject, &mut matches);
-    publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &route, &mut Batch::default());
+    publish_routed(
+        &account,
+        &HELLO,
+        [&b"q"[..]].into_iter(),
+        &matches,
+        &Publisher::new(&hub(), &route, true),
+        &mut Batch::default(),
+    );
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
     assert_eq!(sent(&route), "");
 }
@@ -111,7 +125,14 @@ fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
     let mut matches = Matches::default();
     account.matches(HELLO.subject, &mut matches);
     let queues: [&[u8]; 4] = [b"q", b"here", b"r", b"nobody"];
-    publish_routed(&account, &HELLO, queues.into_iter(), &matches, &from, &mut Batch::default());
+    publish_routed(
+        &account,
+        &HELLO,
+        queues.into_iter(),
+        &matches,
+        &Publisher::new(&hub(), &from, true),
+        &mut Batch::default(),
+    );
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
     assert_eq!(sent(&other), "RMSG ACC foo | q r 5\r\nhello\r\n");
     assert_eq!([&from, &empty, &plain].map(|link| sent(link)), ["", "", ""]);
@@ -126,7 +147,14 @@ fn servers_that_could_serve_a_group_share_evenly_by_members() {
     account.matches(HELLO.subject, &mut matches);
     let mut batch = Batch::default();
     for _ in 0..4000 {
-        publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &from, &mut batch);
+        publish_routed(
+            &account,
+            &HELLO,
+            [&b"q"[..]].into_iter(),
+            &matches,
+            &Publisher::new(&hub(), &from, true),
+            &mut batch,
+        );
     }
     let [at_one, at_three] = [&one, &three].map(|link| sent(link).matches("RMSG").count());
     assert!((850..1150).contains(&at_one), "{at_one} of 4000, expected a quarter");
@@ -139,7 +167,14 @@ fn a_group_that_only_the_sender_serves_gets_nothing_back() {
     add_remote(&account, &from, "foo", Some("q"), 1);
     let mut matches = Matches::default();
     account.matches(HELLO.subject, &mut matches);
-    publish_routed(&account, &HELLO, [&b"q"[..]].into_iter(), &matches, &from, &mut Batch::default());
+    publish_routed(
+        &account,
+        &HELLO,
+        [&b"q"[..]].into_iter(),
+        &matches,
+        &Publisher::new(&hub(), &from, true),
+        &mut Batch::default(),
+    );
     assert_eq!(sent(&from), "");
 }
 
@@ -183,7 +218,7 @@ fn peers_hear_of_the_first_and_the_last_and_of_each_member() {
     let recorder = Arc::new(Recorder::default());
     let observer: Arc<OnceLock<Arc<dyn InterestObserver>>> = Arc::default();
     assert!(observer.set(recorder.clone()).is_ok());
-    let account = Arc::new(Account::new(b"ACC", observer));
+    let account = Arc::new(Account::new(AccountSpec::named("ACC"), observer));
     let client = link(Kind::Client);
     let queues = [None, None, Some("q"), Some("q")];
     let subscriptions: Vec<_> = queues

@@ -32,6 +32,8 @@ pub struct Setup<'a> {
     pub pool_size: Option<i32>,
     /// More of `cluster {}`.
     pub cluster: &'a str,
+    /// More of the top level.
+    pub more: &'a str,
 }
 
 impl Node {
@@ -47,7 +49,7 @@ impl Node {
         if let Some(size) = setup.pool_size {
             writeln!(cluster, "pool_size: {size}").expect("a String takes all");
         }
-        writeln!(config, "cluster {{\n{cluster}}}").expect("a String takes all");
+        writeln!(config, "cluster {{\n{cluster}}}\n{}", setup.more).expect("a String takes all");
         let dir = tempfile::tempdir().expect("a temporary directory");
         let node = Self { kind, name: name.into(), port, route_port, config, process: RefCell::new(None), dir };
         node.spawn();

@@ -104,6 +104,38 @@ impl Raw {
         }
     }
 
+    /// The next bytes, as text.
+    pub fn take(&mut self, len: usize) -> String {
+        while self.unread.len() < len {
+            assert!(self.read(), "closed before {len} bytes: {:?}", String::from_utf8_lossy(&self.unread));
+        }
+        String::from_utf8(self.unread.drain(..len).collect()).expect("text")
+    }
+
+    /// Whether a line, other than PING, has come by now, or comes in a moment.
+    pub fn has_line(&mut self) -> bool {
+        let mut chunk = [0; 4096];
+        self.stream.set_read_timeout(Some(super::POLL)).expect("a positive time-out");
+        if let Ok(read) = self.stream.read(&mut chunk) {
+            self.unread.extend_from_slice(&chunk[..read]);
+        }
+        // The server sends one after a while, whatever the test does.
+        while self.unread.starts_with(b"PING\r\n") {
+            self.unread.drain(..6);
+        }
+        self.unread.windows(2).any(|pair| pair == b"\r\n")
+    }
+
+    /// The line of a message, which is taken with its body, if one has come.
+    pub fn try_message(&mut self) -> Option<String> {
+        self.has_line().then(|| {
+            let line = self.line();
+            let len = line.rsplit(' ').next().and_then(|len| len.parse::<usize>().ok()).expect("a message");
+            self.take(len + 2);
+            line
+        })
+    }
+
     /// The server has done all that it was told, and says nothing more.
     pub fn expect_nothing(&mut self) {
         self.send("PING\r\n");

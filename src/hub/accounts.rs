@@ -1,0 +1,135 @@
+//! All accounts, and what they take from each other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use natsd_auth::account::{AccountSpec, GLOBAL, ImportKind, Service, approved};
+use parking_lot::{Mutex, RwLock};
+
+use super::InterestObserver;
+use super::account::Account;
+use super::imports::{ServiceImport, StreamImport};
+
+/// Accounts that peers tell of and that are not configured here, at most.
+const MAX_STRANGERS: usize = 64 * 1024;
+
+/// See the [module](self).
+pub(crate) struct Accounts {
+    table: RwLock<HashMap<Box<[u8]>, Entry>>,
+    /// Held while accounts are configured.
+    configuring: Mutex<()>,
+    global: Arc<Account>,
+    observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+}
+
+struct Entry {
+    account: Arc<Account>,
+    /// Peers tell of its interest; here it is not configured, not yet or not any more.
+    stranger: bool,
+}
+
+impl Accounts {
+    /// With the account of clients that name none.
+    pub(super) fn new(observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
+        let global = Arc::new(Account::new(AccountSpec::named(GLOBAL), observer.clone()));
+        let entry = Entry { account: global.clone(), stranger: false };
+        let table = RwLock::new(HashMap::from([(GLOBAL.as_bytes().into(), entry)]));
+        Self { table, configuring: Mutex::new(()), global, observer }
+    }
+
+    /// The account of clients that name none.
+    pub(crate) fn global(&self) -> &Arc<Account> {
+        &self.global
+    }
+
+    /// The account of this name, if it is configured.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Arc<Account>> {
+        self.table.read().get(name).filter(|entry| !entry.stranger).map(|entry| entry.account.clone())
+    }
+
+    /// The account of this name, for the interest of peers: it may be configured here later. `None` if there are too many
+    /// such accounts.
+    pub(crate) fn of_peers(&self, name: &[u8]) -> Option<Arc<Account>> {
+        if let Some(entry) = self.table.read().get(name) {
+            return Some(entry.account.clone());
+        }
+        let mut table = self.table.write();
+        if table.len() >= MAX_STRANGERS && !table.contains_key(name) {
+            return None;
+        }
+        let spec = || AccountSpec::named(&String::from_utf8_lossy(name));
+        let entry = table.entry(name.into()).or_insert_with(|| Entry {
+            account: Arc::new(Account::with_name(name, spec(), self.observer.clone())),
+            stranger: true,
+        });
+        Some(entry.account.clone())
+    }
+
+    /// All accounts that are configured.
+    pub(crate) fn all(&self) -> Vec<Arc<Account>> {
+        self.table.read().values().filter(|entry| !entry.stranger).map(|entry| entry.account.clone()).collect()
+    }
+
+    /// All accounts, of which peers may tell.
+    pub(crate) fn with_strangers(&self) -> Vec<Arc<Account>> {
+        self.table.read().values().map(|entry| entry.account.clone()).collect()
+    }
+
+    /// From now on these accounts are configured, and the one of clients that name none; no others.
+    pub(crate) fn configure(&self, specs: &[AccountSpec]) {
+        let _alone = self.configuring.lock();
+        let mut table = self.table.write();
+        for entry in table.values_mut() {
+            entry.stranger = true;
+        }
+        let global = specs.iter().all(|spec| spec.name != GLOBAL).then(|| AccountSpec::named(GLOBAL));
+        for spec in specs.iter().cloned().chain(global) {
+            self.admit(&mut table, spec);
+        }
+        let gone: Vec<_> = table.values().filter(|entry| entry.stranger).map(|entry| entry.account.clone()).collect();
+        drop(table);
+        for account in gone {
+            account.configure(AccountSpec::named(&account.display_name()));
+            account.imports.replace(&account, Vec::new(), Vec::new());
+        }
+        self.bind(|_| true);
+    }
+
+    fn admit(&self, table: &mut HashMap<Box<[u8]>, Entry>, spec: AccountSpec) {
+        if let Some(entry) = table.get_mut(spec.name.as_bytes()) {
+            entry.stranger = false;
+            entry.account.configure(spec);
+            return;
+        }
+        let name: Box<[u8]> = spec.name.as_bytes().into();
+        let account = Arc::new(Account::new(spec, self.observer.clone()));
+        table.insert(name, Entry { account, stranger: false });
+    }
+
+    /// Lets the accounts that are `wanted` take what they import.
+    fn bind(&self, wanted: impl Fn(&AccountSpec) -> bool) {
+        for account in self.all() {
+            let spec = account.spec();
+            if !wanted(&spec) {
+                continue;
+            }
+            let (mut streams, mut services) = (Vec::new(), Vec::new());
+            for import in &spec.imports {
+                let Some(exporter) = self.get(import.account.as_bytes()) else { continue };
+                let Some(export) = approved(&spec.name, import, &exporter.spec()).map(|export| export.service.clone())
+                else {
+                    continue;
+                };
+                let renaming = import.renaming.clone();
+                match import.kind {
+                    ImportKind::Stream => streams.push(Arc::new(StreamImport { exporter, renaming })),
+                    ImportKind::Service { share } => {
+                        let export: Service = export.unwrap_or_default();
+                        services.push(Arc::new(ServiceImport { exporter, renaming, share, export }));
+                    }
+                }
+            }
+            account.imports.replace(&account, streams, services);
+        }
+    }
+}

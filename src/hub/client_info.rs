@@ -1,0 +1,43 @@
+//! What others are told of a client.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use natsd_api::{ClientInfo, Time};
+
+use super::Hub;
+use crate::link::{Kind, Link};
+
+/// Its account and its round-trip time, which everybody may know. `None` for what is no client.
+pub(crate) fn public(link: &Link) -> Option<ClientInfo> {
+    (link.kind == Kind::Client).then(|| ClientInfo {
+        account: link.account_name(),
+        rtt: link.rtt.load(Relaxed),
+        ..ClientInfo::default()
+    })
+}
+
+/// All there is.
+pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
+    let mut info = public(link)?;
+    locate(hub, &mut info);
+    if let Some(settings) = &*link.settings.lock() {
+        info.name.clone_from(&settings.name);
+        info.lang.clone_from(&settings.lang);
+        info.version.clone_from(&settings.version);
+    }
+    Some(ClientInfo {
+        start: Some(Time(link.started_at)),
+        host: link.peer.host(),
+        id: link.id,
+        user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        kind: "Client".into(),
+        client_type: "nats".into(),
+        ..info
+    })
+}
+
+/// Adds where it is.
+pub(crate) fn locate(hub: &Hub, info: &mut ClientInfo) {
+    info.server.clone_from(&hub.identity.name);
+    info.cluster.clone_from(&hub.news.borrow().cluster);
+}
