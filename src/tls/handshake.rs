@@ -3,18 +3,19 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
+use natsd_api::TlsPeerCert;
+use rustls::pki_types::ServerName;
 use rustls::{CommonState, Connection, ProtocolVersion};
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::certificate::{self, key_digest};
 use super::error::HandshakeError;
 use super::{Acceptor, RouteTls, load};
 use crate::transport::{ByteStream, Stream};
@@ -31,6 +32,8 @@ pub struct Facts {
     pub cipher: String,
     /// The handshake came before `INFO`.
     pub first: bool,
+    /// The certificates that the peer showed, its own first.
+    pub certificates: Arc<[TlsPeerCert]>,
 }
 
 impl Facts {
@@ -40,7 +43,12 @@ impl Facts {
             _ => "1.2",
         };
         let suite = session.negotiated_cipher_suite();
-        Self { version, cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(), first: false }
+        Self {
+            version,
+            cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(),
+            first: false,
+            certificates: session.peer_certificates().unwrap_or_default().iter().map(certificate::describe).collect(),
+        }
     }
 }
 
@@ -195,12 +203,6 @@ fn unwrap(stream: TlsStream<TcpStream>) -> (Stream, Facts) {
     };
     let facts = Facts::of(&session);
     (Stream::Tls(stream, Box::new(session)), facts)
-}
-
-/// SHA-256 of the public key of a certificate.
-fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    let parsed = ParsedCertificate::try_from(certificate).ok()?;
-    Some(Sha256::digest(&*parsed.subject_public_key_info()).into())
 }
 
 /// A stream whose first byte was read already.

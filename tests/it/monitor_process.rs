@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::harness::http;
 use crate::harness::node::free_port;
+use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer, wait_for};
 
 fn programs() -> Vec<Program> {
@@ -145,4 +146,76 @@ fn varz_of_a_server_with_everything_on_has_the_keys_of_nats_server() {
     assert_eq!(missing, ["system_account"], "accounts");
     // nats-server tells its own address only when there is a route.
     assert_eq!(ours.difference(&theirs).collect::<Vec<_>>(), ["connect_urls", "natsd"]);
+}
+
+/// All endpoints are served over TLS and below the base path, and those of JSON to pages from elsewhere.
+#[test]
+fn all_endpoints_are_served_over_tls_below_the_base_path_and_to_other_origins() {
+    let authority = crate::harness::tls::Authority::new();
+    let headers = programs().into_iter().map(|program| {
+        let port = free_port();
+        let config = format!("https: \"127.0.0.1:{port}\"\nhttp_base_path: /edge\n{}", authority.block(""));
+        let _server = TestServer::start(program, &config);
+        let read = |path: &str| {
+            let mut raw = Raw::silent(port);
+            raw.begin_tls(authority.stranger()).expect("a handshake");
+            raw.send(&format!("GET /edge{path} HTTP/1.0\r\nHost: test\r\n\r\n"));
+            let reply = raw.rest();
+            let head = reply.split_once("\r\n\r\n").expect(path).0.to_lowercase();
+            let field = |name: &str| {
+                let value = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                value.unwrap_or_default().to_owned()
+            };
+            let status = head.split(' ').nth(1).expect(path).to_owned();
+            [path.to_owned(), status, field("content-type"), field("access-control-allow-origin")].join(" ")
+        };
+        let mut answers: Vec<_> = [
+            "",
+            "/varz",
+            "/connz",
+            "/routez",
+            "/subsz",
+            "/subscriptionsz",
+            "/healthz",
+            "/gatewayz",
+            "/leafz",
+            "/jsz",
+            "/raftz",
+            "/ipqueuesz",
+            "/debug/vars",
+        ]
+        .map(read)
+        .into();
+        if program == Program::Natsd {
+            assert_eq!(read("/metrics"), "/metrics 200 text/plain; version=0.0.4; charset=utf-8 ");
+            assert_eq!(read("/stacksz"), "/stacksz 200 text/plain; charset=utf-8 ");
+        }
+        answers.sort();
+        answers
+    });
+    let headers: Vec<_> = headers.collect();
+    assert!(headers[0].contains(&"/jsz 200 application/json *".to_owned()), "{:#?}", headers[0]);
+    if let Some(theirs) = headers.get(1) {
+        assert_eq!(&headers[0], theirs);
+    }
+}
+
+#[test]
+fn certificates_of_clients_are_told_to_who_asks() {
+    let authority = crate::harness::tls::Authority::new();
+    for program in programs() {
+        let port = free_port();
+        let config = format!("http: \"127.0.0.1:{port}\"\n{}", authority.block("verify: true"));
+        let server = TestServer::start(program, &config);
+        let mut client = server.connect();
+        client.begin_tls(authority.member("client")).expect("a handshake");
+        assert!(client.is_answered());
+        let connection = |query: &str| http::json(port, &format!("/connz{query}"))["connections"][0].clone();
+        assert!(connection("")["tls_peer_certs"].is_null(), "{program:?}");
+        let certificates = connection("?auth=1")["tls_peer_certs"].clone();
+        let told = &certificates[0];
+        assert_eq!(told["spki_sha256"], authority.pin("client"), "{program:?}: {certificates}");
+        assert_eq!(told["subject"], "CN=rcgen self signed cert", "{program:?}: {certificates}");
+        assert_eq!(told["cert_sha256"].as_str().map(str::len), Some(64), "{program:?}");
+    }
 }

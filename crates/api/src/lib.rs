@@ -25,7 +25,7 @@ mod varz;
 
 pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
 pub use client_info::ClientInfo;
-pub use connz::{ConnInfo, Connz};
+pub use connz::{ConnInfo, Connz, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
