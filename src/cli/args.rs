@@ -49,16 +49,26 @@ enum Subcommands {
     /// Emulate a SCION network with two servers, and cut its links
     #[cfg(feature = "lab")]
     Lab(LabFlags),
+    /// Print a YAML configuration of the Ruby server in the language of today
+    Convert(ConvertFlags),
     /// Print the version
     Version,
+}
+
+/// Flags of `natsd convert`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConvertFlags {
+    /// The file
+    #[arg(value_name = "OLD.yml")]
+    pub file: std::path::PathBuf,
 }
 
 /// Flags of `natsd top`.
 #[cfg(feature = "tui")]
 #[derive(Clone, Debug, clap::Args)]
 pub struct TopFlags {
-    /// Where a server's monitoring listens; may be given several times
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8222")]
+    /// Where a server's monitoring listens; may be given several times [default: $NATS_URL or $NATS_URI, on port 8222, then http://127.0.0.1:8222]
+    #[arg(long, value_name = "URL")]
     pub connect: Vec<String>,
     /// A dashboard, or one JSON document a line
     #[arg(long, value_enum, default_value = "tui")]
@@ -240,6 +250,8 @@ pub enum Command {
     Check(Box<ServeFlags>),
     /// `--signal`: tell a running server.
     Signal(SignalRequest),
+    /// `natsd convert`.
+    Convert(ConvertFlags),
     /// `-v`: print the version.
     Version,
     /// `natsd top`.
@@ -275,6 +287,7 @@ pub fn try_parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, cl
         _ if cli.version => Command::Version,
         Some(Subcommands::Version) => Command::Version,
         Some(Subcommands::Serve(flags)) => serve(*flags),
+        Some(Subcommands::Convert(flags)) => Command::Convert(flags),
         #[cfg(feature = "tui")]
         Some(Subcommands::Top(flags)) => Command::Top(flags),
         #[cfg(feature = "scion")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use natsd_auth::{DirectoryBuilder, DirectoryError};
 
+use super::ruby_flags::{Daemonize, RubyFlags};
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
     Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
@@ -126,7 +127,7 @@ pub struct ServeFlags {
     #[arg(help_heading = "Logging")]
     logtime_utc: Option<bool>,
 
-    /// Log what the server does; -DV is -D -V
+    /// Log what the server does; -DV is -D -V, and -VV and -DVV trace the system account as well
     #[arg(short = 'D', long, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "Logging")]
@@ -137,6 +138,11 @@ pub struct ServeFlags {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "Logging")]
     trace: Option<bool>,
+
+    /// With -V, log what the server itself says in the system account as well; -VV is -V with this, -DVV is -D -V with this
+    #[arg(long = "trace_verbose", value_name = "BOOL", value_parser = BoolishValueParser::new(), hide = true)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    trace_verbose: Option<bool>,
 
     /// Log so much of a payload, in bytes [default: 0, all of it]
     #[arg(long = "max_traced_msg_len", value_name = "N", help_heading = "Logging")]
@@ -175,6 +181,9 @@ pub struct ServeFlags {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     #[arg(help_heading = "SCION")]
     scion: Option<bool>,
+
+    #[command(flatten)]
+    ruby: RubyFlags,
 }
 
 /// Why a server cannot start as asked.
@@ -195,6 +204,9 @@ pub enum StartError {
     /// One flag for several things.
     #[error("-a and -p cannot say which of the {0} TCP addresses of listen they mean; change the file instead")]
     SeveralListeners(usize),
+    /// A flag of the Ruby server that natsd does not obey.
+    #[error(transparent)]
+    Daemonize(#[from] Daemonize),
     /// A reload without a file.
     #[error("there is no file to read again; start natsd with -c")]
     NoFile,
@@ -220,6 +232,7 @@ impl ServeFlags {
 
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {
         self.apply_addresses(options)?;
+        self.ruby.apply(options)?;
         self.apply_logging(options);
         self.apply_tls(&mut options.tls);
         self.apply_cluster(&mut options.cluster);
@@ -272,6 +285,7 @@ impl ServeFlags {
         set(&mut options.logtime_utc, &self.logtime_utc);
         set(&mut options.debug, &self.debug);
         set(&mut options.trace, &self.trace);
+        set(&mut options.trace_verbose, &self.trace_verbose);
         set(&mut options.max_traced_msg_len, &self.max_traced_msg_len.map(|n| n as usize));
     }
 
@@ -460,6 +474,23 @@ mod tests {
         assert_eq!(logs.syslog_address(), Some(SyslogAddr::Udp { host: "localhost".into(), port: 514 }));
         assert_eq!(options("-s").syslog_address(), Some(SyslogAddr::Local));
         assert!(!options_over("debug: true", "-D=false").expect("valid").debug);
+        let levels = |args| {
+            let set = options(args);
+            (set.debug, set.trace, set.trace_verbose)
+        };
+        assert_eq!((levels("-V"), levels("-VV")), ((false, true, false), (false, true, true)));
+        assert_eq!((levels("-DV"), levels("--DVV")), ((true, true, false), (true, true, true)));
+    }
+
+    #[test]
+    fn flags_of_the_ruby_server_are_taken() {
+        let set = options("-a 127.0.0.1 -p 4333 -S nats --cluster_port 6222 --no_epoll --no_kqueue -T");
+        assert_eq!((set.listen, set.syslog, set.logtime), (vec![tcp("127.0.0.1", 4333)], true, true));
+        assert_eq!(set.cluster.map(|cluster| cluster.listen), Some(vec![tcp("127.0.0.1", 6222)]));
+        let error = flags("--ssl").options().expect_err("no certificate").to_string();
+        assert!(error.starts_with("tls: missing 'cert_file'"), "{error}");
+        let error = flags("-d").options().expect_err("it stays").to_string();
+        assert!(error.starts_with("-d: natsd does not go to the background"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod convert;
 pub mod flags;
 #[cfg(feature = "lab")]
 pub mod lab;
@@ -9,6 +10,7 @@ pub mod lab;
 pub mod paths;
 #[cfg(feature = "scion")]
 pub mod ping;
+mod ruby_flags;
 pub mod serve;
 pub mod signal;
 mod single_dash;

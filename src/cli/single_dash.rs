@@ -2,8 +2,13 @@
 
 use std::ffi::OsString;
 
-/// Flags with one dash that stand for several others.
-const COMBINED: &[(&str, &[&str])] = &[("-DV", &["--debug", "--trace"]), ("-sl", &["--signal"])];
+/// Flags that stand for several others, or for one of another name.
+const COMBINED: &[(&str, &[&str])] = &[
+    ("DV", &["--debug", "--trace"]),
+    ("VV", &["--trace", "--trace_verbose"]),
+    ("DVV", &["--debug", "--trace", "--trace_verbose"]),
+    ("sl", &["--signal"]),
+];
 
 /// Rewrites `-long` to `--long` and `--s` to `-s` for the flags of `command`, up to the first `--`.
 ///
@@ -30,11 +35,11 @@ fn rewrite(arg: &str, command: &clap::Command) -> Vec<String> {
         Some((flag, value)) => (flag, format!("={value}")),
         None => (arg, String::new()),
     };
-    if let Some((_, flags)) = COMBINED.iter().find(|(combined, _)| *combined == flag) {
-        return flags.iter().map(|flag| format!("{flag}{value}")).collect();
-    }
     let name = flag.trim_start_matches('-');
     let dashes = flag.len() - name.len();
+    if let (1 | 2, Some((_, flags))) = (dashes, COMBINED.iter().find(|(combined, _)| *combined == name)) {
+        return flags.iter().map(|flag| format!("{flag}{value}")).collect();
+    }
     let long = |arg: &clap::Arg| arg.get_long_and_visible_aliases().is_some_and(|names| names.contains(&name));
     let short = |arg: &clap::Arg| arg.get_short().is_some_and(|short| name == short.to_string());
     let dashes = match dashes {
@@ -66,6 +71,8 @@ mod tests {
             ("natsd --p 4222 --D=false", "natsd -p 4222 -D=false"),
             ("natsd -DV -c x.conf", "natsd --debug --trace -c x.conf"),
             ("natsd -DV=false", "natsd --debug=false --trace=false"),
+            ("natsd -VV", "natsd --trace --trace_verbose"),
+            ("natsd --DVV=true", "natsd --debug=true --trace=true --trace_verbose=true"),
             ("natsd -sl quit=12", "natsd --signal quit=12"),
         ] {
             assert_eq!(normal(written), normalised);

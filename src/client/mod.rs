@@ -6,7 +6,9 @@ mod connect;
 mod ping;
 mod publish;
 mod subscribe;
+mod telnet;
 mod trace;
+mod violation;
 
 use std::sync::Arc;
 use std::task::Context;
@@ -196,7 +198,7 @@ impl Client {
     fn trace(&self, op: &Op<'_>) {
         self.link.trace_in(&trace::describe(op));
         if let Op::Publish(message) = op {
-            self.link.trace_payload_in(message.body);
+            self.link.trace_payload_in(message.body, message.header_len);
         }
     }
 
@@ -208,10 +210,18 @@ impl Client {
     }
 
     fn refuse(&self, error: &ClientError, batch: &mut Batch) {
+        self.refuse_subscription(error, b"", batch);
+    }
+
+    /// As [`refuse`](Self::refuse), about a subscription of this id.
+    fn refuse_subscription(&self, error: &ClientError, sid: &[u8], batch: &mut Batch) {
         let text = error.to_string();
-        log::debug!("{} - {text}", self.link.describe());
         self.link.trace_out(&format!("-ERR {text}"));
         self.link.send(batch, |out| write_error(out, &text));
+        match violation::describe(error, sid) {
+            Some(violation) => log::error!("{} - {violation}", self.link.describe()),
+            None => log::debug!("{} - {text}", self.link.describe()),
+        }
     }
 
     fn end(&mut self, end: End, batch: &mut Batch) {
@@ -231,6 +241,9 @@ impl Client {
         self.link.close(reason);
     }
 }
+
+/// Somebody leaves a telnet session: there is nothing to say to that.
+const FAREWELL: End = End::Silent(CloseReason::ClientClosed);
 
 impl From<ParseError> for End {
     fn from(error: ParseError) -> Self {
@@ -266,11 +279,12 @@ impl Protocol for Client {
             if self.admission.is_checking() {
                 return (taken, 1);
             }
-            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken))
-                && let Err(end) = self.begin_with(*verb)
-            {
-                self.end(end, batch);
-                continue;
+            if let (true, Some(verb)) = (self.admission.is_due(), input.get(taken)) {
+                let begun = if telnet::is_farewell(&input[taken..]) { Err(FAREWELL) } else { self.begin_with(*verb) };
+                if let Err(end) = begun {
+                    self.end(end, batch);
+                    continue;
+                }
             }
             match parser::read(&input[taken..], &self.limits) {
                 Ok(Read::Op(op, len)) => {
@@ -284,6 +298,7 @@ impl Protocol for Client {
                     self.flags.partial = taken < input.len();
                     return (taken, needed);
                 }
+                Err(ParseError::UnknownOperation) if telnet::is_farewell(&input[taken..]) => self.end(FAREWELL, batch),
                 Err(error) => {
                     log::debug!("{} - {error}", self.link.describe());
                     self.end(error.into(), batch);
@@ -294,12 +309,17 @@ impl Protocol for Client {
     }
 
     fn timeout(&self) -> Option<Instant> {
+        if self.flags.ended {
+            return None;
+        }
         Some(self.admission.until().unwrap_or_else(|| self.pings.due()))
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
         if self.admission.until().is_some() {
-            return self.end(End::Told(ClientError::AuthenticationTimeout), batch);
+            let error = ClientError::AuthenticationTimeout;
+            log::debug!("{} - {error}", self.link.describe());
+            return self.end(End::Refused(error), batch);
         }
         self.ping(now, batch);
     }

@@ -17,7 +17,7 @@ impl Client {
     pub(super) fn subscribe(&mut self, wanted: Subscribe<'_>, batch: &mut Batch) {
         batch.act();
         if let Some(error) = self.why_not(&wanted) {
-            return self.refuse(&error, batch);
+            return self.refuse_subscription(&error, wanted.sid, batch);
         }
         let Subscribe { subject, queue, sid } = wanted;
         let mut known = self.link.subscriptions.lock();
@@ -64,6 +64,7 @@ impl Client {
             && subscription.end(max)
         {
             self.hub.unsubscribe(&subscription);
+            self.link.trace_unsubscribed(sid);
         }
         self.acknowledge(batch);
     }

@@ -35,13 +35,17 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
     let can_change = |old: &Entry, new: &Entry| old.live || (old.only_secrets && old.value == new.value);
     let (live, fixed): (Vec<_>, Vec<_>) = changed.partition(|(old, new)| can_change(old, new));
     let change = |(old, new): (Entry, Entry)| Change { key: old.key, old: old.value, new: new.value };
-    let fixed: Vec<Change> = fixed.into_iter().map(change).collect();
+    let mut fixed: Vec<Change> = fixed.into_iter().map(change).collect();
     let mut live: Vec<Change> = live.into_iter().map(change).collect();
     if old.authorization != new.authorization {
         // Who may connect is nobody's business.
         let state =
             |options: &Options| if options.authorization.is_required() { "required" } else { "open" }.to_owned();
         live.push(Change { key: "authorization", old: state(old), new: state(new) });
+    }
+    if old.http_login != new.http_login {
+        let state = |options: &Options| if options.http_login.is_some() { "required" } else { "open" }.to_owned();
+        fixed.push(Change { key: "http.user", old: state(old), new: state(new) });
     }
     if fixed.is_empty() { Ok(live) } else { Err(Fixed(fixed)) }
 }
@@ -88,6 +92,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         http,
         https,
         http_base_path,
+        // Compared as a whole, too.
+        http_login: _,
         tls,
         allow_non_tls,
         // Compared as a whole.
@@ -114,6 +120,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         reconnect_error_reports,
         debug,
         trace,
+        trace_verbose,
+        trace_headers,
         logtime,
         logtime_utc,
         log_file,
@@ -156,6 +164,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("reconnect_error_reports", reconnect_error_reports),
         live("debug", debug),
         live("trace", trace),
+        live("trace_verbose", trace_verbose),
+        live("trace_headers", trace_headers),
         live("max_traced_msg_len", max_traced_msg_len),
         live("logtime", logtime),
         live("logtime_utc", logtime_utc),
@@ -291,6 +301,19 @@ mod tests {
         let required = || "required".to_owned();
         let change = Change { key: "authorization", old: required(), new: required() };
         assert_eq!(changes(&with("one"), &with("two")), Ok(vec![change]));
+    }
+
+    #[test]
+    fn another_login_for_monitoring_is_refused_without_a_word_about_it() {
+        let with =
+            |password: &str| Options { http_login: Some(natsd_auth::Login::new("u", password)), ..Options::default() };
+        assert_eq!(changes(&with("one"), &with("one")), Ok(Vec::new()));
+        let refusal = changes(&with("one"), &with("two")).expect_err("fixed").to_string();
+        assert!(
+            refusal.starts_with("config reload not supported for http.user: old=required, new=required;"),
+            "{refusal}"
+        );
+        assert!(changes(&Options::default(), &with("one")).is_err());
     }
 
     #[test]

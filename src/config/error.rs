@@ -25,6 +25,20 @@ pub enum ConfigError {
     /// The text is not of the configuration language.
     #[error(transparent)]
     Language(#[from] LanguageError),
+    /// The text is no YAML, or more than a configuration.
+    #[error("Could not read configuration file: {at}: {problem}")]
+    Yaml {
+        /// Where that shows.
+        at: Position,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There is nothing to convert.
+    #[error("{path} is no YAML file of the Ruby server: its name does not end in .yml or .yaml, and it does not begin with ---", path = path.display())]
+    NotRuby {
+        /// The file.
+        path: PathBuf,
+    },
     /// No such key.
     #[error("{at}: unknown field {key:?}")]
     Unknown {
@@ -160,6 +174,9 @@ pub enum ValueError {
     /// A user that nobody can be.
     #[error("a user has no name; add user and password, or nkey")]
     NamelessUser,
+    /// What the Ruby server did and natsd does not.
+    #[error("{0}")]
+    NoCounterpart(&'static str),
     /// An account that there is anyhow.
     #[error("{0:?} is the account of clients that name none; put what is to hold for it at the top level")]
     ReservedAccount(String),

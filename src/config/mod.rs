@@ -1,6 +1,7 @@
 //! The NATS configuration language and the options it sets.
 //!
 //! [`language`] turns text into a tree of values, the tables in [`keys`] turn the tree into [`options::Options`].
+//! [`ruby`] makes such a tree of what the Ruby server was configured with.
 
 pub mod address;
 pub mod changes;
@@ -10,6 +11,7 @@ mod field;
 pub mod keys;
 pub mod language;
 pub mod options;
+pub mod ruby;
 
 use std::path::Path;
 
@@ -28,11 +30,38 @@ pub fn load(path: &Path, base: Options) -> Result<(Options, Warnings), ConfigErr
     load_in(path, base, &|name| std::env::var(name).ok())
 }
 
+/// What the file `path` of the Ruby server means, as a file of ours.
+///
+/// # Errors
+///
+/// When it is of the configuration language already, or as [`load`].
+pub fn convert(path: &Path) -> Result<String, ConfigErrors> {
+    let text = read_file(path)?;
+    if !ruby::is_ruby(&text, path) {
+        return Err(ConfigError::NotRuby { path: path.to_owned() }.into());
+    }
+    let map = ruby::read(&text, path)?;
+    options_of(&map, path, Options::default())?;
+    Ok(ruby::print(&map))
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigErrors> {
+    language::read_file(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error }.into())
+}
+
 fn load_in(path: &Path, base: Options, env: &Environment<'_>) -> Result<(Options, Warnings), ConfigErrors> {
-    let text = language::read_file(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-    let map = language::parse(&text, path, env).map_err(ConfigError::from)?;
+    let text = read_file(path)?;
+    let map = if ruby::is_ruby(&text, path) {
+        ruby::read(&text, path)?
+    } else {
+        language::parse(&text, path, env).map_err(ConfigError::from)?
+    };
+    options_of(&map, path, base)
+}
+
+fn options_of(map: &language::Map, path: &Path, base: Options) -> Result<(Options, Warnings), ConfigErrors> {
     let mut report = field::Report::default();
-    let mut options = keys::server::read(&map, base, &mut report);
+    let mut options = keys::server::read(map, base, &mut report);
     options.config_file = Some(path.to_owned());
     options.config_digest = Some(map.digest());
     if report.errors.is_empty()

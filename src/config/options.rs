@@ -7,8 +7,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use natsd_auth::Directory;
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
+use natsd_auth::{Directory, Login};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
@@ -255,6 +255,8 @@ pub struct Options {
     pub http: Option<(String, u16)>,
     /// `https`, `https_port`: where monitoring listens with the certificate of `tls`.
     pub https: Option<(String, u16)>,
+    /// `http { user, password }` or the same of `https`: who may see monitoring; everybody when unset.
+    pub http_login: Option<Login>,
     /// `http_base_path`, without trailing slash.
     pub http_base_path: String,
     /// `authorization {}`.
@@ -325,6 +327,10 @@ pub struct Options {
     pub pid_file: Option<PathBuf>,
     /// `ports_file_dir`: the directory of the file that says where the server listens.
     pub ports_file_dir: Option<PathBuf>,
+    /// `trace_verbose`: traces what the server itself says in the system account as well.
+    pub trace_verbose: bool,
+    /// `trace_headers`: of payloads traces the header alone.
+    pub trace_headers: bool,
     /// `max_traced_msg_len`, bytes; 0 is unlimited.
     pub max_traced_msg_len: usize,
 }
@@ -339,6 +345,7 @@ impl Default for Options {
             client_advertise: None,
             http: None,
             https: None,
+            http_login: None,
             http_base_path: String::new(),
             authorization: Authorization::default(),
             tls: None,
@@ -374,6 +381,8 @@ impl Default for Options {
             remote_syslog: None,
             pid_file: None,
             ports_file_dir: None,
+            trace_verbose: false,
+            trace_headers: false,
             max_traced_msg_len: 0,
         }
     }

@@ -4,6 +4,7 @@
 //! once; what the bytes mean is up to a [`Protocol`](task::Protocol).
 
 pub(crate) mod batch;
+mod label;
 pub(crate) mod outbound;
 pub(crate) mod task;
 pub(crate) mod trace;
@@ -123,13 +124,9 @@ impl Link {
         }
     }
 
-    /// `127.0.0.1:4222 - cid:5`, as log lines begin.
+    /// `127.0.0.1:4222 - cid:5`, as log lines begin; see [`label`].
     pub(crate) fn describe(&self) -> String {
-        let kind = match self.kind {
-            Kind::Client => "cid",
-            Kind::Route => "rid",
-        };
-        format!("{} - {kind}:{}", self.peer, self.id)
+        label::describe(self)
     }
 
     /// Name of the account that the client is in.
@@ -230,7 +227,7 @@ impl Link {
         head.write(buffer, queues, message.header_len, message.body.len());
         if trace::enabled() {
             self.trace_lines_out(&buffer[before..]);
-            self.trace_payload_out(message.body);
+            self.trace_payload_out(message.body, message.header_len);
         }
         buffer.extend_from_slice(message.body);
         buffer.extend_from_slice(b"\r\n");

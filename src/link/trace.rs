@@ -1,7 +1,7 @@
 //! How payloads, credentials and what is sent look in trace logs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use natsd_core::encode::Message;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -14,15 +14,21 @@ const REDACTED: &str = "[REDACTED]";
 
 /// `max_traced_msg_len`.
 static MAX_PAYLOAD: AtomicUsize = AtomicUsize::new(0);
+/// `trace_headers`.
+static HEADERS_ONLY: AtomicBool = AtomicBool::new(false);
+/// What ends a header: an empty line.
+const HEADER_END: usize = 4;
 
 /// Whether there is anybody to trace for.
 pub(crate) fn enabled() -> bool {
     log::log_enabled!(log::Level::Trace)
 }
 
-/// From now on shows at most so many bytes of a payload; 0 for all of them.
-pub(crate) fn limit_payloads(max: usize) {
+/// From now on shows at most so many bytes of a payload, 0 for all of them; of its header alone, if there is one, with
+/// `headers_only`.
+pub(crate) fn limit_payloads(max: usize, headers_only: bool) {
     MAX_PAYLOAD.store(max, Relaxed);
+    HEADERS_ONLY.store(headers_only, Relaxed);
 }
 
 impl Link {
@@ -32,14 +38,23 @@ impl Link {
     }
 
     /// Logs the payload of what was received.
-    pub(crate) fn trace_payload_in(&self, body: &[u8]) {
-        log::trace!("{} - <<- MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(body));
+    pub(crate) fn trace_payload_in(&self, body: &[u8], header_len: usize) {
+        if let Some(shown) = Payload::of(body, header_len) {
+            log::trace!("{} - <<- MSG_PAYLOAD: [\"{shown}\"]", self.describe());
+        }
     }
 
     /// Logs what is sent, if traces are wanted.
     pub(crate) fn trace_out(&self, operation: &str) {
         if enabled() {
             log::trace!("{} - ->> [{}]", self.describe(), Visible(operation));
+        }
+    }
+
+    /// Logs that a subscription is gone, if traces are wanted.
+    pub(crate) fn trace_unsubscribed(&self, sid: &[u8]) {
+        if enabled() {
+            log::trace!("{} - <-> [DELSUB {}]", self.describe(), Visible(&String::from_utf8_lossy(sid)));
         }
     }
 
@@ -55,8 +70,10 @@ impl Link {
 
     /// Logs a payload that is sent to a server.
     #[cold]
-    pub(super) fn trace_payload_out(&self, body: &[u8]) {
-        log::trace!("{} - ->> MSG_PAYLOAD: [\"{}\"]", self.describe(), Payload(body));
+    pub(super) fn trace_payload_out(&self, body: &[u8], header_len: usize) {
+        if let Some(shown) = Payload::of(body, header_len) {
+            log::trace!("{} - ->> MSG_PAYLOAD: [\"{shown}\"]", self.describe());
+        }
     }
 
     /// Logs a message that is sent to the subscription `sid`.
@@ -70,7 +87,7 @@ impl Link {
         };
         let (subject, sid, size) = (text(message.subject), text(sid), message.body.len());
         self.trace_out(&format!("{verb} {subject} {sid} {reply}{header}{size}"));
-        self.trace_payload_out(message.body);
+        self.trace_payload_out(message.body, message.header_len);
     }
 }
 
@@ -113,6 +130,18 @@ impl<'de> Deserialize<'de> for Fields {
 /// Bytes, quoted as Go does it: text stays text, and nothing can break the line.
 struct Payload<'a>(&'a [u8]);
 
+impl<'a> Payload<'a> {
+    /// What is to be shown of a payload; `None` if nothing.
+    fn of(body: &'a [u8], header_len: usize) -> Option<Self> {
+        Self::part(body, header_len, HEADERS_ONLY.load(Relaxed))
+    }
+
+    fn part(body: &'a [u8], header_len: usize, header_only: bool) -> Option<Self> {
+        let end = if header_only { header_len.saturating_sub(HEADER_END) } else { body.len() };
+        body.get(..end).filter(|shown| !shown.is_empty()).map(Self)
+    }
+}
+
 impl fmt::Display for Payload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let max = MAX_PAYLOAD.load(Relaxed);
@@ -131,6 +160,15 @@ struct Visible<'a>(&'a str);
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|c| if c.is_control() { write_char(f, c) } else { write!(f, "{c}") })
+    }
+}
+
+/// Text within quotes that it cannot leave, as Go writes it.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| write_char(f, c))
     }
 }
 
@@ -166,6 +204,15 @@ mod tests {
         ] {
             assert_eq!(without_secrets(json.as_bytes()), shown, "{json}");
         }
+    }
+
+    #[test]
+    fn of_headers_only_the_header_is_shown() {
+        let part = |body: &[u8], len, only| Payload::part(body, len, only).map(|shown| shown.to_string());
+        let body = b"NATS/1.0\r\nA: b\r\n\r\nhi";
+        assert_eq!(part(body, 18, true).as_deref(), Some(r"NATS/1.0\r\nA: b"));
+        assert_eq!((part(b"hi", 0, true), part(b"", 0, false)), (None, None));
+        assert_eq!(part(b"hi", 0, false).as_deref(), Some("hi"));
     }
 
     #[test]

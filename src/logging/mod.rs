@@ -136,7 +136,7 @@ fn set_level(options: &Options) {
         (false, false) => LevelFilter::Info,
     });
     DEBUG.store(options.debug, Relaxed);
-    crate::link::trace::limit_payloads(options.max_traced_msg_len);
+    crate::link::trace::limit_payloads(options.max_traced_msg_len, options.trace_headers);
 }
 
 /// Tracing does not include debugging.

@@ -73,7 +73,9 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
         .map(|client| {
             let (name_tag, authorized_user) =
                 if auth { (client.account.clone(), client.user.clone()) } else { Default::default() };
-            let mut info = ConnInfo { name_tag, authorized_user, ..info(client, now) };
+            let tls_peer_certs = client.tls.as_ref().filter(|_| auth).map(|tls| tls.certificates.to_vec());
+            let tls_peer_certs = tls_peer_certs.unwrap_or_default();
+            let mut info = ConnInfo { name_tag, authorized_user, tls_peer_certs, ..info(client, now) };
             let list = |cid| context.inspect.subscriptions_of(cid);
             match subs {
                 Subs::Number => {}

@@ -3,10 +3,13 @@
 //! An endpoint is one file with one function from a `Context` and parameters to an `Answer`; `ENDPOINTS` lists
 //! them. They see the server through [`Inspect`].
 
+mod absent;
 mod connz;
+mod expvar;
 mod healthz;
 mod http;
 mod inspect;
+mod metrics;
 mod params;
 mod paths;
 mod pathz;
@@ -14,6 +17,7 @@ mod process;
 mod root;
 mod routez;
 pub(crate) mod server;
+mod stacksz;
 mod subsz;
 #[cfg(test)]
 mod tests;
@@ -28,9 +32,10 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use natsd_auth::Login;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -60,7 +65,18 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
     Endpoint { path: "/healthz", title: "Health", answer: healthz::healthz },
+    Endpoint { path: "/metrics", title: "Metrics for Prometheus", answer: metrics::metrics },
+    Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
+    Endpoint { path: "/stacksz", title: "", answer: stacksz::stacksz },
+    Endpoint { path: "/gatewayz", title: "", answer: absent::gatewayz },
+    Endpoint { path: "/leafz", title: "", answer: absent::leafz },
+    Endpoint { path: "/jsz", title: "", answer: absent::jsz },
+    Endpoint { path: "/raftz", title: "", answer: absent::raftz },
+    Endpoint { path: "/ipqueuesz", title: "", answer: absent::ipqueuesz },
 ];
+
+/// Other names of endpoints, and theirs.
+const ALIASES: &[(&str, &str)] = &[("/subscriptionsz", "/subsz")];
 
 /// What endpoints know.
 struct Context {
@@ -74,6 +90,9 @@ struct Context {
     /// Requests by endpoint.
     requests: Mutex<BTreeMap<&'static str, u64>>,
     processor_use: Mutex<ProcessorUse>,
+    login: Option<Login>,
+    /// Held while a hash is compared, so that strangers keep one core busy and no more.
+    comparing: Mutex<()>,
 }
 
 /// Why monitoring did not start.
@@ -102,7 +121,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Listens on `host:port` (port 0 takes a free one), and answers below `base_path`; over `tls` if there is one.
+    /// Listens on `host:port` (port 0 takes a free one), and answers below `base_path`; over `tls` if there is one, and
+    /// to those who know `login` if there is that.
     ///
     /// # Errors
     /// See [`MonitorError`].
@@ -112,6 +132,7 @@ impl Monitor {
         port: u16,
         base_path: &str,
         tls: Option<Acceptor>,
+        login: Option<Login>,
     ) -> Result<Self, MonitorError> {
         let base_path = valid_base_path(base_path)?;
         let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
@@ -124,6 +145,8 @@ impl Monitor {
             base_path,
             requests: Mutex::default(),
             processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
+            login,
+            comparing: Mutex::new(()),
         });
         log::info!("Starting {} monitor on {address}", if tls.is_some() { "https" } else { "http" });
         Ok(Self { address, task: tokio::spawn(http::serve(listener, router, tls)) })
@@ -155,22 +178,46 @@ fn router(context: Context) -> Router {
     let mut router = Router::new().fallback(|| async { Answer::not_found() });
     for endpoint in ENDPOINTS {
         let handler =
-            |State(context): State<Arc<Context>>, query: Result<Pairs, QueryRejection>| serve(endpoint, context, query);
-        match (endpoint.path, base_path.as_str()) {
-            ("/", "") => router = router.route("/", any(handler)),
-            ("/", base) => router = router.route(base, any(handler)),
-            (path, base) => router = router.route(&format!("{base}{path}"), any(handler)),
+            |State(context): State<Arc<Context>>, headers: HeaderMap, query: Result<Pairs, QueryRejection>| {
+                serve(endpoint, context, headers, query)
+            };
+        let names = ALIASES.iter().filter(|(_, of)| *of == endpoint.path).map(|(name, _)| *name);
+        for name in names.chain([endpoint.path]) {
+            router = match (name, base_path.as_str()) {
+                ("/", "") => router.route("/", any(handler)),
+                ("/", base) => router.route(base, any(handler)),
+                (name, base) => router.route(&format!("{base}{name}"), any(handler)),
+            };
         }
     }
     router.with_state(Arc::new(context))
 }
 
 /// Counts the request and answers it, away from the threads that carry messages: a document may be large.
-async fn serve(endpoint: &'static Endpoint, context: Arc<Context>, query: Result<Pairs, QueryRejection>) -> Answer {
-    *context.requests.lock().entry(endpoint.path).or_default() += 1;
+async fn serve(
+    endpoint: &'static Endpoint,
+    context: Arc<Context>,
+    headers: HeaderMap,
+    query: Result<Pairs, QueryRejection>,
+) -> Answer {
     let params = Params(query.map(|Query(pairs)| pairs).unwrap_or_default());
-    let answer = tokio::task::spawn_blocking(move || (endpoint.answer)(&context, &params)).await;
-    answer.unwrap_or_else(|_| Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n".into()))
+    let answer = tokio::task::spawn_blocking(move || {
+        if !context.admits(&headers) {
+            return Answer::unauthorized();
+        }
+        *context.requests.lock().entry(endpoint.path).or_default() += 1;
+        (endpoint.answer)(&context, &params)
+    });
+    answer.await.unwrap_or_else(|_| Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n".into()))
+}
+
+impl Context {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(login) = &self.login else { return true };
+        let _one_at_a_time = login.is_hashed().then(|| self.comparing.lock());
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        given.is_some_and(|given| login.admits(given))
+    }
 }
 
 /// Parameters as they come.
@@ -204,6 +251,12 @@ impl Answer {
     fn not_found() -> Self {
         const HEADERS: &[(HeaderName, &str)] = &[TEXT, (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
         Self { status: StatusCode::NOT_FOUND, headers: HEADERS, body: "404 page not found\n".into() }
+    }
+
+    fn unauthorized() -> Self {
+        const HEADERS: &[(HeaderName, &str)] =
+            &[TEXT, (header::WWW_AUTHENTICATE, "Basic realm=\"monitoring\", charset=\"UTF-8\"")];
+        Self { status: StatusCode::UNAUTHORIZED, headers: HEADERS, body: "401 Unauthorized\n".into() }
     }
 
     fn refusal(error: ParamError) -> Self {

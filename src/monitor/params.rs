@@ -40,6 +40,9 @@ pub(super) enum Subs {
     Detail,
 }
 
+/// Rows that a list has unless told otherwise.
+pub(super) const DEFAULT_LIMIT: u64 = 1024;
+
 impl Params {
     /// The first value of that name; empty when there is none.
     pub(super) fn get(&self, name: &str) -> &str {
@@ -77,7 +80,6 @@ impl Params {
 
     /// `offset` and `limit`: the first and the number of rows wanted.
     pub(super) fn page(&self) -> Result<Page, ParamError> {
-        const DEFAULT_LIMIT: u64 = 1024;
         let offset = u64::try_from(self.int("offset")?).unwrap_or(0);
         let limit = u64::try_from(self.int("limit")?).ok().filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT);
         Ok(Page { offset, limit })

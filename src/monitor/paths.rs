@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, Kind, PathId, PathReport, State};
 
-/// The paths to one AS from the report of its manager, made at `now`.
+/// The paths to one AS from the report of its manager, made at `now`. How often it switched is not in there.
 pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport], now: SystemTime) -> api::PeerInfo {
     let active = reports.iter().find(|report| report.active);
     api::PeerInfo {
@@ -13,6 +13,7 @@ pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport]
         active: active.map(|report| report.fingerprint.to_string()),
         transport: active.map(|report| transport(report.kind)).unwrap_or_default(),
         unprobeable: reports.iter().any(|report| report.unprobeable),
+        switches: 0,
         links,
         paths: reports.iter().map(|report| path_info(report, now)).collect(),
     }

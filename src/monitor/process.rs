@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// The unit of times in `/proc/self/stat`. Linux shows user space 100 ticks a second on every architecture.
-const TICKS_PER_SECOND: f64 = 100.0;
+pub(super) const TICKS_PER_SECOND: f64 = 100.0;
 /// Time between two readings below which ticks are too coarse to tell the use of the processor.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -36,10 +36,22 @@ impl ProcessorUse {
 
 /// Resident memory, bytes.
 pub(super) fn resident_memory() -> u64 {
+    memory(&["VmRSS:"])
+}
+
+/// Address space of heap and stacks, bytes; not all of it need be used.
+pub(super) fn private_memory() -> u64 {
+    memory(&["VmData:", "VmStk:"])
+}
+
+/// The sum of these lines of the status, bytes.
+fn memory(names: &[&str]) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kilobytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    kilobytes.map_or(0, |kilobytes: u64| kilobytes * 1024)
+    let kilobytes = |line: &str| {
+        let (name, value) = line.split_at_checked(line.find(':')? + 1)?;
+        names.contains(&name).then(|| value.trim().strip_suffix(" kB")?.parse::<u64>().ok())?
+    };
+    status.lines().filter_map(kilobytes).sum::<u64>() * 1024
 }
 
 /// User and system time of the process.
@@ -58,6 +70,7 @@ mod tests {
     #[test]
     fn this_process_has_memory() {
         assert!((1 << 20..1 << 40).contains(&resident_memory()));
+        assert!((1 << 20..1 << 44).contains(&private_memory()));
     }
 
     #[test]

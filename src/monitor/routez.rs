@@ -39,7 +39,7 @@ fn answer(context: &Context, params: &Params) -> Result<Routez, ParamError> {
     })
 }
 
-fn info(route: Route, now: Time) -> RouteInfo {
+pub(super) fn info(route: Route, now: Time) -> RouteInfo {
     let (start, last_activity) = (Time(route.start), Time(route.last_activity));
     RouteInfo {
         rid: route.rid,

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{ClusterVarz, LinkCounts, Pathz, Varz};
+use natsd_api::{ClusterVarz, LinkCounts, Pathz, Time, Varz};
 use natsd_core::connect::Settings;
+use parking_lot::Mutex;
 
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Traffic};
-use crate::config::options::{ClusterOptions, Listen, Options, PeerAddr};
+use crate::config::options::{ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions};
 use crate::hub::{self, Hub};
 use crate::link::{Kind, Link};
+use crate::route::ACCEPTED_HANDSHAKE;
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
+use crate::tls::file_ends;
 use crate::transport;
 
 /// A server, with what knows its routes and its paths where it has them.
@@ -23,6 +26,24 @@ pub(crate) struct ServerView {
     pub client_address: (String, u16),
     pub routes: Option<Arc<dyn RouteSource>>,
     pub paths: Option<Arc<dyn PathSource>>,
+    pub certificates: Arc<Mutex<Certificates>>,
+    /// The first TCP port of routes, as bound.
+    pub route_port: Option<u16>,
+}
+
+/// When the certificates in use end. Read when they are: who renews a file must see that the old one is still in use.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Certificates {
+    clients: Option<Time>,
+    routes: Option<Time>,
+}
+
+impl Certificates {
+    pub(crate) fn read(options: &Options) -> Self {
+        let ends = |tls: Option<&TlsOptions>| file_ends(tls?.first_certificate()?).map(Time);
+        let routes = options.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref());
+        Self { clients: ends(options.tls.as_ref()), routes: ends(routes) }
+    }
 }
 
 impl Inspect for ServerView {
@@ -53,7 +74,15 @@ impl Inspect for ServerView {
             host: client_host,
             port: client_port,
             connect_urls: news.connect_urls,
-            cluster: hub.options().cluster.as_ref().map(|options| cluster(options, news.cluster)).unwrap_or_default(),
+            cluster: ClusterVarz {
+                tls_cert_not_after: self.certificates.lock().routes,
+                ..hub
+                    .options()
+                    .cluster
+                    .as_ref()
+                    .map(|options| cluster(options, news.cluster, self.route_port))
+                    .unwrap_or_default()
+            },
             start: hub.started.into(),
             config_load_time: hub.loaded().into(),
             connections: hub.client_count() as u64,
@@ -74,6 +103,7 @@ impl Inspect for ServerView {
             stale_connection_stats: link_counts(stale),
             stalled_clients: hub.stats.stalled.load(Relaxed),
             subscriptions: self.subscription_counts().now,
+            tls_cert_not_after: self.certificates.lock().clients,
             natsd: VERSION.into(),
             ..limits(&hub.options())
         }
@@ -158,6 +188,7 @@ fn limits(options: &Options) -> Varz {
         ping_max: options.ping_max,
         auth_required: options.authorization.is_required(),
         auth_timeout: options.authorization.timeout.as_secs_f64(),
+        tls_timeout: options.tls.as_ref().map_or(DEFAULT_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         max_control_line: options.max_control_line as u64,
         max_payload: options.max_payload as u64,
         max_pending: options.max_pending as u64,
@@ -167,9 +198,9 @@ fn limits(options: &Options) -> Varz {
     }
 }
 
-fn cluster(options: &ClusterOptions, name: String) -> ClusterVarz {
+fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> ClusterVarz {
     let (addr, cluster_port) = match options.listen.first() {
-        Some(Listen::Tcp { host, port }) => (host.clone(), *port),
+        Some(Listen::Tcp { host, port }) => (host.clone(), bound.unwrap_or(*port)),
         Some(Listen::Scion(address)) => (format!("{},{}", address.isd_as, address.host), address.port),
         None => Default::default(),
     };
@@ -186,7 +217,10 @@ fn cluster(options: &ClusterOptions, name: String) -> ClusterVarz {
         tls_required: options.tls.is_some(),
         // Whoever makes a route shows a certificate.
         tls_verify: options.tls.is_some(),
+        auth_timeout: ACCEPTED_HANDSHAKE.as_secs_f64(),
+        tls_timeout: options.tls.as_ref().map_or(DEFAULT_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         pool_size: options.pool_size.unwrap_or(0),
+        ..ClusterVarz::default()
     }
 }
 

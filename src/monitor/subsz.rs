@@ -9,10 +9,11 @@ use super::{Answer, Context, Params};
 
 /// `/subsz`: the subscriptions. Parameters: `subs`, `offset`, `limit`, `test`, `acc`.
 pub(super) fn subsz(context: &Context, params: &Params) -> Answer {
-    Answer::json_or_refusal(answer(context, params).map(|subsz| to_json(&subsz)))
+    Answer::json_or_refusal(document(context, params).map(|subsz| to_json(&subsz)))
 }
 
-fn answer(context: &Context, params: &Params) -> Result<Subsz, ParamError> {
+/// What `/subsz` says.
+pub(super) fn document(context: &Context, params: &Params) -> Result<Subsz, ParamError> {
     let subs = params.bool("subs")?;
     let page = params.page()?;
     let (test, account) = (params.get("test"), params.get("acc"));

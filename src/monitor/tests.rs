@@ -135,7 +135,7 @@ struct Reply {
 }
 
 async fn monitor(sample: Sample, base: &str) -> Monitor {
-    Monitor::start(Arc::new(sample), "127.0.0.1", 0, base, None).await.expect("started")
+    Monitor::start(Arc::new(sample), "127.0.0.1", 0, base, None, None).await.expect("started")
 }
 
 async fn request(monitor: &Monitor, method: &str, path: &str) -> Reply {
@@ -317,12 +317,13 @@ async fn an_unknown_path_is_not_found() {
 #[tokio::test]
 async fn what_cannot_start_says_what_to_change() {
     let first = monitor(Sample::default(), "").await;
-    let again = Monitor::start(Arc::new(Sample::default()), "127.0.0.1", first.address().port(), "", None).await;
+    let again = Monitor::start(Arc::new(Sample::default()), "127.0.0.1", first.address().port(), "", None, None).await;
     let text = again.expect_err("in use").to_string();
     assert!(text.starts_with(&format!("monitoring cannot listen on {}: ", first.address())), "{text}");
     assert!(text.ends_with("; change http, http_port or monitor_port"), "{text}");
     for base in ["edge", "/a{b}", "/a b"] {
-        let error = Monitor::start(Arc::new(Sample::default()), "127.0.0.1", 0, base, None).await.expect_err(base);
+        let error =
+            Monitor::start(Arc::new(Sample::default()), "127.0.0.1", 0, base, None, None).await.expect_err(base);
         assert!(matches!(error, MonitorError::BasePath(_)));
     }
 }

@@ -8,10 +8,15 @@ use super::{Answer, Context, Params};
 
 /// `/varz`: what the server is, its limits and its counters.
 pub(super) fn varz(context: &Context, _: &Params) -> Answer {
+    Answer::json(to_json(&document(context)))
+}
+
+/// What `/varz` says.
+pub(super) fn document(context: &Context) -> Varz {
     let now = Time(SystemTime::now());
     let varz = context.inspect.varz();
     let processors = available_parallelism().map_or(1, |n| n.get() as u64);
-    let varz = Varz {
+    Varz {
         now,
         uptime: uptime(now.since(varz.start)),
         mem: resident_memory(),
@@ -24,6 +29,5 @@ pub(super) fn varz(context: &Context, _: &Params) -> Answer {
         http_base_path: context.base_path.clone(),
         http_req_stats: context.requests.lock().iter().map(|(&path, &count)| (path.to_owned(), count)).collect(),
         ..varz
-    };
-    Answer::json(to_json(&varz))
+    }
 }

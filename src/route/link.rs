@@ -220,7 +220,7 @@ impl Broker for InBatch<'_> {
             self.side.link.trace_in(&operation);
         }
         if let Op::Message(message) = op {
-            self.side.link.trace_payload_in(message.body);
+            self.side.link.trace_payload_in(message.body, message.header_len);
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) use registry::View;
 pub(crate) use status::RouteStatus;
 
 /// Until a peer that dialled us must have said who it is.
-const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
+pub(crate) const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
 /// Until a peer that we dialled must have; longer, as it may be far away.
 const DIALLED_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Until the first ping.

@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use natsd_core::error::CloseReason;
 use natsd_path::ScionAddr;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
-use crate::monitor::server::ServerView;
+use crate::monitor::server::{Certificates, ServerView};
 use crate::route::Surroundings;
 use crate::tls::{self, Acceptor, ClientTls};
 use crate::transport::tcp;
@@ -44,6 +45,7 @@ pub struct Server {
     hub: Arc<Hub>,
     tls: Option<Arc<ClientTls>>,
     monitor_tls: Option<Acceptor>,
+    certificates: Arc<Mutex<Certificates>>,
     client_addrs: Vec<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
@@ -76,6 +78,7 @@ impl Server {
         let mut server = Self {
             tls,
             monitor_tls: None,
+            certificates: Arc::default(),
             client_addrs: Vec::new(),
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
@@ -159,8 +162,11 @@ impl Server {
         let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
-        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths };
-        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls).await?)
+        *self.certificates.lock() = Certificates::read(&options);
+        let certificates = self.certificates.clone();
+        let route_port = self.route_addrs().first().map(SocketAddr::port);
+        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths, certificates, route_port };
+        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls, options.http_login.clone()).await?)
     }
 
     /// Where monitoring answers, if it is on.

@@ -13,6 +13,7 @@ use crate::config::options::Options;
 use crate::hub::Hub;
 use crate::link::{Kind, Link};
 use crate::logging::{self, LogError};
+use crate::monitor::server::Certificates;
 use crate::tls::{self, Acceptor, ClientTls, RouteTls, TlsError};
 
 /// Why a server goes on as before.
@@ -106,6 +107,7 @@ impl NewTls {
 
 impl Server {
     fn adopt_tls(&self, new: NewTls) {
+        *self.certificates.lock() = Certificates::read(&self.hub.options());
         if let Some((now, new)) = self.tls.as_ref().zip(new.clients) {
             now.become_like(&new);
             log::info!("Reloaded: tls = enabled");

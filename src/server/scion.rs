@@ -192,12 +192,17 @@ struct History {
     events: VecDeque<api::PathEvent>,
     /// Paths that events name, those that are gone too.
     names: HashMap<(IsdAs, PathId), Fingerprint>,
+    /// How often the traffic to an AS moved to another path.
+    switches: HashMap<IsdAs, u64>,
 }
 
 impl History {
     fn record(&mut self, event: &PathEvent) {
         if let EventKind::Added { path, fingerprint } = event.kind {
             self.names.insert((event.remote, path), fingerprint);
+        }
+        if let EventKind::Switch { from: Some(_), .. } = event.kind {
+            *self.switches.entry(event.remote).or_default() += 1;
         }
         let name = |path| self.names.get(&(event.remote, path)).copied();
         let seen = path_event(event.when, event.remote, &event.kind, name);
@@ -220,20 +225,20 @@ impl PathSource for Paths {
             Err((since, error)) => (api::DaemonState::Down, since, Some(error.to_string())),
         };
         let mut links = self.links();
-        let peers = self
-            .host
-            .paths()
-            .into_iter()
-            .map(|peer| peer_info(peer.remote, links.remove(&peer.remote).unwrap_or_default(), &peer.paths, now))
-            .collect();
+        let paths = self.host.paths();
+        let history = self.history.lock();
+        let peers = paths.into_iter().map(|peer| api::PeerInfo {
+            switches: history.switches.get(&peer.remote).copied().unwrap_or(0),
+            ..peer_info(peer.remote, links.remove(&peer.remote).unwrap_or_default(), &peer.paths, now)
+        });
         api::Pathz {
             server_id: server_id.to_owned(),
             now: now.into(),
             local_as: status.local_as.map(|local| local.to_string()),
             daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
             path_preference: self.preference.lock().metrics().iter().map(ToString::to_string).collect(),
-            peers,
-            events: self.history.lock().events.iter().cloned().collect(),
+            peers: peers.collect(),
+            events: history.events.iter().cloned().collect(),
         }
     }
 }

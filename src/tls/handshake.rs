@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use natsd_api::TlsPeerCert;
 use natsd_auth::CertificateNames;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::server::ParsedCertificate;
+use rustls::pki_types::ServerName;
 use rustls::{CommonState, Connection, ProtocolVersion};
-use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
+use super::certificate::{self, key_digest};
 use super::error::HandshakeError;
-use super::{Acceptor, RouteTls, certificate, load};
+use super::{Acceptor, RouteTls, load};
 use crate::transport::{ByteStream, Stream};
 
 /// How a record of a handshake begins.
@@ -35,6 +35,8 @@ pub struct Facts {
     pub first: bool,
     /// Who the certificate of the client says that it is, where that decides.
     pub names: Option<Arc<CertificateNames>>,
+    /// The certificates that the peer showed, its own first.
+    pub certificates: Arc<[TlsPeerCert]>,
 }
 
 impl Facts {
@@ -44,10 +46,15 @@ impl Facts {
             _ => "1.2",
         };
         let suite = session.negotiated_cipher_suite();
-        let cipher = suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default();
-        let leaf = session.peer_certificates().and_then(<[_]>::first);
-        let names = leaf.filter(|_| maps).and_then(certificate::names).map(Arc::new);
-        Self { version, cipher, first: false, names }
+        let certificates = session.peer_certificates().unwrap_or_default();
+        let names = certificates.first().filter(|_| maps).and_then(certificate::names).map(Arc::new);
+        Self {
+            version,
+            cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(),
+            first: false,
+            names,
+            certificates: certificates.iter().map(certificate::describe).collect(),
+        }
     }
 }
 
@@ -205,12 +212,6 @@ fn unwrap(stream: TlsStream<TcpStream>, maps: bool) -> (Stream, Facts) {
     };
     let facts = Facts::of(&session, maps);
     (Stream::Tls(stream, Box::new(session)), facts)
-}
-
-/// SHA-256 of the public key of a certificate.
-fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
-    let parsed = ParsedCertificate::try_from(certificate).ok()?;
-    Some(Sha256::digest(&*parsed.subject_public_key_info()).into())
 }
 
 /// A stream whose first byte was read already.

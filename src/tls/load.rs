@@ -96,7 +96,7 @@ fn certified(identity: Identity, provider: &CryptoProvider) -> Result<Arc<Certif
 }
 
 /// At least one.
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     const EXPECTED: &str = "a certificate";
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = read.map_err(|error| wrong_file(key, path, EXPECTED, &error))?;

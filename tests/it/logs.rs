@@ -132,7 +132,7 @@ fn without_syslog_there_is_no_server() {
 }
 
 /// The trace of a connection without what differs from run to run, and from program to program: its address, and that Go
-/// names client and account.
+/// names the user of CONNECT also where nobody has to say who it is.
 fn trace(program: Program, args: &[&str]) -> Vec<String> {
     let server = TestServer::quiet(program, "log_file: \"{dir}/n.log\"", args);
     let mut raw = Raw::connect(server.port);

@@ -10,9 +10,13 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod legacy;
+mod log_lines;
 mod logs;
 mod mappings;
+mod metrics;
 mod monitor;
+mod monitor_process;
 #[cfg(feature = "interop")]
 mod operator;
 #[cfg(feature = "lab")]

@@ -317,15 +317,6 @@ fn a_line_has_an_end() {
 }
 
 #[test]
-fn the_interrupt_of_telnet_is_no_operation() {
-    let server = TestServer::natsd("");
-    let mut client = server.connect();
-    client.send_bytes(b"\xff\xf4\xff\xfd\x06");
-    client.expect(UNKNOWN);
-    client.expect_closed();
-}
-
-#[test]
 fn info_says_who_is_who() {
     let server = TestServer::natsd("server_name: S0\nmax_payload: 1024");
     let mut client = server.connect();

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
@@ -28,6 +29,42 @@ pub struct MonitorUrl {
     authority: String,
     /// `http_base_path`, without a slash at the end.
     base: String,
+    /// The header that says who asks, if the URL does. Not printed.
+    login: Option<Login>,
+}
+
+/// `Basic …`, from the name and the password of a URL.
+#[derive(Clone, PartialEq, Eq)]
+struct Login(String);
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[REDACTED]")
+    }
+}
+
+impl Login {
+    /// From `name:password`, in which `%3A` stands for what would end it.
+    fn new(user_info: &str) -> Option<Self> {
+        let user_info = if user_info.contains(':') { user_info.to_owned() } else { format!("{user_info}:") };
+        Some(Self(format!("Basic {}", BASE64.encode(&percent_decoded(&user_info)?))))
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let (digits, after) = rest.split_at_checked(2)?;
+        decoded.push(HEXLOWER_PERMISSIVE.decode(digits).ok()?[0]);
+        rest = after;
+    }
+    Some(decoded)
 }
 
 /// Why a URL was refused.
@@ -42,7 +79,8 @@ impl FromStr for MonitorUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = |what| UrlError { text: text.to_owned(), what };
+        let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
+        let bad = |what| UrlError { text: shown.to_owned(), what };
         let rest = match text.split_once("://") {
             Some(("http", rest)) => rest,
             Some(("https", _)) => return Err(bad("https is not supported")),
@@ -50,19 +88,26 @@ impl FromStr for MonitorUrl {
             None => text,
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (login, authority) = match authority.rsplit_once('@') {
+            Some((user_info, authority)) => {
+                let login = Login::new(user_info).ok_or_else(|| bad("a '%' in name or password is no escape"))?;
+                (Some(login), authority)
+            }
+            None => (None, authority),
+        };
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port),
             _ => (authority, "8222"),
         };
         let port: u16 = port.parse().map_err(|_| bad("the port is not a number from 0 to 65535"))?;
         let authority = format!("{host}:{port}");
-        if host.is_empty() || host.contains('@') || authority.parse::<hyper::http::uri::Authority>().is_err() {
+        if host.is_empty() || authority.parse::<hyper::http::uri::Authority>().is_err() {
             return Err(bad("the host is not a name or an address"));
         }
         if path.parse::<hyper::Uri>().is_err() && !path.is_empty() {
             return Err(bad("the path has characters that a URL cannot have"));
         }
-        Ok(Self { authority, base: path.trim_end_matches('/').to_owned() })
+        Ok(Self { authority, base: path.trim_end_matches('/').to_owned(), login })
     }
 }
 
@@ -113,6 +158,12 @@ pub enum FetchError {
         path: String,
         /// The reason.
         error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server wants to know who asks.
+    #[error("{url} wants a name and a password: write http://NAME:PASSWORD@…, with %3A for a ':' in one of them")]
+    Login {
+        /// The server.
+        url: MonitorUrl,
     },
     /// The server refused.
     #[error("{url}{path} answers {status}; is this the monitoring port of a NATS server?")]
@@ -179,15 +230,19 @@ impl Source {
             path: path.to_owned(),
             error,
         };
-        let request = Request::get(format!("{}{path}", self.url.base))
-            .header(header::HOST, &self.url.authority)
-            .body(Empty::new())
-            .map_err(|error| failed(error.into()))?;
+        let mut request = Request::get(format!("{}{path}", self.url.base)).header(header::HOST, &self.url.authority);
+        if let Some(Login(login)) = &self.url.login {
+            request = request.header(header::AUTHORIZATION, login);
+        }
+        let request = request.body(Empty::new()).map_err(|error| failed(error.into()))?;
         let mut connection = self.connection().await?;
         let response = connection.send_request(request).await.map_err(|error| failed(error.into()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(failed)?.to_bytes();
         self.connection = Some(connection);
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(FetchError::Login { url: self.url.clone() });
+        }
         if status != StatusCode::OK {
             return Err(FetchError::Status { url: self.url.clone(), path: path.to_owned(), status });
         }
@@ -234,15 +289,24 @@ mod tests {
             ("localhost", "http://localhost:8222"),
             ("http://[::1]", "http://[::1]:8222"),
             ("http://[::1]:80/nats/mon/", "http://[::1]:80/nats/mon"),
+            ("http://me:p%40ss@h:1/x", "http://h:1/x"),
         ] {
             assert_eq!(text.parse::<MonitorUrl>().expect(text).to_string(), means);
         }
     }
 
     #[test]
+    fn who_asks_is_in_the_url_and_is_not_printed() {
+        let url: MonitorUrl = "http://me:a%3ab%40@h".parse().unwrap();
+        assert_eq!(url.login, Some(Login(format!("Basic {}", BASE64.encode(b"me:a:b@")))));
+        assert_eq!(Login::new("me"), Some(Login(format!("Basic {}", BASE64.encode(b"me:")))));
+        assert!(!format!("{url:?}").contains("Basic"), "{url:?}");
+    }
+
+    #[test]
     fn the_error_says_what_is_wrong() {
         let text = |url: &str| url.parse::<MonitorUrl>().expect_err(url).to_string();
-        let bad = ["https://x:1", "nats://x:1", "http://x:99999", "http://", "http://a b:1", "http://u:p@x:1"];
+        let bad = ["https://x:1", "nats://x:1", "http://x:99999", "http://", "http://a b:1", "http://u:p%zz@x:1"];
         insta::assert_snapshot!(bad.map(text).join("\n"));
     }
 

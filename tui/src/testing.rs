@@ -166,6 +166,7 @@ pub(crate) fn pathz() -> Pathz {
             active: Some(paths[0].fingerprint.clone()),
             transport: Transport::Scion,
             unprobeable: false,
+            switches: 1,
             links: vec![Link {
                 addr: "[1-ff00:0:112,127.0.0.1]:4248".into(),
                 kind: LinkKind::Route,

@@ -87,6 +87,9 @@ pub struct ConnInfo {
     /// Cipher suite of TLS.
     #[serde(skip_serializing_if = "empty")]
     pub tls_cipher_suite: String,
+    /// Certificates that the client showed, its own first, if asked for by `auth=1`.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_peer_certs: Vec<TlsPeerCert>,
     /// The handshake came before `INFO`.
     #[serde(skip_serializing_if = "empty")]
     pub tls_first: bool,
@@ -105,4 +108,19 @@ pub struct ConnInfo {
     /// ISD and AS of a client that came over SCION, `1-ff00:0:111`; natsd's own.
     #[serde(skip_serializing_if = "empty")]
     pub isd_as: String,
+}
+
+/// A certificate in [`ConnInfo`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TlsPeerCert {
+    /// Whom it is for, `CN=name,O=organisation`.
+    #[serde(skip_serializing_if = "empty")]
+    pub subject: String,
+    /// SHA-256 of its public key, hexadecimal: what `pinned_certs` takes.
+    #[serde(skip_serializing_if = "empty")]
+    pub spki_sha256: String,
+    /// SHA-256 of it as a whole, hexadecimal.
+    #[serde(skip_serializing_if = "empty")]
+    pub cert_sha256: String,
 }

@@ -9,6 +9,7 @@
 //!
 //! [`to_json`] writes documents byte for byte as Go's encoder does.
 
+mod absent;
 mod client_info;
 mod connz;
 mod duration;
@@ -22,8 +23,9 @@ mod subsz;
 mod time;
 mod varz;
 
+pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
 pub use client_info::ClientInfo;
-pub use connz::{ConnInfo, Connz};
+pub use connz::{ConnInfo, Connz, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
@@ -35,4 +37,4 @@ pub use routez::{RouteInfo, Routez};
 pub use service_latency::ServiceLatency;
 pub use subsz::{SubDetail, Subsz};
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, LinkCounts, Varz};
+pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz};

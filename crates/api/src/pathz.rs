@@ -66,6 +66,8 @@ pub struct PeerInfo {
     pub transport: Transport,
     /// The peer answers no probes, so that its paths are ranked by what is announced and judged by silence alone.
     pub unprobeable: bool,
+    /// How often the traffic moved from one path to another, since the start of the server.
+    pub switches: u64,
     /// The links to hosts of that AS. They share the view of the paths.
     pub links: Vec<Link>,
     /// All known paths, best first.

@@ -74,6 +74,8 @@ pub struct Varz {
     pub websocket: Disabled,
     /// Empty: natsd has no JetStream.
     pub jetstream: Disabled,
+    /// How long a TLS handshake of a client may take, seconds.
+    pub tls_timeout: f64,
     /// Longest wait for a client to take its bytes, nanoseconds.
     pub write_deadline: u64,
     /// When the server started.
@@ -134,13 +136,18 @@ pub struct Varz {
     pub slow_consumer_stats: LinkCounts,
     /// `stale_connections` by kind of link.
     pub stale_connection_stats: LinkCounts,
+    /// Waits for a turn at the disk.
+    pub disk_io_wait_stats: DiskIoWaits,
+    /// When the certificate that clients see ends; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<Time>,
     /// Version of natsd; natsd's own.
     #[serde(skip_serializing_if = "empty")]
     pub natsd: String,
 }
 
 /// `cluster` in [`Varz`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterVarz {
     /// Name of the cluster.
@@ -152,9 +159,15 @@ pub struct ClusterVarz {
     /// Port that routes connect to.
     #[serde(skip_serializing_if = "empty")]
     pub cluster_port: u16,
+    /// How long another server may take to say who it is, seconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub auth_timeout: f64,
     /// `host:port` of the configured routes and of this server, once there are any.
     #[serde(skip_serializing_if = "empty")]
     pub urls: Vec<String>,
+    /// How long a TLS handshake may take, seconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_timeout: f64,
     /// Routes use TLS; absent when not.
     #[serde(skip_serializing_if = "empty")]
     pub tls_required: bool,
@@ -164,6 +177,23 @@ pub struct ClusterVarz {
     /// Connections a peer; absent when routes are not pooled.
     #[serde(skip_serializing_if = "empty")]
     pub pool_size: u16,
+    /// When the certificate of routes ends; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<Time>,
+}
+
+/// Waits for a turn at the disk: all 0 without persistence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiskIoWaits {
+    /// Who waits now.
+    pub waiters: u64,
+    /// Waits since the start.
+    pub waits: u64,
+    /// Time waited since the start, nanoseconds.
+    pub wait_time: u64,
+    /// The longest wait, nanoseconds.
+    pub max_wait_time: u64,
 }
 
 /// The section of a feature that is off or that natsd does not have: `{}`.

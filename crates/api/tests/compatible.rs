@@ -33,7 +33,7 @@ fn subscriptions() {
     assert_eq!(lines_lost::<Subsz>(include_str!("nats-server-2.15.2/subsz.json")), [""; 0]);
 }
 
-/// Lost are the settings of what natsd does not have: authentication, the time of a TLS handshake, system account, JetStream.
+/// Lost is what natsd does not have: feature flags, which are JetStream's, and the system account.
 #[test]
 fn server() {
     insta::assert_snapshot!(lines_lost::<Varz>(include_str!("nats-server-2.15.2/varz.json")).join("\n"));

@@ -37,6 +37,7 @@ fn sample() -> Pathz {
             active: Some(path.fingerprint.clone()),
             transport: Transport::Scion,
             unprobeable: false,
+            switches: 3,
             links: vec![Link { addr: "[1-ff00:0:112,127.0.0.1]:4248".into(), kind: LinkKind::Route, since: at(1) }],
             paths: vec![path],
         }],

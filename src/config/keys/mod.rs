@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod authorization;
 pub mod cluster;
 pub mod mappings;
+pub mod monitoring;
 pub mod operator;
 pub mod permissions;
 pub mod scion;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{accounts, authorization, cluster, mappings, scion, tls, unsupported};
+use super::{accounts, authorization, cluster, mappings, monitoring, scion, tls, unsupported};
 use natsd_auth::account::{self, AccountSpec, GLOBAL, SYSTEM};
 use natsd_core::transform::Mappings;
 
@@ -23,7 +23,7 @@ pub struct Draft {
     /// Where the last of `host` and `port` stands.
     host_port_at: Option<Position>,
     /// Host, if one was given, and port of monitoring.
-    http: Option<(Option<String>, u16)>,
+    http: Option<monitoring::Place>,
     /// `authorization`, and where it or, without it, `accounts` stands.
     authorization: Option<authorization::Draft>,
     users_at: Option<Position>,
@@ -37,7 +37,7 @@ pub struct Draft {
     /// `no_auth_user`, and where it stands.
     anonymous: Option<(Position, String)>,
     /// The same of monitoring over TLS.
-    https: Option<(Option<String>, u16)>,
+    https: Option<monitoring::Place>,
 }
 
 /// The shortest time in which a server may send its clients away.
@@ -182,31 +182,32 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     Key {
         names: &["http"],
-        takes: "port or \"host:port\"",
+        takes: "port, \"host:port\" or map",
         default: "off",
-        doc: "Where monitoring listens; the host is that of the clients if only a port is given.",
-        read: |draft, field| monitoring(field).map(|at| draft.http = at),
+        doc: "Where monitoring listens; the host is that of the clients if only a port is given. A map can also say who may \
+              ask; see below. *Maps are an extension.*",
+        read: |draft, field| monitoring::read(field, &mut draft.options.http_login).map(|at| draft.http = at),
     },
     Key {
         names: &["http_port", "monitor_port"],
         takes: "integer",
         default: "0, off",
         doc: "Port for monitoring on the host of the clients; -1 takes a free one.",
-        read: |draft, field| monitoring_port(field).map(|at| draft.http = at),
+        read: |draft, field| monitoring::port(field).map(|at| draft.http = at),
     },
     Key {
         names: &["https"],
-        takes: "port or \"host:port\"",
+        takes: "port, \"host:port\" or map",
         default: "off",
         doc: "Where monitoring listens with the certificate of `tls`; those who ask need none. In place of `http`.",
-        read: |draft, field| monitoring(field).map(|at| draft.https = at),
+        read: |draft, field| monitoring::read(field, &mut draft.options.http_login).map(|at| draft.https = at),
     },
     Key {
         names: &["https_port"],
         takes: "integer",
         default: "0, off",
         doc: "Port for monitoring over TLS on the host of the clients; -1 takes a free one.",
-        read: |draft, field| monitoring_port(field).map(|at| draft.https = at),
+        read: |draft, field| monitoring::port(field).map(|at| draft.https = at),
     },
     Key {
         names: &["http_base_path"],
@@ -354,6 +355,20 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| field.bool().map(|on| draft.options.trace = on),
     },
     Key {
+        names: &["trace_verbose"],
+        takes: "boolean",
+        default: "false",
+        doc: "With `trace`, logs what the server itself says in the system account, too.",
+        read: |draft, field| field.bool().map(|on| draft.options.trace_verbose = on),
+    },
+    Key {
+        names: &["trace_headers"],
+        takes: "boolean",
+        default: "false",
+        doc: "With `trace`, logs the headers of messages and not what follows.",
+        read: |draft, field| field.bool().map(|on| draft.options.trace_headers = on),
+    },
+    Key {
         names: &["max_traced_msg_len"],
         takes: "integer, bytes",
         default: "0, unlimited",
@@ -429,23 +444,6 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| path(field).map(|directory| draft.options.ports_file_dir = Some(directory)),
     },
 ];
-
-/// A port, or a host and a port.
-fn monitoring(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
-    match field.value() {
-        Value::Int(_) => monitoring_port(field),
-        Value::Text(text) => {
-            let (host, port) = address::host_port(text)?;
-            Ok(Some((Some(host).filter(|host| !host.is_empty()), port)))
-        }
-        _ => Err(field.expected("a port or \"host:port\"")),
-    }
-}
-
-/// A port on the host of the clients; 0 turns monitoring off.
-fn monitoring_port(field: &mut Field<'_>) -> Result<Option<(Option<String>, u16)>, ValueError> {
-    if matches!(field.value(), Value::Int(0)) { Ok(None) } else { field.port().map(|port| Some((None, port))) }
-}
 
 fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
     let text = field.text()?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{accounts, authorization, cluster, mappings, permissions, scion, server, sharing, tls, unsupported};
+use super::{
+    accounts, authorization, cluster, mappings, monitoring, permissions, scion, server, sharing, tls, unsupported,
+};
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -306,6 +308,24 @@ fn the_scion_flag_is_enough_for_scion_addresses() {
 }
 
 #[test]
+fn monitoring_may_be_for_some_only() {
+    let set = options("host: localhost\nhttp { port: 8222, user: me, password: p }");
+    assert_eq!(set.http, Some(("localhost".into(), 8222)));
+    assert_eq!(set.http_login, Some(natsd_auth::Login::new("me", "p")));
+    let set = options("http { net: \"127.0.0.1\", port: -1 }");
+    assert_eq!((set.http, set.http_login), (Some(("127.0.0.1".into(), 0)), None));
+    for (text, problem) in [
+        ("http { user: me, password: p }", "http: port is missing"),
+        ("http { port: 1, user: me }", "http: password is missing"),
+        ("http { port: 1, password: p }", "http: user is missing"),
+        ("http { port: 1, users: [] }", "unknown field \"users\""),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.ends_with(problem), "{errors}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_a_variable_if_something_refers_to_it() {
     assert_eq!(options("P=4333\nport: $P").listen, [tcp("0.0.0.0", 4333)]);
     let errors = loaded("P=4333\nport: 4222").expect_err("unused");
@@ -349,6 +369,7 @@ fn the_documentation_lists_every_key() {
         .into_iter()
         .chain(users)
         .chain(accounts)
+        .chain([rows(monitoring::KEYS)])
     {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }

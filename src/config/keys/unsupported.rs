@@ -34,8 +34,6 @@ pub(super) const SERVER: &[&str] = &[
     "server_tags",
     "store_dir",
     "storedir",
-    "trace_headers",
-    "trace_verbose",
     "trusted",
     "trusted_keys",
     "websocket",

@@ -102,8 +102,12 @@ impl Map {
     }
 
     /// The last of several entries with one key counts.
-    pub(super) fn insert(&mut self, key: String, entry: Entry) {
+    pub(in crate::config) fn insert(&mut self, key: String, entry: Entry) {
         self.entries.insert(key, entry);
+    }
+
+    pub(in crate::config) fn remove(&mut self, key: &str) -> Option<Entry> {
+        self.entries.remove(key)
     }
 
     pub(super) fn extend(&mut self, other: Map) {

@@ -1,6 +1,6 @@
 //! `tls {}`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a handshake may take unless told otherwise.
@@ -59,6 +59,13 @@ pub struct TlsOptions {
     pub connection_rate_limit: Option<u32>,
     /// `pinned_certs`: SHA-256 of the public keys that peers may have; any when empty.
     pub pinned_certs: Vec<[u8; 32]>,
+}
+
+impl TlsOptions {
+    /// The file of the certificate, or of the first of several.
+    pub fn first_certificate(&self) -> Option<&Path> {
+        self.cert_file.as_deref().or_else(|| self.certs.first().map(|files| files.cert_file.as_path()))
+    }
 }
 
 impl Default for TlsOptions {

@@ -1,6 +1,7 @@
 //! Starts servers and speaks to them.
 
 pub mod client;
+pub mod http;
 #[cfg(feature = "lab")]
 pub mod network;
 pub mod node;

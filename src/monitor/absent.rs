@@ -1,0 +1,59 @@
+//! Endpoints of what natsd does not have: they answer as nats-server does where it is off.
+
+use std::time::SystemTime;
+
+use axum::http::StatusCode;
+use natsd_api::{Gatewayz, Jsz, Leafz, Time, to_json};
+
+use super::params::ParamError;
+use super::{Answer, Context, Params};
+
+/// `/gatewayz`: no gateways.
+pub(super) fn gatewayz(context: &Context, params: &Params) -> Answer {
+    let checked = params.subs().and_then(|_| params.bool("accs"));
+    Answer::json_or_refusal(checked.map(|_| {
+        let server_id = context.inspect.server_id();
+        to_json(&Gatewayz { server_id, now: now(), ..Gatewayz::default() })
+    }))
+}
+
+/// `/leafz`: no leaf nodes.
+pub(super) fn leafz(context: &Context, params: &Params) -> Answer {
+    Answer::json_or_refusal(params.bool("subs").map(|_| {
+        let server_id = context.inspect.server_id();
+        to_json(&Leafz { server_id, now: now(), ..Leafz::default() })
+    }))
+}
+
+/// `/jsz`: no JetStream.
+pub(super) fn jsz(context: &Context, params: &Params) -> Answer {
+    Answer::json_or_refusal(check_jsz(params).map(|()| {
+        let server_id = context.inspect.server_id();
+        to_json(&Jsz { server_id, now: now(), disabled: true, ..Jsz::default() })
+    }))
+}
+
+fn check_jsz(params: &Params) -> Result<(), ParamError> {
+    for name in ["accounts", "streams", "consumers", "direct-consumers", "config"] {
+        params.bool(name)?;
+    }
+    params.page()?;
+    for name in ["leader-only", "raft", "stream-leader-only"] {
+        params.bool(name)?;
+    }
+    Ok(())
+}
+
+/// `/raftz`: no groups.
+pub(super) fn raftz(_: &Context, _: &Params) -> Answer {
+    Answer::text(StatusCode::NOT_FOUND, "No Raft nodes registered".into())
+}
+
+/// `/ipqueuesz`: no queues between parts of the server that could be told by name.
+pub(super) fn ipqueuesz(_: &Context, params: &Params) -> Answer {
+    Answer::json_or_refusal(params.bool("all").map(|_| "{}".into()))
+}
+
+fn now() -> Time {
+    Time(SystemTime::now())
+}
