@@ -7,7 +7,9 @@ pub mod header;
 pub mod info;
 pub mod lex;
 pub mod parser;
+
 pub mod route;
 pub mod subject;
 pub mod sublist;
 pub mod transform;
+pub mod websocket;
