@@ -8,6 +8,7 @@ pub mod info;
 pub mod lex;
 pub mod parser;
 
+pub mod proxy;
 pub mod route;
 pub mod subject;
 pub mod sublist;
