@@ -12,5 +12,6 @@ mod server;
 pub mod signals;
 pub mod tls;
 pub mod transport;
+mod websocket;
 
 pub use server::{ReloadError, Server, StartError, identity};

@@ -149,6 +149,15 @@ pub enum ValueError {
     /// A user that nobody can be.
     #[error("a user has no name; add user and password, or nkey")]
     NamelessUser,
+    /// No origin of a web page.
+    #[error(transparent)]
+    Origin(#[from] natsd_core::websocket::origin::OriginError),
+    /// A header that is not the operator's to set, or none.
+    #[error("{0:?} is not a header that can be added; those of WebSocket itself are natsd's")]
+    Header(String),
+    /// A header with line breaks.
+    #[error("the value of {0:?} has control characters; write one line of text")]
+    HeaderValue(String),
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

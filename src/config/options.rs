@@ -1,6 +1,7 @@
 //! What an operator can set, after the file and the flags have been read.
 
 mod tls;
+mod websocket;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
 pub use tls::{DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
+pub use websocket::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
 
 use crate::tls::TlsError;
 
@@ -261,6 +263,10 @@ pub struct Options {
     pub allow_non_tls: bool,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
+    /// `websocket {}`; present when clients may come over WebSocket.
+    pub websocket: Option<WebsocketOptions>,
+    /// `proxy_protocol`: clients over TCP come by a proxy.
+    pub proxy_protocol: bool,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
     /// `mappings {}`.
@@ -338,6 +344,8 @@ impl Default for Options {
             tls: None,
             allow_non_tls: false,
             cluster: None,
+            websocket: None,
+            proxy_protocol: false,
             scion: None,
             mappings: Arc::default(),
             max_control_line: 4096,
@@ -411,6 +419,17 @@ pub enum InvalidOptions {
     /// Monitoring over TLS without a certificate.
     #[error("https needs a certificate; add tls {{ cert_file: …, key_file: … }}, or use http")]
     HttpsWithoutTls,
+    /// WebSocket in the clear, not asked for.
+    #[error("websocket requires TLS configuration; add tls {{}} to it, or no_tls: true")]
+    WebsocketWithoutTls,
+    /// Two answers to who may come in over WebSocket.
+    #[error(
+        "a user or token of websocket.authorization cannot be beside the users of authorization; move it into the list"
+    )]
+    WebsocketUserAndUsers,
+    /// `websocket.no_auth_user` is nobody.
+    #[error("websocket.no_auth_user: there is no user {0:?} in the users of authorization; add it, or remove the key")]
+    WebsocketUnknownAnonymous(String),
     /// TLS for routes, and routes over SCION.
     #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
     RoutesOverScion(ScionAddr),
@@ -427,6 +446,9 @@ impl Options {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
         }
         self.check_tls()?;
+        if let Some(websocket) = &self.websocket {
+            websocket.check(&self.authorization.directory)?;
+        }
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),

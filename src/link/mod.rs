@@ -8,6 +8,7 @@ pub(crate) mod outbound;
 pub(crate) mod task;
 pub(crate) mod trace;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -41,7 +42,10 @@ pub(crate) struct Link {
     /// Unique in the life of the server.
     pub id: u64,
     pub kind: Kind,
-    pub peer: Peer,
+    /// The other end of the connection; see [`peer`](Self::peer).
+    peer: Peer,
+    /// What a proxy says of where it comes from.
+    pub origin: OnceLock<Box<Origin>>,
     pub started: Instant,
     pub started_at: SystemTime,
     /// Where a client came in.
@@ -66,6 +70,15 @@ pub(crate) struct Link {
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
     limits: OutboundLimits,
+}
+
+/// What a proxy says of where a client is.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// By the PROXY protocol: believed, as the operator says so.
+    Proxied(SocketAddr),
+    /// In a header of a request that anybody can write.
+    Forwarded(IpAddr),
 }
 
 /// Messages and bytes.
@@ -96,6 +109,7 @@ impl Link {
             id,
             kind,
             peer,
+            origin: OnceLock::new(),
             started: Instant::now(),
             started_at: SystemTime::now(),
             listener,
@@ -116,10 +130,29 @@ impl Link {
     /// `127.0.0.1:4222 - cid:5`, as log lines begin.
     pub(crate) fn describe(&self) -> String {
         let kind = match self.kind {
+            Kind::Client if self.is_websocket() => "wid",
             Kind::Client => "cid",
             Kind::Route => "rid",
         };
-        format!("{} - {kind}:{}", self.peer, self.id)
+        let forwarded = match self.origin.get().map(|origin| &**origin) {
+            Some(Origin::Forwarded(ip @ IpAddr::V6(_))) => format!("[{ip}]/"),
+            Some(Origin::Forwarded(ip)) => format!("{ip}/"),
+            _ => String::new(),
+        };
+        format!("{forwarded}{} - {kind}:{}", self.peer(), self.id)
+    }
+
+    /// Who is at the other end: the client, if it comes by a proxy that is believed.
+    pub(crate) fn peer(&self) -> Peer {
+        match self.origin.get().map(|origin| &**origin) {
+            Some(Origin::Proxied(address)) => Peer::Tcp(*address),
+            _ => self.peer,
+        }
+    }
+
+    /// A client that speaks WebSocket.
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.is_websocket())
     }
 
     /// What the client may do; `None` is everything.

@@ -54,7 +54,7 @@ impl Server {
         let options = self.hub.options();
         logging::adopt(&options, log);
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
-            cluster.reload(&self.hub, new, &self.client_addrs);
+            cluster.reload(&self.hub, new, self.bound());
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref())
             && touches(&["scion.path_preference"])

@@ -31,4 +31,4 @@ pub use pathz::{
 pub use routez::{RouteInfo, Routez};
 pub use subsz::{SubDetail, Subsz};
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, LinkCounts, Varz};
+pub use varz::{ClusterVarz, Disabled, LinkCounts, Varz, WebsocketVarz};

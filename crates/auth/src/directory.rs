@@ -34,7 +34,8 @@ impl User {
         Self { name: nkey.as_str().to_owned(), secret: None, connection_types: None, permissions: None }
     }
 
-    fn may_come_by(&self, way: ConnectionType) -> bool {
+    /// Whether it may connect this way.
+    pub fn may_come_by(&self, way: ConnectionType) -> bool {
         self.connection_types.as_ref().is_none_or(|allowed| allowed.contains(&way))
     }
 }
@@ -180,11 +181,14 @@ impl Directory {
     ///
     /// If there is no such user.
     pub fn set_anonymous(&mut self, name: &str) -> Result<(), DirectoryError> {
-        let known =
-            Some(&self.users).filter(|_| self.list).and_then(|users| users.get(name)).or_else(|| self.nkeys.get(name));
-        let user = known.ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
+        let user = self.listed(name).ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
         self.anonymous = Some(user.clone());
         Ok(())
+    }
+
+    /// The user of this name, or of this nkey, if users were listed.
+    pub fn listed(&self, name: &str) -> Option<&Arc<User>> {
+        Some(&self.users).filter(|_| self.list).and_then(|users| users.get(name)).or_else(|| self.nkeys.get(name))
     }
 
     /// Whether it has several users, or one that was listed.

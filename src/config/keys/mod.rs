@@ -8,6 +8,7 @@ pub mod scion;
 pub mod server;
 pub mod tls;
 mod unsupported;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

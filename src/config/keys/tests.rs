@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{authorization, cluster, mappings, permissions, scion, server, tls, unsupported};
+use super::{authorization, cluster, mappings, permissions, scion, server, tls, unsupported, websocket};
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
@@ -343,10 +343,8 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
     let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
-    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS)]
-        .into_iter()
-        .chain(users)
-    {
+    let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
+    for table in [rows(server::KEYS)].into_iter().chain(blocks).chain(users) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
 }

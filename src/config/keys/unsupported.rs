@@ -25,7 +25,6 @@ pub(super) const SERVER: &[&str] = &[
     "prof_block_rate",
     "prof_port",
     "proxies",
-    "proxy_protocol",
     "resolver",
     "resolver_pinned_accounts",
     "resolver_preload",
@@ -44,9 +43,7 @@ pub(super) const SERVER: &[&str] = &[
     "trace_verbose",
     "trusted",
     "trusted_keys",
-    "websocket",
     "write_timeout",
-    "ws",
 ];
 
 /// In `cluster {}`.
@@ -58,6 +55,9 @@ pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_
 
 /// In a user.
 pub(super) const USER: &[&str] = &["proxy_required"];
+
+/// In `websocket {}`.
+pub(super) const WEBSOCKET: &[&str] = &["jwt_cookie"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] = &[
