@@ -15,6 +15,7 @@ mod monitor;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;
+mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;
@@ -23,4 +24,5 @@ mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
 mod tls;
+mod websocket;
 mod wire;

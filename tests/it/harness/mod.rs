@@ -8,6 +8,7 @@ pub mod peer;
 pub mod raw;
 pub mod server;
 pub mod tls;
+pub mod websocket;
 
 use std::time::Duration;
 
