@@ -331,6 +331,27 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_websocket_changes_while_it_runs() {
+        let with = |change: fn(&mut WebsocketOptions)| {
+            let mut websocket = WebsocketOptions { no_tls: true, port: 8080, ..WebsocketOptions::default() };
+            change(&mut websocket);
+            Options { websocket: Some(websocket), ..Options::default() }
+        };
+        let old = with(|_| {});
+        assert_eq!(changes(&old, &with(|_| {})), Ok(Vec::new()));
+        let refusal = |change| changes(&old, &with(change)).expect_err("fixed").to_string();
+        let said = refusal(|websocket| websocket.compression = true);
+        assert!(said.contains("config reload not supported for websocket.compression: old=false, new=true"), "{said}");
+        let said = refusal(|websocket| {
+            let token = Some("hidden".to_owned());
+            let builder = natsd_auth::DirectoryBuilder { token, ..natsd_auth::DirectoryBuilder::default() };
+            websocket.directory = builder.build().ok();
+        });
+        assert!(said.contains("websocket.authorization: old=of the server, new=its own"), "{said}");
+        assert!(!said.contains("hidden"), "{said}");
+    }
+
+    #[test]
     fn another_password_is_a_change_that_shows_none() {
         let with = |url: &str| {
             let routes = vec![Remote { urls: vec![address::route(url).expect(url)] }];

@@ -20,7 +20,7 @@ use crate::link::task::Source;
 const POOLED: usize = 8;
 
 thread_local! {
-    static POOL: RefCell<Vec<Box<Inflater>>> = const { RefCell::new(Vec::new()) };
+    static POOL: RefCell<Vec<Inflater>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How the connection ends once what was read before is handled.
@@ -36,7 +36,7 @@ pub(crate) struct WsSource {
     inner: Source,
     decoder: Decoder,
     /// Of a compressed message that has begun, with how many bytes it has become.
-    message: Option<(Box<Inflater>, usize)>,
+    message: Option<(Inflater, usize)>,
     /// Bytes that a compressed message may become.
     max_message: usize,
     /// What was read and for which there was no room, from `at` on. No more than is read at a time.
@@ -182,13 +182,13 @@ impl WsSource {
     }
 }
 
-fn inflater() -> Box<Inflater> {
+fn inflater() -> Inflater {
     let mut inflater = POOL.with_borrow_mut(Vec::pop).unwrap_or_default();
     inflater.reset();
     inflater
 }
 
-fn give_back(inflater: Box<Inflater>) {
+fn give_back(inflater: Inflater) {
     POOL.with_borrow_mut(|pool| {
         if pool.len() < POOLED {
             pool.push(inflater);

@@ -694,3 +694,36 @@ fn nothing_is_lost_under_load() {
         }
     }
 }
+
+/// The kernel takes only a part at a time, in the middle of frames.
+#[test]
+fn what_waits_is_sent_before_the_goodbye() {
+    let authority = Authority::new();
+    let tls = format!("websocket {{ listen: \"127.0.0.1:-1\", compression: true, {} }}", authority.block(""));
+    let plain = "websocket { listen: \"127.0.0.1:-1\", compression: true, no_tls: true }".to_owned();
+    for (config, client) in [(plain, None), (tls, Some(authority.stranger()))] {
+        let server = TestServer::natsd(&config);
+        for lines in [&[][..], &[DEFLATE]] {
+            let mut ws = Ws::open(websocket_port(&server), client.clone(), lines);
+            ws.send(LAX);
+            ws.send("SUB foo 1\r\n");
+            ws.expect_pong();
+            let mut sender = Client::connect(server.port);
+            let text: String = (0..8_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_string()).collect();
+            for _ in 0..100 {
+                sender.publish("foo", &text);
+            }
+            sender.flush();
+            ws.frame(0x89, b"still there?");
+            ws.send("FOO\r\n");
+            let (said, close) = ws.rest();
+            // On a slow machine it is time to be asked for a sign of life.
+            let said = said.replace("PING\r\n", "");
+            let message = format!("MSG foo 1 {}\r\n{text}\r\n", text.len());
+            let expected = message.repeat(100) + "-ERR 'Unknown Protocol Operation'\r\n";
+            assert!(said == expected, "{} of {} bytes", said.len(), expected.len());
+            assert_eq!(close.map(|(status, _)| status), Some(1002));
+            assert!(ws.controls.iter().any(|frame| frame.payload == b"still there?"));
+        }
+    }
+}
