@@ -24,6 +24,8 @@ use crate::websocket::{self, UpgradeError, shake};
 
 /// Connections that may be on their way in at a time where clients are not limited.
 const MAX_ENTERING: usize = 65_536;
+/// As many always may: a few that dawdle must not keep others out.
+const MIN_ENTERING: usize = 1024;
 
 /// What a listener asks of clients over WebSocket.
 pub(crate) struct Doorkeeper {
@@ -61,8 +63,9 @@ pub(super) async fn accept(listener: Arc<Listener>, hub: Arc<Hub>, socket: TcpLi
             accepted = socket.accept() => accepted,
             Some(_) = entering.join_next() => continue,
         };
+        let most = hub.options().max_connections.unwrap_or(MAX_ENTERING).max(MIN_ENTERING);
         match accepted {
-            Ok((_, peer)) if entering.len() >= hub.options().max_connections.unwrap_or(MAX_ENTERING) => {
+            Ok((_, peer)) if entering.len() >= most => {
                 log::error!("{peer} - maximum connections exceeded");
             }
             Ok((stream, peer)) => {

@@ -1,13 +1,17 @@
 //! The request of a client, and the answer to it.
 
 use std::io;
+use std::time::Duration;
 
 use natsd_core::websocket::upgrade::{MAX_REQUEST, Refusal, Rules, Upgrade, upgrade};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 /// Bytes read at a time.
 const CHUNK: usize = 2048;
+/// How long a client that is refused may take to hang up.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a connection was not upgraded.
 #[derive(Debug, Error)]
@@ -39,18 +43,24 @@ pub(crate) async fn shake(
             stream.write_all(&refusal.response()).await?;
             stream.shutdown().await?;
             // Closing with unread bytes would reset the connection, and take back what we have said.
-            let mut rest = [0; CHUNK];
-            let mut left = MAX_REQUEST;
-            while left > 0 {
-                match stream.read(&mut rest).await? {
-                    0 => break,
-                    read => left = left.saturating_sub(read),
-                }
-            }
+            let _ = timeout(LINGER, drain(stream)).await;
             Err(refusal.into())
         }
         Err(error) => Err(error),
     }
+}
+
+/// Reads to the end, or as much as a request may be.
+async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
+    let mut rest = [0; CHUNK];
+    let mut left = MAX_REQUEST;
+    while left > 0 {
+        match stream.read(&mut rest).await? {
+            0 => break,
+            read => left = left.saturating_sub(read),
+        }
+    }
+    Ok(())
 }
 
 async fn read_request(stream: &mut (impl AsyncRead + Unpin), rules: &Rules) -> Result<Upgrade, UpgradeError> {

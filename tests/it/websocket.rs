@@ -64,6 +64,7 @@ with_both!(
     a_lame_duck_says_so,
     a_reload_leaves_it_alone,
     handshakes_have_to_end,
+    pings_have_a_pace_of_their_own,
     clients_hear_of_the_cluster,
 );
 
@@ -242,6 +243,12 @@ fn the_end_of_a_connection_has_a_status(program: Program) {
         assert_eq!(answer, error, "{program:?}: {what}");
         assert_eq!(close.map(|(status, _)| status), Some(status), "{program:?}: {what}");
     }
+    let full = start(program, "", "max_connections: 1");
+    let mut first = Ws::connect(&full);
+    let second = Ws::connect(&full).rest();
+    assert_eq!(second.0, "-ERR 'maximum connections exceeded'\r\n", "{program:?}");
+    assert_eq!(second.1.map(|(status, _)| status), Some(1008), "{program:?}");
+    first.expect_pong();
     let mut ws = Ws::connect(&server);
     ws.send(right);
     ws.expect_pong();
@@ -549,6 +556,17 @@ fn handshakes_have_to_end(program: Program) {
     let mut late = TcpStream::connect(("127.0.0.1", websocket_port(&server))).expect("accepted");
     let _ = late.read(&mut [0]);
     ws.expect_pong();
+}
+
+fn pings_have_a_pace_of_their_own(program: Program) {
+    let server = start(program, "ping_interval: \"300ms\"", "");
+    let mut ws = Ws::connect(&server);
+    ws.send(LAX);
+    // With the interval of the server the second one would come after two minutes.
+    for _ in 0..2 {
+        ws.expect("PING\r\n");
+        ws.send("PONG\r\n");
+    }
 }
 
 fn clients_hear_of_the_cluster(program: Program) {
