@@ -6,23 +6,10 @@ use crate::harness::node::free_port;
 use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer};
 use crate::harness::tls::Authority;
+use crate::harness::with_both;
 
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const LAX: &str = "CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1}\r\n";
-
-macro_rules! with_both {
-    ($($scenario:ident),* $(,)?) => {
-        mod natsd_alone {
-            use crate::harness::server::Program::Natsd;
-            $(#[test] fn $scenario() { super::$scenario(Natsd) })*
-        }
-        #[cfg(feature = "interop")]
-        mod go {
-            use crate::harness::server::Program::Go;
-            $(#[test] fn $scenario() { super::$scenario(Go) })*
-        }
-    };
-}
 
 with_both!(
     a_proxy_tells_where_a_client_is,
