@@ -25,13 +25,12 @@ with_both!(
 );
 
 fn the_end_of_a_connection_has_a_status(program: Program) {
-    let top = "max_payload: 10\nmax_control_line: 100\nauthorization { user: u, password: p, timeout: 0.2 }";
+    let top = "max_payload: 10\nmax_control_line: 100\nauthorization { user: u, password: p, timeout: 20 }";
     let server = start(program, "", top);
     let right = "CONNECT {\"user\":\"u\",\"pass\":\"p\",\"verbose\":false}\r\n";
     let long = format!("{right}PUB {} 0\r\n\r\n", "x".repeat(200));
     for (what, said, error, status) in [
         ("a wrong password", "CONNECT {\"user\":\"u\"}\r\n", "-ERR 'Authorization Violation'\r\n", 1008),
-        ("nothing", "", "-ERR 'Authentication Timeout'\r\n", 1008),
         ("no protocol", &format!("{right}FOO\r\n"), "-ERR 'Unknown Protocol Operation'\r\n", 1002),
         ("a large message", &format!("{right}PUB x 11\r\n"), "-ERR 'Maximum Payload Violation'\r\n", 1009),
         ("a long line", &long, "-ERR 'maximum control line exceeded'\r\n", 1008),
@@ -46,6 +45,10 @@ fn the_end_of_a_connection_has_a_status(program: Program) {
         assert_eq!(answer, error, "{program:?}: {what}");
         assert_eq!(close.map(|(status, _)| status), Some(status), "{program:?}: {what}");
     }
+    let hasty = start(program, "authorization { timeout: 0.2 }", top);
+    let (answer, close) = Ws::connect(&hasty).rest();
+    assert_eq!(answer, "-ERR 'Authentication Timeout'\r\n", "{program:?}");
+    assert_eq!(close.map(|(status, _)| status), Some(1008), "{program:?}");
     let full = start(program, "", "max_connections: 1");
     let mut first = Ws::connect(&full);
     let second = Ws::connect(&full).rest();
