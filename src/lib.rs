@@ -13,6 +13,7 @@ mod server;
 pub mod signals;
 pub mod tls;
 pub mod transport;
+mod websocket;
 pub mod zones;
 
 pub use server::{ReloadError, Server, StartError, identity};

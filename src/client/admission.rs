@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
-use natsd_auth::{Certificate, ConnectionType, SlowCheck, User, Verdict};
+use natsd_auth::{Certificate, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::CloseReason;
 
@@ -42,10 +42,11 @@ struct Checking {
 }
 
 impl Admission {
-    pub(super) fn new(hub: &Hub, now: Instant) -> Self {
-        let authorization = &hub.options().authorization;
-        let state = if authorization.directory.is_open() { State::In } else { State::Due(now + authorization.timeout) };
-        let nonce = if authorization.directory.needs_nonce() { new_nonce() } else { String::new() };
+    pub(super) fn new(hub: &Hub, websocket: bool, now: Instant) -> Self {
+        let options = hub.options();
+        let access = options.access(websocket);
+        let state = if access.is_open() { State::In } else { State::Due(now + access.timeout) };
+        let nonce = if access.directory.needs_nonce() { new_nonce() } else { String::new() };
         Self { state, nonce }
     }
 
@@ -103,7 +104,7 @@ impl Client {
         if verb.eq_ignore_ascii_case(&b'C') {
             return Ok(());
         }
-        let anonymous = self.hub.options().authorization.directory.anonymous().cloned();
+        let anonymous = self.hub.options().access(self.listener.is_websocket()).anonymous.cloned();
         let user = anonymous.ok_or_else(|| self.unauthorized(""))?;
         self.admit(user)
     }
@@ -117,8 +118,9 @@ impl Client {
     ) -> Result<(), End> {
         let hub = self.hub.clone();
         self.link.anonymous.store(*given == Credentials::default(), Relaxed);
-        let authorization = &hub.options().authorization;
-        if authorization.directory.is_open() {
+        let options = hub.options();
+        let access = options.access(self.listener.is_websocket());
+        if access.is_open() {
             if self.link.settings.lock().is_some() {
                 self.end_subscriptions();
             }
@@ -132,15 +134,14 @@ impl Client {
             return self.settle(settings, batch);
         }
         let about = about(given);
-        let directory = &authorization.directory;
-        match directory.judge(given, ConnectionType::Standard, &self.admission.nonce, self.certificate()) {
+        match access.judge(given, &self.admission.nonce, self.certificate()) {
             Verdict::Admitted(user) => {
                 self.admit(user)?;
                 self.settle(settings, batch)
             }
             Verdict::Refused => Err(self.unauthorized(&about)),
             Verdict::Slow(check) => {
-                let until = self.admission.until().unwrap_or_else(|| Instant::now() + authorization.timeout);
+                let until = self.admission.until().unwrap_or_else(|| Instant::now() + access.timeout);
                 let outcome = Box::pin(compare(self.hub.clone(), check));
                 self.admission.state = State::Checking(Box::new(Checking { outcome, settings, about }), until);
                 Ok(())

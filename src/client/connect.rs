@@ -9,13 +9,23 @@ use crate::link::batch::Batch;
 impl Client {
     pub(super) fn connect(&mut self, json: &[u8], batch: &mut Batch) -> Result<(), End> {
         let mut settings = self.link.settings.lock().clone().unwrap_or_else(|| Box::new(Settings::default()));
-        let credentials = settings.apply(json).map_err(|error| match error {
+        let mut credentials = settings.apply(json).map_err(|error| match error {
             ConnectError::Refused(error) => End::Told(error),
             ConnectError::Malformed(_) => {
                 log::error!("{} - {error}", self.link.describe());
                 End::Silent(CloseReason::ProtocolViolation)
             }
         })?;
+        if let Some(cookies) = &self.cookies {
+            let fill = |given: &mut String, cookie: &String| {
+                if given.is_empty() {
+                    given.clone_from(cookie);
+                }
+            };
+            fill(&mut credentials.user, &cookies.user);
+            fill(&mut credentials.password, &cookies.password);
+            fill(&mut credentials.token, &cookies.token);
+        }
         self.authenticate(&credentials, settings, batch)
     }
 

@@ -20,6 +20,7 @@ use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::info::Info;
 use natsd_core::parser::{self, Limits, Op, ParseError, Read};
 use natsd_core::transform::Mappings;
+use natsd_core::websocket::upgrade::Cookies;
 
 use crate::hub::Hub;
 use crate::hub::account::Account;
@@ -47,6 +48,8 @@ pub(crate) struct Client {
     epoch: u64,
     pings: Pings,
     admission: Admission,
+    /// Who it said it is when it came, over WebSocket.
+    cookies: Option<Box<Cookies>>,
     /// What it may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
     flags: Flags,
@@ -114,7 +117,6 @@ impl Client {
     pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, listener: Arc<Listener>, surplus: bool) -> Self {
         let account = hub.accounts.global().clone();
         let mut client = Self {
-            listener,
             cache: MatchCache::default(),
             // Before the limits: should they change meanwhile, they are looked up again.
             epoch: hub.epoch(),
@@ -123,7 +125,9 @@ impl Client {
             account,
             entered: false,
             pings: Pings::new(link.started),
-            admission: Admission::new(&hub, link.started),
+            admission: Admission::new(&hub, listener.is_websocket(), link.started),
+            cookies: None,
+            listener,
             permissions: None,
             flags: Flags {
                 verbose: true,
@@ -148,16 +152,27 @@ impl Client {
         client
     }
 
+    /// As [`new`](Self::new), of one that came with cookies.
+    pub(crate) fn with_cookies(mut self, cookies: Cookies) -> Self {
+        let cookies = Some(cookies).filter(|cookies| *cookies != Cookies::default());
+        self.cookies = cookies.map(Box::new);
+        self
+    }
+
     /// The first `INFO`.
     pub(crate) fn greeting(&self) -> Info {
         let mut info = self.listener.info(&self.hub, &self.link, false);
         info.nonce = self.admission.nonce();
+        if self.listener.proxied && self.flags.said == Said::Nothing {
+            // Where it is will be known later: this would be the proxy.
+            info.client_ip.clear();
+        }
         info
     }
 
-    /// It came over TLS, which its log has told; `greeted` if its `INFO` has been sent as well.
+    /// It came over TLS or by a proxy, which its log has told; `greeted` if its `INFO` has been sent as well.
     pub(crate) fn was_admitted(&mut self, greeted: bool, now: Instant) {
-        self.admission.wait_from(now, self.hub.options().authorization.timeout);
+        self.admission.wait_from(now, self.hub.options().access(self.listener.is_websocket()).timeout);
         self.flags.said = if greeted { Said::Info } else { Said::Log };
     }
 

@@ -45,7 +45,7 @@ impl Client {
     /// The timer for pings has come.
     pub(super) fn ping(&mut self, now: Instant, batch: &mut Batch) {
         let options = self.hub.options();
-        let interval = options.ping_interval;
+        let interval = options.ping_interval_of(self.listener.is_websocket());
         self.pings.due = now + interval;
         let heard = now.saturating_duration_since(self.pings.heard) < interval;
         if heard && !self.pings.needs_measurement(now) {

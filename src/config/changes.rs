@@ -5,7 +5,7 @@ use std::fmt::Display;
 use natsd_api::go_duration;
 use natsd_auth::account::{AccountSpec, GLOBAL};
 
-use super::options::{ClusterOptions, Options, Remote, ScionOptions, TlsOptions};
+use super::options::{ClusterOptions, Options, Remote, ScionOptions, TlsOptions, WebsocketOptions};
 
 /// An option that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
         let state =
             |options: &Options| if options.authorization.is_required() { "required" } else { "open" }.to_owned();
         live.push(Change { key: "authorization", old: state(old), new: state(new) });
+    }
+    let own = |options: &Options| options.websocket.as_ref().and_then(|websocket| websocket.directory.clone());
+    if own(old) != own(new) {
+        let state = |options: &Options| if own(options).is_some() { "its own" } else { "of the server" }.to_owned();
+        fixed.push(Change { key: "websocket.authorization", old: state(old), new: state(new) });
     }
     if old.http_login != new.http_login {
         let state = |options: &Options| if options.http_login.is_some() { "required" } else { "open" }.to_owned();
@@ -99,6 +104,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         // Compared as a whole.
         authorization: _,
         cluster,
+        websocket,
+        proxy_protocol,
         scion,
         accounts,
         system_account,
@@ -143,6 +150,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         fixed("http_base_path", http_base_path),
         tls_entry("tls", tls.as_ref()),
         fixed("allow_non_tls", allow_non_tls),
+        fixed("proxy_protocol", proxy_protocol),
         live("mappings", global_mappings(accounts)),
         Entry { secret: vec![format!("{accounts:?}")], ..live("accounts", list(accounts, |a| a.name.clone(), ", ")) },
         fixed("system_account", some(system_account)),
@@ -178,6 +186,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("ports_file_dir", path(ports_file_dir)),
     ];
     entries.extend(cluster_entries(cluster.as_ref()));
+    entries.extend(websocket_entries(websocket.as_ref()));
     entries.extend(scion_entries(scion.as_ref()));
     entries
 }
@@ -217,6 +226,48 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         fixed("cluster.pool_size", pool_size.map_or(-1, i32::from)),
         live("cluster.ping_interval", go_duration(*ping_interval)),
         live("cluster.ping_max", ping_max),
+    ]
+}
+
+/// As in nats-server, nothing of it changes while the server runs.
+fn websocket_entries(websocket: Option<&WebsocketOptions>) -> Vec<Entry> {
+    let default = WebsocketOptions::default();
+    let WebsocketOptions {
+        host,
+        port,
+        advertise,
+        no_tls,
+        tls,
+        same_origin,
+        allowed_origins,
+        handshake_timeout,
+        compression,
+        // Compared as a whole.
+        directory: _,
+        auth_timeout,
+        no_auth_user,
+        cookies,
+        headers,
+        ping_interval,
+    } = websocket.unwrap_or(&default);
+    let duration = |duration: &Option<std::time::Duration>| some(&duration.map(go_duration));
+    vec![
+        fixed("websocket", if websocket.is_some() { "on" } else { "off" }),
+        fixed("websocket.listen", format!("{host}:{port}")),
+        fixed("websocket.advertise", some(advertise)),
+        fixed("websocket.no_tls", no_tls),
+        tls_entry("websocket.tls", tls.as_ref()),
+        fixed("websocket.same_origin", same_origin),
+        fixed("websocket.allowed_origins", list(allowed_origins, |(text, _)| text.clone(), ", ")),
+        fixed("websocket.handshake_timeout", duration(handshake_timeout)),
+        fixed("websocket.compression", compression),
+        fixed("websocket.authorization.timeout", duration(auth_timeout)),
+        fixed("websocket.no_auth_user", some(no_auth_user)),
+        fixed("websocket.user_cookie", &cookies.user),
+        fixed("websocket.pass_cookie", &cookies.password),
+        fixed("websocket.token_cookie", &cookies.token),
+        fixed("websocket.headers", list(headers, |(name, value)| format!("{name}: {value}"), ", ")),
+        fixed("websocket.ping_interval", duration(ping_interval)),
     ]
 }
 
@@ -314,6 +365,27 @@ mod tests {
             "{refusal}"
         );
         assert!(changes(&Options::default(), &with("one")).is_err());
+    }
+
+    #[test]
+    fn nothing_of_websocket_changes_while_it_runs() {
+        let with = |change: fn(&mut WebsocketOptions)| {
+            let mut websocket = WebsocketOptions { no_tls: true, port: 8080, ..WebsocketOptions::default() };
+            change(&mut websocket);
+            Options { websocket: Some(websocket), ..Options::default() }
+        };
+        let old = with(|_| {});
+        assert_eq!(changes(&old, &with(|_| {})), Ok(Vec::new()));
+        let refusal = |change| changes(&old, &with(change)).expect_err("fixed").to_string();
+        let said = refusal(|websocket| websocket.compression = true);
+        assert!(said.contains("config reload not supported for websocket.compression: old=false, new=true"), "{said}");
+        let said = refusal(|websocket| {
+            let token = Some("hidden".to_owned());
+            let builder = natsd_auth::DirectoryBuilder { token, ..natsd_auth::DirectoryBuilder::default() };
+            websocket.directory = builder.build().ok();
+        });
+        assert!(said.contains("websocket.authorization: old=of the server, new=its own"), "{said}");
+        assert!(!said.contains("hidden"), "{said}");
     }
 
     #[test]

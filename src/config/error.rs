@@ -218,6 +218,15 @@ pub enum ValueError {
     /// The system account is that of clients that name none.
     #[error("{0:?} is the account of clients that name none and cannot be the system account")]
     GlobalAsSystem(String),
+    /// No origin of a web page.
+    #[error(transparent)]
+    Origin(#[from] natsd_core::websocket::origin::OriginError),
+    /// A header that is not the operator's to set, or none.
+    #[error("{0:?} is not a header that can be added; those of WebSocket itself are natsd's")]
+    Header(String),
+    /// A header with line breaks.
+    #[error("the value of {0:?} has control characters; write one line of text")]
+    HeaderValue(String),
     /// A list without entries.
     #[error("the list is empty; remove the key, or add an entry")]
     Empty,

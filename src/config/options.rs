@@ -2,6 +2,7 @@
 
 mod operator;
 mod tls;
+mod websocket;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
 pub use tls::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
+pub use websocket::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
 
 use crate::tls::TlsError;
 
@@ -267,6 +269,10 @@ pub struct Options {
     pub allow_non_tls: bool,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
+    /// `websocket {}`; present when clients may come over WebSocket.
+    pub websocket: Option<WebsocketOptions>,
+    /// `proxy_protocol`: clients over TCP come by a proxy.
+    pub proxy_protocol: bool,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
     /// `accounts {}`; of the account `$G` there is an entry if it has `mappings {}`, and of the system account always.
@@ -351,6 +357,8 @@ impl Default for Options {
             tls: None,
             allow_non_tls: false,
             cluster: None,
+            websocket: None,
+            proxy_protocol: false,
             scion: None,
             accounts: vec![AccountSpec::named(SYSTEM)],
             system_account: Some(SYSTEM.into()),
@@ -427,6 +435,17 @@ pub enum InvalidOptions {
     /// Monitoring over TLS without a certificate.
     #[error("https needs a certificate; add tls {{ cert_file: …, key_file: … }}, or use http")]
     HttpsWithoutTls,
+    /// WebSocket in the clear, not asked for.
+    #[error("websocket requires TLS configuration; add tls {{}} to it, or no_tls: true")]
+    WebsocketWithoutTls,
+    /// Two answers to who may come in over WebSocket.
+    #[error(
+        "a user or token of websocket.authorization cannot be beside the users of authorization; move it into the list"
+    )]
+    WebsocketUserAndUsers,
+    /// `websocket.no_auth_user` is nobody.
+    #[error("websocket.no_auth_user: there is no user {0:?} in the users of authorization; add it, or remove the key")]
+    WebsocketUnknownAnonymous(String),
     /// TLS for routes, and routes over SCION.
     #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
     RoutesOverScion(ScionAddr),
@@ -443,6 +462,9 @@ impl Options {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
         }
         self.check_tls()?;
+        if let Some(websocket) = &self.websocket {
+            websocket.check(&self.authorization.directory)?;
+        }
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),

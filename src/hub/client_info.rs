@@ -27,11 +27,11 @@ pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
     }
     Some(ClientInfo {
         start: Some(Time(link.started_at)),
-        host: link.peer.host(),
+        host: link.peer().host(),
         id: link.id,
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
         kind: "Client".into(),
-        client_type: "nats".into(),
+        client_type: if link.is_websocket() { "websocket" } else { "nats" }.into(),
         ..info
     })
 }

@@ -89,6 +89,8 @@ impl ByKind {
 pub(crate) struct Closed {
     pub id: u64,
     pub peer: Peer,
+    /// It came over WebSocket.
+    pub websocket: bool,
     pub started_at: SystemTime,
     pub ended_at: SystemTime,
     /// From its start to its last message.
@@ -116,7 +118,8 @@ impl Closed {
         };
         Self {
             id: link.id,
-            peer: link.peer,
+            peer: link.peer(),
+            websocket: link.is_websocket(),
             started_at: link.started_at,
             ended_at: SystemTime::now(),
             active: Duration::from_nanos(link.active.load(Relaxed)).max(last.unwrap_or_default()),

@@ -1,21 +1,28 @@
 //! How log lines name a connection.
 
 use std::fmt::{self, Write};
+use std::net::IpAddr;
 
 use natsd_auth::User;
 use natsd_core::connect::Settings;
 
 use super::trace::Quoted;
-use super::{Kind, Link};
+use super::{Kind, Link, Origin};
 
 /// `127.0.0.1:4222 - cid:5`, and once a client has introduced itself `- "v1.2:go:its name"` and, where clients have to say
 /// who they are, `- "ACCOUNT/user:its user"`.
 pub(super) fn describe(link: &Link) -> String {
     let kind = match link.kind {
+        Kind::Client if link.is_websocket() => "wid",
         Kind::Client => "cid",
         Kind::Route => "rid",
     };
-    let mut text = format!("{} - {kind}:{}", link.peer, link.id);
+    let forwarded = match link.origin.get().map(|origin| &**origin) {
+        Some(Origin::Forwarded(ip @ IpAddr::V6(_))) => format!("[{ip}]/"),
+        Some(Origin::Forwarded(ip)) => format!("{ip}/"),
+        _ => String::new(),
+    };
+    let mut text = format!("{forwarded}{} - {kind}:{}", link.peer(), link.id);
     // Whoever is let in before CONNECT is nobody yet.
     let Some(program) = link.settings.lock().as_deref().map(program) else { return text };
     let parts = [program, user(link)];

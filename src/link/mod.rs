@@ -9,6 +9,7 @@ pub(crate) mod outbound;
 pub(crate) mod task;
 pub(crate) mod trace;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
@@ -43,7 +44,10 @@ pub(crate) struct Link {
     /// Unique in the life of the server.
     pub id: u64,
     pub kind: Kind,
-    pub peer: Peer,
+    /// The other end of the connection; see [`peer`](Self::peer).
+    peer: Peer,
+    /// What a proxy says of where it comes from.
+    pub origin: OnceLock<Box<Origin>>,
     pub started: Instant,
     pub started_at: SystemTime,
     /// Where a client came in.
@@ -76,6 +80,15 @@ pub(crate) struct Link {
     limits: OutboundLimits,
 }
 
+/// What a proxy says of where a client is.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// By the PROXY protocol: believed, as the operator says so.
+    Proxied(SocketAddr),
+    /// In a header of a request that anybody can write.
+    Forwarded(IpAddr),
+}
+
 /// Messages and bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
@@ -104,6 +117,7 @@ impl Link {
             id,
             kind,
             peer,
+            origin: OnceLock::new(),
             started: Instant::now(),
             started_at: SystemTime::now(),
             listener,
@@ -132,6 +146,19 @@ impl Link {
     /// Name of the account that the client is in.
     pub(crate) fn account_name(&self) -> String {
         self.account.load().as_ref().map(|account| account.display_name()).unwrap_or_default()
+    }
+
+    /// Who is at the other end: the client, if it comes by a proxy that is believed.
+    pub(crate) fn peer(&self) -> Peer {
+        match self.origin.get().map(|origin| &**origin) {
+            Some(Origin::Proxied(address)) => Peer::Tcp(*address),
+            _ => self.peer,
+        }
+    }
+
+    /// A client that speaks WebSocket.
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.listener.as_ref().is_some_and(|listener| listener.is_websocket())
     }
 
     /// What the client may do; `None` is everything.

@@ -15,6 +15,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::tls::TlsSink;
 use crate::transport::ByteStream;
+use crate::websocket::WsSink;
 
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +98,8 @@ pub(crate) enum Sink {
     Tcp(OwnedWriteHalf),
     /// The same, sealed.
     Tls(TlsSink),
+    /// One of these, in frames of WebSocket. Boxed, for it is large and few are.
+    Ws(Box<WsSink>),
     /// Only the task can write.
     Task,
     /// The connection is gone.
@@ -148,6 +151,15 @@ impl Outbound {
     pub(crate) fn tls(&mut self) -> Option<&mut TlsSink> {
         match &mut self.sink {
             Sink::Tls(sink) => Some(sink),
+            Sink::Ws(sink) => sink.tls(),
+            _ => None,
+        }
+    }
+
+    /// The state of WebSocket, if the connection has it and is not over.
+    pub(crate) fn websocket(&mut self) -> Option<&mut WsSink> {
+        match &mut self.sink {
+            Sink::Ws(sink) => Some(sink),
             _ => None,
         }
     }
@@ -167,7 +179,12 @@ impl Outbound {
 
     /// Whether there is something to be written.
     fn owes(&self) -> bool {
-        self.pending() > 0 || matches!(&self.sink, Sink::Tls(sink) if self.closing.is_none() && sink.wants_write())
+        self.pending() > 0
+            || match &self.sink {
+                Sink::Tls(sink) => self.closing.is_none() && sink.wants_write(),
+                Sink::Ws(sink) => sink.owes(),
+                _ => false,
+            }
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -215,6 +232,9 @@ impl Outbound {
             if cut {
                 self.release();
             }
+            if let Sink::Ws(sink) = &mut self.sink {
+                sink.close(&reason);
+            }
             self.closing = Some(reason);
             self.wake();
         }
@@ -222,7 +242,7 @@ impl Outbound {
 
     /// The connection is over.
     pub(crate) fn hang_up(&mut self) {
-        if let Sink::Tls(sink) = &mut self.sink {
+        if let Some(sink) = self.tls() {
             sink.say_goodbye();
         }
         self.sink = Sink::Gone;
@@ -262,6 +282,7 @@ impl Outbound {
             let written = match &mut self.sink {
                 Sink::Tcp(socket) => socket.try_write(waiting),
                 Sink::Tls(sink) => sink.try_write(waiting),
+                Sink::Ws(sink) => sink.try_write(waiting),
                 Sink::Task | Sink::Gone => return self.leave_to_task(limits),
             };
             match written {
@@ -299,8 +320,10 @@ impl Outbound {
 
     /// Nothing waits any more.
     fn release(&mut self) {
-        if let Sink::Tls(sink) = &mut self.sink {
-            sink.forget();
+        match &mut self.sink {
+            Sink::Tls(sink) => sink.forget(),
+            Sink::Ws(sink) => sink.forget(),
+            _ => {}
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         self.written = 0;
@@ -351,6 +374,10 @@ impl Outbound {
                     socket.try_write(waiting)
                 }
                 Sink::Tls(sink) => {
+                    std::task::ready!(sink.poll_write_ready(cx))?;
+                    sink.try_write(waiting)
+                }
+                Sink::Ws(sink) => {
                     std::task::ready!(sink.poll_write_ready(cx))?;
                     sink.try_write(waiting)
                 }

@@ -24,6 +24,7 @@ use super::{Kind, Link};
 use crate::hub::Hub;
 use crate::tls::{TlsSink, TlsSource};
 use crate::transport::{ByteStream, Stream};
+use crate::websocket::WsSource;
 
 /// What the bytes of a connection mean.
 pub(crate) trait Protocol: Send + Unpin + 'static {
@@ -53,6 +54,8 @@ pub(crate) enum Source {
     Tcp(OwnedReadHalf),
     /// The same, sealed; the state is with the sink.
     Tls(TlsSource),
+    /// One of these, in frames of WebSocket.
+    Ws(Box<WsSource>),
     /// Both directions.
     Other(Box<dyn ByteStream>),
 }
@@ -75,8 +78,23 @@ impl Source {
 
     fn stream(&mut self) -> Option<&mut Box<dyn ByteStream>> {
         match self {
-            Self::Tcp(_) | Self::Tls(_) => None,
+            Self::Tcp(_) | Self::Tls(_) | Self::Ws(_) => None,
             Self::Other(stream) => Some(stream),
+        }
+    }
+
+    /// Reads; what there is of a state is with `link`. Nothing read is the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        link: &Link,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(half) => Pin::new(half).poll_read(cx, buf),
+            Self::Tls(source) => source.poll_read(link, cx, buf),
+            Self::Ws(source) => source.poll_read(link, cx, buf),
+            Self::Other(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -90,11 +108,7 @@ struct Reader<'a> {
 impl AsyncRead for Reader<'_> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let link = self.link;
-        match &mut *self.source {
-            Source::Tcp(half) => Pin::new(half).poll_read(cx, buf),
-            Source::Tls(source) => source.poll_read(link, cx, buf),
-            Source::Other(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
+        self.source.poll_read(link, cx, buf)
     }
 }
 
@@ -165,6 +179,13 @@ impl<P: Protocol> LinkTask<P> {
             timer: Box::pin(sleep_until(timer_due.into())),
             timer_due,
         }
+    }
+
+    /// This was read already.
+    pub(crate) fn with_unread(mut self, bytes: Vec<u8>) -> Self {
+        self.held = !bytes.is_empty();
+        self.unread = bytes;
+        self
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Turn {

@@ -151,7 +151,7 @@ fn info(client: Client, now: Time) -> ConnInfo {
     ConnInfo {
         cid: client.cid,
         kind: "Client".into(),
-        client_type: "nats".into(),
+        client_type: if client.websocket { "websocket" } else { "nats" }.into(),
         ip: client.peer.ip.to_string(),
         port: client.peer.port,
         start,

@@ -89,6 +89,8 @@ pub struct Client {
     pub cid: u64,
     /// The other end.
     pub peer: Peer,
+    /// It speaks WebSocket.
+    pub websocket: bool,
     /// When it connected.
     pub start: SystemTime,
     /// When it last did something.

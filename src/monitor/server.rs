@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{ClusterVarz, LinkCounts, Pathz, Time, Varz};
+use natsd_api::{ClusterVarz, LinkCounts, Pathz, Time, Varz, WebsocketVarz};
 use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Traffic};
-use crate::config::options::{ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions};
+use crate::config::options::{
+    ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions, WebsocketOptions,
+};
 use crate::hub::{self, Hub};
 use crate::link::{Kind, Link};
 use crate::route::ACCEPTED_HANDSHAKE;
@@ -24,6 +26,8 @@ pub(crate) struct ServerView {
     pub hub: Arc<Hub>,
     /// Where the first listener takes clients.
     pub client_address: (String, u16),
+    /// Where clients over WebSocket come in, as bound; 0 for nowhere.
+    pub websocket_port: u16,
     pub routes: Option<Arc<dyn RouteSource>>,
     pub paths: Option<Arc<dyn PathSource>>,
     pub certificates: Arc<Mutex<Certificates>>,
@@ -83,6 +87,8 @@ impl Inspect for ServerView {
                     .map(|options| cluster(options, news.cluster, self.route_port))
                     .unwrap_or_default()
             },
+            ws_connect_urls: news.ws_connect_urls,
+            websocket: hub.options().websocket.as_ref().map(|options| self.websocket(options)).unwrap_or_default(),
             start: hub.started.into(),
             config_load_time: hub.loaded().into(),
             connections: hub.client_count() as u64,
@@ -135,7 +141,7 @@ impl Inspect for ServerView {
                 Some(Route {
                     rid: link.id,
                     facts,
-                    peer: peer(&link.peer),
+                    peer: peer(&link.peer()),
                     start: link.started_at,
                     last_activity: last_activity(link),
                     rtt: known(&link.rtt),
@@ -171,6 +177,25 @@ impl Inspect for ServerView {
 }
 
 impl ServerView {
+    fn websocket(&self, options: &WebsocketOptions) -> WebsocketVarz {
+        let hex = |digest: &[u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let pinned = options.tls.iter().flat_map(|tls| &tls.pinned_certs);
+        let nanos = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        WebsocketVarz {
+            host: options.host.clone(),
+            port: self.websocket_port,
+            advertise: options.advertise.clone().unwrap_or_default(),
+            no_auth_user: options.no_auth_user.clone().unwrap_or_default(),
+            handshake_timeout: options.handshake_timeout.map(nanos).unwrap_or_default(),
+            auth_timeout: options.auth_timeout.map(|timeout| timeout.as_secs_f64()).unwrap_or_default(),
+            no_tls: options.no_tls,
+            tls_pinned_certs: pinned.map(hex).collect(),
+            same_origin: options.same_origin,
+            allowed_origins: options.allowed_origins.iter().map(|(text, _)| text.clone()).collect(),
+            compression: options.compression,
+        }
+    }
+
     fn links(&self, kind: Kind) -> Vec<Arc<Link>> {
         self.hub.links().into_iter().filter(|link| link.kind == kind).collect()
     }
@@ -232,7 +257,8 @@ fn client(link: &Link) -> Client {
     let settings = link.settings.lock().clone().map(|settings| *settings);
     Client {
         cid: link.id,
-        peer: peer(&link.peer),
+        peer: peer(&link.peer()),
+        websocket: link.is_websocket(),
         start: link.started_at,
         last_activity: last_activity(link),
         closed: None,
@@ -252,6 +278,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
     Client {
         cid: closed.id,
         peer: peer(&closed.peer),
+        websocket: closed.websocket,
         start: closed.started_at,
         last_activity: closed.started_at + closed.active,
         closed: Some(Closed { at: closed.ended_at, reason: closed.reason.to_string() }),
@@ -278,6 +305,7 @@ fn introduced(settings: Option<Settings>) -> Client {
     Client {
         cid: 0,
         peer: Peer { ip: IpAddr::from([0; 4]), port: 0, isd_as: None },
+        websocket: false,
         start: SystemTime::UNIX_EPOCH,
         last_activity: SystemTime::UNIX_EPOCH,
         closed: None,

@@ -28,6 +28,7 @@ fn client(start: SystemTime, cid: u64, subscriptions: u64, rtt_us: u64) -> Clien
     Client {
         cid,
         peer: Peer { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 40_000, isd_as: None },
+        websocket: false,
         start,
         last_activity: start + Duration::from_secs(10),
         closed: None,

@@ -160,7 +160,7 @@ impl Dialler {
     pub(super) fn note(&self, place: &Place, link: &Arc<Link>) {
         let urls = self.urls(place).unwrap_or_default();
         let Some(PeerAddr::Scion(silent)) = urls.first().map(|url| &url.address) else { return };
-        let (Some(_), Peer::Tcp(address)) = (&self.scion, link.peer) else { return };
+        let (Some(_), Peer::Tcp(address)) = (&self.scion, link.peer()) else { return };
         if !self.takes_detour(place) {
             log::info!("{silent} did not answer over SCION: the route goes over TCP/IP, to {address}");
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId, Terms};
+use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Terms};
 use natsd_core::route::hello::{PROTOCOL, RouteInfo};
 use natsd_core::route::session::Timing;
 use parking_lot::Mutex;
@@ -54,8 +54,8 @@ const FIRST_PING: Duration = Duration::from_secs(1);
 /// What routes need that is not in the configuration.
 #[derive(Default)]
 pub(crate) struct Surroundings {
-    /// Where clients reach this server: `host:port`.
-    pub client_urls: Vec<String>,
+    /// Where clients reach this server.
+    pub client_urls: ClientUrls,
     /// Where this server takes routes over SCION: `nats-route://[ISD-AS,host]:port`.
     pub scion_urls: Vec<String>,
     /// Makes connections over SCION.
@@ -171,11 +171,11 @@ impl Routes {
     }
 
     /// Takes over what can change of `options`; clients reach this server at `client_urls`.
-    pub(crate) fn reload(&self, options: &ClusterOptions, client_urls: &[String]) {
+    pub(crate) fn reload(&self, options: &ClusterOptions, client_urls: &ClientUrls) {
         let shared = &self.shared;
         let terms = Terms {
             ip: advertised(options, self.addresses.first().map_or(0, SocketAddr::port)),
-            connect_urls: client_urls.to_vec(),
+            client_urls: client_urls.clone(),
             max_payload: shared.hub.options().max_payload as i64,
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
@@ -307,7 +307,8 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         ip: advertised(options, port),
         cluster: options.name.clone().unwrap_or_else(made_up_name),
         dynamic: options.name.is_none(),
-        connect_urls: around.client_urls.clone(),
+        connect_urls: around.client_urls.plain.clone(),
+        ws_connect_urls: around.client_urls.websocket.clone(),
         compression: "off".into(),
         natsd: VERSION.into(),
         scion_tunnel: around.tunnel.is_some(),
@@ -336,13 +337,13 @@ mod tests {
     #[test]
     fn routes_with_tls_know_nothing_of_scion() {
         let around = Surroundings {
-            client_urls: vec!["127.0.0.1:4222".into()],
+            client_urls: ClientUrls { plain: vec!["127.0.0.1:4222".into()], ..ClientUrls::default() },
             scion_urls: vec!["nats-route://[1-ff00:0:110,10.0.0.1]:6222".into()],
             scion_dial: Some(Arc::new(|_, _| Box::pin(std::future::pending()))),
             tunnel: Some(Arc::new(|_| {})),
         };
         let left = around.without_scion();
-        assert_eq!(left.client_urls, ["127.0.0.1:4222"]);
+        assert_eq!(left.client_urls.plain, ["127.0.0.1:4222"]);
         assert!(left.scion_urls.is_empty() && left.scion_dial.is_none() && left.tunnel.is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use natsd_core::route::CloseReason;
-use natsd_core::route::cluster::{Cluster, Dial, Event, LinkId};
+use natsd_core::route::cluster::{ClientUrls, Cluster, Dial, Event, LinkId};
 use natsd_core::route::hello::RouteInfo;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
@@ -36,8 +36,8 @@ pub(crate) struct View {
     pub name: String,
     /// Whether that name was made up rather than configured.
     pub dynamic: bool,
-    /// Where clients reach the other servers: `host:port`, sorted.
-    pub client_urls: Vec<String>,
+    /// Where clients reach the other servers, sorted.
+    pub client_urls: ClientUrls,
 }
 
 /// The cluster and the ways to its connections.

@@ -10,26 +10,34 @@ use super::StartError;
 use crate::config::options::{ClusterOptions, Options};
 use crate::hub::Hub;
 use crate::route::{Routes, Surroundings, View};
+use natsd_core::route::cluster::ClientUrls;
 
 /// The routes of a server and the task that brings their news to clients.
 pub(super) struct ClusterSide {
     pub(super) routes: Arc<Routes>,
     /// Where clients that hear of other servers reach this one.
-    own: Arc<Mutex<Vec<String>>>,
+    own: Arc<Mutex<ClientUrls>>,
     news: JoinHandle<()>,
+}
+
+/// Where a server takes clients, as bound.
+#[derive(Clone, Copy)]
+pub(super) struct Bound<'a> {
+    pub(super) clients: &'a [SocketAddr],
+    pub(super) websocket: &'a [SocketAddr],
 }
 
 impl ClusterSide {
     pub(super) async fn start(
         hub: &Arc<Hub>,
         options: &ClusterOptions,
-        client_addrs: &[SocketAddr],
+        bound: Bound<'_>,
         around: Surroundings,
     ) -> Result<Self, StartError> {
-        let client_urls = client_urls(&hub.options(), client_addrs);
+        let client_urls = client_urls(&hub.options(), bound);
         let around = Surroundings { client_urls: client_urls.clone(), ..around };
         let routes = Arc::new(Routes::start(hub.clone(), options.clone(), around).await?);
-        let own = Arc::new(Mutex::new(if options.no_advertise { Vec::new() } else { client_urls }));
+        let own = Arc::new(Mutex::new(if options.no_advertise { ClientUrls::default() } else { client_urls }));
         let mut view = routes.view();
         tell_clients(hub, &own.lock(), &view.borrow_and_update());
         let (hub, told) = (hub.clone(), own.clone());
@@ -42,11 +50,11 @@ impl ClusterSide {
     }
 
     /// Takes over what can change of `options`, and of those of the server in `hub`.
-    pub(super) fn reload(&self, hub: &Hub, options: &ClusterOptions, client_addrs: &[SocketAddr]) {
-        let client_urls = client_urls(&hub.options(), client_addrs);
+    pub(super) fn reload(&self, hub: &Hub, options: &ClusterOptions, bound: Bound<'_>) {
+        let client_urls = client_urls(&hub.options(), bound);
         self.routes.reload(options, &client_urls);
         let mut own = self.own.lock();
-        *own = if options.no_advertise { Vec::new() } else { client_urls };
+        *own = if options.no_advertise { ClientUrls::default() } else { client_urls };
         tell_clients(hub, &own, &self.routes.view().borrow());
     }
 }
@@ -57,20 +65,30 @@ impl Drop for ClusterSide {
     }
 }
 
-fn tell_clients(hub: &Hub, own: &[String], view: &View) {
+fn tell_clients(hub: &Hub, own: &ClientUrls, view: &View) {
     hub.news.send_if_modified(|news| {
         let known = news.clone();
         news.cluster.clone_from(&view.name);
         news.cluster_dynamic = view.dynamic;
-        news.connect_urls = own.iter().chain(&view.client_urls).cloned().collect();
+        news.connect_urls = own.plain.iter().chain(&view.client_urls.plain).cloned().collect();
+        news.ws_connect_urls = own.websocket.iter().chain(&view.client_urls.websocket).cloned().collect();
         *news != known
     });
 }
 
-/// Where clients reach this server: what `client_advertise` says, or the addresses listened on.
-fn client_urls(options: &Options, addresses: &[SocketAddr]) -> Vec<String> {
+/// Where clients reach this server.
+fn client_urls(options: &Options, bound: Bound<'_>) -> ClientUrls {
+    let websocket = options.websocket.as_ref().and_then(|websocket| websocket.advertise.as_ref());
+    ClientUrls {
+        plain: urls(options.client_advertise.as_ref(), bound.clients),
+        websocket: urls(websocket, bound.websocket),
+    }
+}
+
+/// What is advertised, or the addresses listened on.
+fn urls(advertised: Option<&String>, addresses: &[SocketAddr]) -> Vec<String> {
     let Some(port) = addresses.first().map(SocketAddr::port) else { return Vec::new() };
-    match &options.client_advertise {
+    match advertised {
         Some(advertised) if advertised.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => {
             vec![format!("[{advertised}]:{port}")]
         }
@@ -105,13 +123,13 @@ mod tests {
         let bound = ["127.0.0.1:4222".parse().expect("an address"), "[::1]:4333".parse().expect("an address")];
         let urls = |advertised: Option<&str>| {
             let options = Options { client_advertise: advertised.map(Into::into), ..Options::default() };
-            client_urls(&options, &bound)
+            client_urls(&options, Bound { clients: &bound, websocket: &[] }).plain
         };
         assert_eq!(urls(None), ["127.0.0.1:4222", "[::1]:4333"]);
         assert_eq!(urls(Some("nats.example")), ["nats.example:4222"]);
         assert_eq!(urls(Some("nats.example:80")), ["nats.example:80"]);
         assert_eq!(urls(Some("2001:db8::1")), ["[2001:db8::1]:4222"]);
-        let wildcard = client_urls(&Options::default(), &["0.0.0.0:4222".parse().expect("an address")]);
+        let wildcard = super::urls(None, &["0.0.0.0:4222".parse().expect("an address")]);
         assert!(wildcard[0].ends_with(":4222") && !wildcard[0].starts_with("0.0.0.0"));
     }
 }

@@ -19,6 +19,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The address for WebSocket cannot be listened on.
+    #[error("cannot listen for websocket clients on {address}: {source}; choose another address in websocket {{}}")]
+    ListenWebsocket {
+        /// `host:port` as configured.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A SCION address is to be listened on, and SCION is off.
     #[error("cannot listen on {0}: SCION is off; add scion {{}} to the configuration, or --scion")]
     NoScion(ScionAddr),

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::admission::Admission;
 use super::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
+use super::websocket::Doorkeeper;
 use crate::client::{Client, max_payload};
 use crate::hub::Hub;
 use crate::link::outbound::{Outbound, Sink};
@@ -24,6 +25,10 @@ pub(crate) struct Listener {
     pub port: u16,
     /// Unless its clients are in the clear.
     pub tls: Option<Arc<ClientTls>>,
+    /// Its clients come by a proxy.
+    pub proxied: bool,
+    /// Its clients speak WebSocket.
+    pub websocket: Option<Doorkeeper>,
 }
 
 /// What clients are told when it changes.
@@ -35,17 +40,25 @@ pub(crate) struct News {
     pub cluster_dynamic: bool,
     /// Where the servers of the cluster take clients.
     pub connect_urls: Vec<String>,
+    /// Where they take clients over WebSocket.
+    pub ws_connect_urls: Vec<String>,
     /// The server sends its clients away.
     pub lame_duck: bool,
 }
 
 impl Listener {
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.websocket.is_some()
+    }
+
     /// What `link` is told; `after_connect` once it has said who it is.
     pub(crate) fn info(&self, hub: &Hub, link: &Link, after_connect: bool) -> Info {
         let news = hub.news.borrow();
         let terms = self.tls.as_ref().map(|tls| tls.terms());
         let tls = terms.as_deref();
         let first = link.tls.get().is_some_and(|tls| tls.first);
+        let websocket = self.is_websocket();
+        let connect_urls = if websocket { &news.ws_connect_urls } else { &news.connect_urls };
         Info {
             server_id: hub.identity.id.clone(),
             server_name: hub.identity.name.clone(),
@@ -55,17 +68,17 @@ impl Listener {
             host: self.host.clone(),
             port: self.port,
             headers: !hub.options().no_header_support,
-            auth_required: hub.options().authorization.is_required(),
+            auth_required: hub.options().access(websocket).is_required,
             tls_required: tls.is_some_and(|tls| !tls.allow_non_tls || first),
-            tls_verify: tls.is_some_and(|tls| tls.verify),
-            tls_available: tls.is_some_and(|tls| tls.allow_non_tls),
+            tls_verify: tls.is_some_and(|tls| tls.verify && !websocket),
+            tls_available: tls.is_some_and(|tls| tls.allow_non_tls || websocket),
             max_payload: max_payload(hub, link.account.load().as_ref().unwrap_or(hub.accounts.global())),
             client_id: link.id,
-            client_ip: link.peer.host(),
+            client_ip: link.peer().host(),
             nonce: String::new(),
             cluster: news.cluster.clone(),
             cluster_dynamic: news.cluster_dynamic,
-            connect_urls: news.connect_urls.clone(),
+            connect_urls: connect_urls.clone(),
             ldm: news.lame_duck,
             connect_info: after_connect,
             remote_account: if after_connect { link.account_name() } else { String::new() },
@@ -79,19 +92,20 @@ impl Listener {
         let Connection { stream, peer } = connection;
         let limits = hub.outbound_limits();
         let new = |sink| Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
-        let Some(tls) = self.tls.clone() else {
+        if self.tls.is_none() && !self.proxied {
             let (source, sink) = Source::split(stream);
             let link = Arc::new(new(sink));
             let surplus = !hub.register(&link);
             let client = Client::new(link.clone(), hub.clone(), self.clone(), surplus);
             tokio::spawn(LinkTask::new(link, hub.clone(), client, source, limits));
             return;
-        };
+        }
         let link = Arc::new(new(Sink::Task));
         let surplus = !hub.register(&link);
         let client = Client::new(link.clone(), hub.clone(), self.clone(), false);
         let admission = Admission { hub: hub.clone(), link, client, surplus, limits };
-        tokio::spawn(async move { admission.run(stream, &tls).await });
+        let listener = self.clone();
+        tokio::spawn(async move { admission.run(stream, &listener).await });
     }
 }
 
@@ -143,7 +157,8 @@ mod tests {
         let hub = Arc::new(Hub::new(options, identity));
         let (ours, theirs) = tokio::io::duplex(1000);
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-        let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls: None });
+        let listener =
+            Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls: None, proxied: false, websocket: None });
         listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
 
         let (read, mut write) = tokio::io::split(ours);
@@ -181,7 +196,8 @@ mod tests {
             let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
             let first = tls.handshake_first != HandshakeFirst::Never;
             let tls = Some(Arc::new(ClientTls::new(&tls, true).expect("valid")));
-            let listener = Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls });
+            let listener =
+                Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls, proxied: false, websocket: None });
             listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
 
             let mut info = [0; 5];

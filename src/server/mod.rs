@@ -7,10 +7,12 @@ pub mod identity;
 mod interfaces;
 mod lame_duck;
 pub(crate) mod listener;
+mod proxy;
 mod reload;
 mod run_files;
 #[cfg_attr(not(feature = "scion"), path = "no_scion.rs")]
 mod scion;
+pub(crate) mod websocket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use natsd_path::ScionAddr;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options};
+use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options, WebsocketOptions};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
@@ -29,13 +31,14 @@ use crate::monitor::server::{Certificates, ServerView};
 use crate::route::Surroundings;
 use crate::tls::{self, Acceptor, ClientTls};
 use crate::transport::tcp;
-use cluster::ClusterSide;
+use cluster::{Bound, ClusterSide};
 pub use error::StartError;
 use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
 pub use reload::ReloadError;
 use run_files::{Ports, RunFiles};
 use scion::ScionSide;
+use websocket::Doorkeeper;
 
 /// How long a server that ends waits for what it still has to say to its connections.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -47,6 +50,7 @@ pub struct Server {
     monitor_tls: Option<Acceptor>,
     certificates: Arc<Mutex<Certificates>>,
     client_addrs: Vec<SocketAddr>,
+    websocket_addr: Option<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
     scion: Option<ScionSide>,
@@ -80,6 +84,7 @@ impl Server {
             monitor_tls: None,
             certificates: Arc::default(),
             client_addrs: Vec::new(),
+            websocket_addr: None,
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
@@ -90,6 +95,9 @@ impl Server {
         };
         for listen in &options.listen {
             server.listen(listen).await?;
+        }
+        if let Some(websocket) = &options.websocket {
+            server.listen_websocket(websocket).await?;
         }
         if let Some(cluster) = &options.cluster {
             server.start_cluster(cluster).await?;
@@ -114,9 +122,32 @@ impl Server {
         let socket = tcp::listen(host, port).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         log::info!("Listening for client connections on {host}:{}", address.port());
-        let listener = Arc::new(Listener { host: host.clone(), port: address.port(), tls: self.tls.clone() });
+        let (tls, proxied) = (self.tls.clone(), self.hub.options().proxy_protocol);
+        if proxied {
+            log::info!("PROXY protocol enabled for client connections");
+        }
+        let listener = Arc::new(Listener { host: host.clone(), port: address.port(), tls, proxied, websocket: None });
         self.client_addrs.push(address);
         self.accepting.push(tokio::spawn(listener::accept(listener, self.hub.clone(), socket)));
+        Ok(())
+    }
+
+    async fn listen_websocket(&mut self, options: &WebsocketOptions) -> Result<(), StartError> {
+        let (host, port) = (&options.host, options.port);
+        let bind = |source| StartError::ListenWebsocket { address: format!("{host}:{port}"), source };
+        let tls = options.tls.as_ref().map(|tls| ClientTls::new(tls, false)).transpose()?;
+        let socket = tcp::listen(host, port).await.map_err(bind)?;
+        let address = socket.local_addr().map_err(bind)?;
+        let scheme = if tls.is_some() { "wss" } else { "ws" };
+        log::info!("Listening for websocket clients on {scheme}://{host}:{}", address.port());
+        if tls.is_none() {
+            log::warn!("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
+        }
+        let websocket = Some(Doorkeeper::new(options));
+        let (host, port, tls) = (host.clone(), address.port(), tls.map(Arc::new));
+        let listener = Arc::new(Listener { host, port, tls, proxied: false, websocket });
+        self.websocket_addr = Some(address);
+        self.accepting.push(tokio::spawn(websocket::accept(listener, self.hub.clone(), socket)));
         Ok(())
     }
 
@@ -130,7 +161,7 @@ impl Server {
         if let Some(scion) = &self.scion {
             scion.surround(options, &mut around);
         }
-        let cluster = ClusterSide::start(&self.hub, options, &self.client_addrs, around).await?;
+        let cluster = ClusterSide::start(&self.hub, options, self.bound(), around).await?;
         if let Some(scion) = &mut self.scion {
             scion.listen_for_routes(&options.listen, &cluster.routes).await?;
         }
@@ -163,9 +194,15 @@ impl Server {
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
         *self.certificates.lock() = Certificates::read(&options);
-        let certificates = self.certificates.clone();
-        let route_port = self.route_addrs().first().map(SocketAddr::port);
-        let view = ServerView { hub: self.hub.clone(), client_address, routes, paths, certificates, route_port };
+        let view = ServerView {
+            hub: self.hub.clone(),
+            client_address,
+            websocket_port: self.websocket_addr.map_or(0, |address| address.port()),
+            routes,
+            paths,
+            certificates: self.certificates.clone(),
+            route_port: self.route_addrs().first().map(SocketAddr::port),
+        };
         Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls, options.http_login.clone()).await?)
     }
 
@@ -174,9 +211,15 @@ impl Server {
         self.monitor.as_ref().map(Monitor::address)
     }
 
+    /// Where clients come in over TCP and over WebSocket.
+    fn bound(&self) -> Bound<'_> {
+        Bound { clients: &self.client_addrs, websocket: self.websocket_addr.as_slice() }
+    }
+
     fn ports(&self) -> Ports {
         Ports {
             clients: self.client_addrs.clone(),
+            websocket: self.websocket_addr.map(|address| (address, self.hub.options().websocket_has_tls())),
             monitoring: self.monitor_addr().into_iter().collect(),
             routes: self.route_addrs().to_vec(),
         }

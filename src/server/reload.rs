@@ -66,7 +66,7 @@ impl Server {
         let options = self.hub.options();
         logging::adopt(&options, log);
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
-            cluster.reload(&self.hub, new, &self.client_addrs);
+            cluster.reload(&self.hub, new, self.bound());
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref())
             && touches(&["scion.path_preference"])
@@ -136,7 +136,7 @@ fn renew_clients(hub: &Hub) {
     let options = hub.options();
     for link in hub.links().into_iter().filter(|link| link.kind == Kind::Client && link.account.load().is_some()) {
         let before = link.user.load_full();
-        match options.authorization.directory.renew(before.as_deref(), link.anonymous.load(Relaxed)) {
+        match options.access(link.is_websocket()).renew(before.as_deref(), link.anonymous.load(Relaxed)) {
             Some(now) => {
                 if now != before {
                     *link.renewed.lock() = Some(now);

@@ -21,6 +21,8 @@ pub(super) struct Ports {
     pub(super) clients: Vec<SocketAddr>,
     pub(super) monitoring: Vec<SocketAddr>,
     pub(super) routes: Vec<SocketAddr>,
+    /// And whether with TLS.
+    pub(super) websocket: Option<(SocketAddr, bool)>,
 }
 
 /// The files. They are removed when this is dropped.
@@ -114,11 +116,14 @@ struct PortsFile {
     monitoring: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cluster: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    websocket: Vec<String>,
 }
 
 fn ports_json(ports: &Ports) -> Vec<u8> {
-    let all = [&ports.clients, &ports.monitoring, &ports.routes];
-    let wildcard = all.iter().any(|addresses| addresses.iter().any(|address| address.ip().is_unspecified()));
+    let websocket: Vec<_> = ports.websocket.iter().map(|(address, _)| *address).collect();
+    let mut all = [&ports.clients, &ports.monitoring, &ports.routes, &websocket].into_iter().flatten();
+    let wildcard = all.any(|address| address.ip().is_unspecified());
     let own = if wildcard { interfaces::addresses() } else { Ok(Vec::new()) };
     let own = own.unwrap_or_else(|error| {
         log::warn!("The addresses of this machine are not known, the ports file has that of loopback: {error}");
@@ -128,6 +133,7 @@ fn ports_json(ports: &Ports) -> Vec<u8> {
         nats: urls("nats", &ports.clients, &own),
         monitoring: urls("http", &ports.monitoring, &own),
         cluster: urls("nats", &ports.routes, &own),
+        websocket: urls(if ports.websocket.is_some_and(|(_, tls)| tls) { "wss" } else { "ws" }, &websocket, &own),
     };
     serde_json::to_vec(&file).unwrap_or_default()
 }

@@ -65,8 +65,13 @@ impl ScionSide {
         address: ScionAddr,
         tls: Option<Arc<ClientTls>>,
     ) -> Result<(), StartError> {
-        let listener =
-            Arc::new(Listener { host: format!("[{},{}]", address.isd_as, address.host), port: address.port, tls });
+        let listener = Arc::new(Listener {
+            host: format!("[{},{}]", address.isd_as, address.host),
+            port: address.port,
+            tls,
+            proxied: false,
+            websocket: None,
+        });
         let hub = Arc::clone(hub);
         self.listen(address, "client", "listen", move |connection| listener.serve(&hub, connection)).await
     }
@@ -248,7 +253,7 @@ impl Paths {
     fn links(&self) -> HashMap<IsdAs, Vec<api::Link>> {
         let mut links = HashMap::<_, Vec<_>>::new();
         for link in self.hub.links() {
-            if let Peer::Scion(address) = link.peer {
+            if let Peer::Scion(address) = link.peer() {
                 let kind = match link.kind {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,

@@ -114,6 +114,14 @@ impl Arrival {
         }
     }
 
+    /// The socket, if it is one.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match &self.stream {
+            Stream::Tcp(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
     fn turn_away(&self) -> HandshakeError {
         if let Stream::Tcp(stream) = &self.stream {
             // Closing with unread bytes would reset the connection, and take back what we have said.
@@ -159,6 +167,51 @@ impl Acceptor {
         let tls = self.settings();
         let acceptor = TlsAcceptor::from(tls.config.clone());
         within(tls.timeout, async { Ok(acceptor.accept(stream).await?) }).await
+    }
+}
+
+/// A connection over TLS on which something is to be said before it is one of a client; whether its certificate says who that
+/// is.
+pub(crate) struct OpenTls(TlsStream<TcpStream>, bool);
+
+impl OpenTls {
+    /// The stream on which whoever has something to send seals it himself.
+    pub(crate) fn into_parts(self) -> (Stream, Facts) {
+        unwrap(self.0, self.1)
+    }
+}
+
+impl Acceptor {
+    /// Takes the handshake with which a connection begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arrival::accept`].
+    pub(crate) async fn open(&self, stream: TcpStream) -> Result<OpenTls, HandshakeError> {
+        let tls = self.settings();
+        let acceptor = TlsAcceptor::from(tls.config.clone());
+        let shaking = async { pinned(acceptor.accept(stream).await?.into(), &tls.pinned).await };
+        within(tls.timeout, shaking).await.map(|stream| OpenTls(stream, tls.maps))
+    }
+}
+
+impl AsyncRead for OpenTls {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for OpenTls {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 

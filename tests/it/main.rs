@@ -22,6 +22,7 @@ mod operator;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;
+mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;
@@ -30,4 +31,5 @@ mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
 mod tls;
+mod websocket;
 mod wire;

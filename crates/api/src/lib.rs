@@ -37,4 +37,4 @@ pub use routez::{RouteInfo, Routez};
 pub use service_latency::ServiceLatency;
 pub use subsz::{SubDetail, Subsz};
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz};
+pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz, WebsocketVarz};

@@ -37,6 +37,9 @@ pub struct Varz {
     /// What clients are told in `connect_urls`; absent when empty.
     #[serde(skip_serializing_if = "empty")]
     pub connect_urls: Vec<String>,
+    /// The same of clients over WebSocket.
+    #[serde(skip_serializing_if = "empty")]
+    pub ws_connect_urls: Vec<String>,
     /// Most clients at a time; 0 is unlimited.
     pub max_connections: u64,
     /// Most subscriptions of a connection; absent when unlimited.
@@ -70,8 +73,8 @@ pub struct Varz {
     pub leaf: Disabled,
     /// Empty: natsd has no MQTT.
     pub mqtt: Disabled,
-    /// Empty: natsd has no WebSockets.
-    pub websocket: Disabled,
+    /// The listener for WebSocket; empty when off.
+    pub websocket: WebsocketVarz,
     /// Empty: natsd has no JetStream.
     pub jetstream: Disabled,
     /// How long a TLS handshake of a client may take, seconds.
@@ -194,6 +197,45 @@ pub struct DiskIoWaits {
     pub wait_time: u64,
     /// The longest wait, nanoseconds.
     pub max_wait_time: u64,
+}
+
+/// `websocket` in [`Varz`]. What is off or unset is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WebsocketVarz {
+    /// Address that clients connect to.
+    #[serde(skip_serializing_if = "empty")]
+    pub host: String,
+    /// Port that clients connect to.
+    #[serde(skip_serializing_if = "empty")]
+    pub port: u16,
+    /// What is told in place of that.
+    #[serde(skip_serializing_if = "empty")]
+    pub advertise: String,
+    /// User of clients without credentials.
+    #[serde(skip_serializing_if = "empty")]
+    pub no_auth_user: String,
+    /// How long the handshake may take, nanoseconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub handshake_timeout: u64,
+    /// How long clients may take to say who they are, seconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub auth_timeout: f64,
+    /// Clients need no TLS.
+    #[serde(skip_serializing_if = "empty")]
+    pub no_tls: bool,
+    /// Keys that certificates of clients may have, SHA-256 in hexadecimal.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_pinned_certs: Vec<String>,
+    /// Web pages come from the host that they connect to.
+    #[serde(skip_serializing_if = "empty")]
+    pub same_origin: bool,
+    /// Where web pages come from.
+    #[serde(skip_serializing_if = "empty")]
+    pub allowed_origins: Vec<String>,
+    /// Messages are compressed with clients that offer it.
+    #[serde(skip_serializing_if = "empty")]
+    pub compression: bool,
 }
 
 /// The section of a feature that is off or that natsd does not have: `{}`.

@@ -48,7 +48,8 @@ impl User {
         }
     }
 
-    fn may_come_by(&self, way: ConnectionType) -> bool {
+    /// Whether it may connect this way.
+    pub fn may_come_by(&self, way: ConnectionType) -> bool {
         self.connection_types.as_ref().is_none_or(|allowed| allowed.contains(&way))
     }
 }
@@ -196,9 +197,7 @@ impl Directory {
     ///
     /// If there is no such user.
     pub fn set_anonymous(&mut self, name: &str) -> Result<(), DirectoryError> {
-        let known =
-            Some(&self.users).filter(|_| self.list).and_then(|users| users.get(name)).or_else(|| self.nkeys.get(name));
-        let user = known.ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
+        let user = self.listed(name).ok_or_else(|| DirectoryError::UnknownAnonymous(name.to_owned()))?;
         self.anonymous = Some(user.clone());
         Ok(())
     }
@@ -213,18 +212,15 @@ impl Directory {
         self.users.get(name).or_else(|| self.nkeys.get(name))
     }
 
-    /// Who one is now who came in as `before` by another directory; without a user if everybody may connect. `None`: one may
-    /// not stay. Whoever came without credentials is who comes without credentials now.
-    pub fn renew(&self, before: Option<&User>, came_empty: bool) -> Option<Option<Arc<User>>> {
-        if self.is_open() {
-            return Some(None);
-        }
-        if came_empty {
-            return self.anonymous.clone().map(Some);
-        }
-        let before = before?;
+    /// Who one is now who came in as `before` by another directory; `None` if one may not stay.
+    pub fn renew(&self, before: &User) -> Option<Arc<User>> {
         let now = if before.name.is_empty() { self.token.as_ref() } else { self.get(&before.name) };
-        now.filter(|now| now.secret == before.secret).cloned().map(Some)
+        now.filter(|now| now.secret == before.secret).cloned()
+    }
+
+    /// The user of this name, or of this nkey, if users were listed.
+    pub fn listed(&self, name: &str) -> Option<&Arc<User>> {
+        Some(&self.users).filter(|_| self.list).and_then(|users| users.get(name)).or_else(|| self.nkeys.get(name))
     }
 
     /// Whether it has several users, or one that was listed.

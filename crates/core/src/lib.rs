@@ -7,7 +7,10 @@ pub mod header;
 pub mod info;
 pub mod lex;
 pub mod parser;
+
+pub mod proxy;
 pub mod route;
 pub mod subject;
 pub mod sublist;
 pub mod transform;
+pub mod websocket;

@@ -142,7 +142,7 @@ fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
 }
 
 /// 0 stands for the default.
-fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, ValueError> {
+pub(super) fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, ValueError> {
     let default = Authorization::default().timeout;
     let timeout = match field.value() {
         Value::Text(_) => field.quoted_duration(Duration::ZERO)?,

@@ -12,6 +12,7 @@ pub mod server;
 pub mod sharing;
 pub mod tls;
 mod unsupported;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{accounts, authorization, cluster, mappings, monitoring, scion, tls, unsupported};
+use super::{accounts, authorization, cluster, mappings, monitoring, scion, tls, unsupported, websocket};
 use natsd_auth::account::{self, AccountSpec, GLOBAL, SYSTEM};
 use natsd_core::transform::Mappings;
 
@@ -165,6 +165,21 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "See below.",
         read: |draft, field| cluster::read(field).map(|options| draft.options.cluster = Some(options)),
+    },
+    Key {
+        names: &["websocket", "ws"],
+        takes: "map",
+        default: "off",
+        doc: "Takes clients over WebSocket; see below.",
+        read: |draft, field| websocket::read(field).map(|options| draft.options.websocket = Some(options)),
+    },
+    Key {
+        names: &["proxy_protocol"],
+        takes: "boolean",
+        default: "false",
+        doc: "Clients over TCP come by a proxy, whose header (PROXY protocol, version 1 or 2) tells where they are. Who sends \
+              no header is taken as well: keep others than the proxy out.",
+        read: |draft, field| field.bool().map(|on| draft.options.proxy_protocol = on),
     },
     Key {
         names: &["mappings", "maps"],

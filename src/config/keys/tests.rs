@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     accounts, authorization, cluster, mappings, monitoring, permissions, scion, server, sharing, tls, unsupported,
+    websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -300,6 +301,30 @@ fn scion_is_a_switch_or_a_map() {
 }
 
 #[test]
+fn websocket_is_read_with_all_its_aliases() {
+    let text = "websocket { net: h, port: -1, advertise: \"a:1\", no_tls: true, same_origin: true\n\
+                allow_origins: [\"http://a\", \"https://B:1\"], handshake_timeout: \"3s\", compress: true\n\
+                authentication { username: u, pass: p, timeout: 1.5 }, user_cookie: uc, pass_cookie: pc\n\
+                token_cookie: tc, headers { X: \"1\" }, ping_interval: \"7s\" }";
+    let websocket = options(text).websocket.expect("it is on");
+    let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
+    assert_eq!((websocket.host.as_str(), websocket.port, websocket.advertise.as_deref()), ("h", 0, Some("a:1")));
+    assert!(websocket.no_tls && websocket.same_origin && websocket.compression && websocket.tls.is_none());
+    let origins: Vec<_> =
+        websocket.allowed_origins.iter().map(|(text, o)| (text.as_str(), o.host.as_str(), o.port)).collect();
+    assert_eq!(origins, [("http://a", "a", 80), ("https://B:1", "b", 1)]);
+    assert_eq!((websocket.handshake_timeout, websocket.auth_timeout), (seconds(3.0), seconds(1.5)));
+    assert_eq!(websocket.ping_interval, seconds(7.0));
+    assert!(websocket.directory.is_some_and(|directory| !directory.is_open()));
+    let cookies = &websocket.cookies;
+    assert_eq!([&cookies.user, &cookies.password, &cookies.token], ["uc", "pc", "tc"]);
+    assert_eq!(websocket.headers, [("X".to_owned(), "1".to_owned())]);
+    let short = options("ws { listen: 8080, no_tls: true }").websocket.expect("it is on");
+    assert_eq!((short.host.as_str(), short.port, short.directory), ("0.0.0.0", 8080, None));
+    assert!(options("proxy_protocol: true").proxy_protocol);
+}
+
+#[test]
 fn the_scion_flag_is_enough_for_scion_addresses() {
     let text = "cluster { listen: \"[18-ffaa:1:10bf,127.0.0.1]:4248\" }";
     assert!(loaded(text).is_err());
@@ -342,6 +367,7 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
     assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
     assert!(tls::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::TLS, name)));
     assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
+    assert!(websocket::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::WEBSOCKET, name)));
 }
 
 #[test]
@@ -365,26 +391,24 @@ fn the_documentation_lists_every_key() {
     let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
     let accounts =
         [rows(accounts::KEYS), rows(accounts::LIMITS), rows(sharing::EXPORT_KEYS), rows(sharing::IMPORT_KEYS)];
-    for table in [rows(server::KEYS), rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS)]
-        .into_iter()
-        .chain(users)
-        .chain(accounts)
-        .chain([rows(monitoring::KEYS)])
-    {
+    let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
+    let others = [rows(server::KEYS), rows(monitoring::KEYS)];
+    for table in others.into_iter().chain(blocks).chain(users).chain(accounts) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
 }
 
 proptest! {
     #[test]
-    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len(), value in
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len() + websocket::KEYS.len(), value in
         "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
     {
         let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
         let cluster = cluster::KEYS.iter().map(|key| format!("cluster {{ {}: {value} }}", key.names[0]));
         let scion = scion::KEYS.iter().map(|key| format!("scion {{ {}: {value} }}", key.names[0]));
         let tls = tls::KEYS.iter().map(|key| format!("tls {{ {}: {value} }}", key.names[0]));
-        let text = top.chain(cluster).chain(tls).chain(scion).nth(key).expect("in range");
+        let websocket = websocket::KEYS.iter().map(|key| format!("websocket {{ {}: {value} }}", key.names[0]));
+        let text = top.chain(cluster).chain(tls).chain(scion).chain(websocket).nth(key).expect("in range");
         let _ = loaded(&text);
     }
 }

@@ -21,7 +21,6 @@ pub(super) const SERVER: &[&str] = &[
     "prof_block_rate",
     "prof_port",
     "proxies",
-    "proxy_protocol",
     "resolver",
     "resolver_pinned_accounts",
     "resolver_preload",
@@ -36,9 +35,7 @@ pub(super) const SERVER: &[&str] = &[
     "storedir",
     "trusted",
     "trusted_keys",
-    "websocket",
     "write_timeout",
-    "ws",
 ];
 
 /// In an account.
@@ -56,6 +53,9 @@ pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_
 
 /// In a user.
 pub(super) const USER: &[&str] = &["proxy_required"];
+
+/// In `websocket {}`.
+pub(super) const WEBSOCKET: &[&str] = &["jwt_cookie"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] = &[

@@ -9,6 +9,7 @@ pub mod peer;
 pub mod raw;
 pub mod server;
 pub mod tls;
+pub mod websocket;
 
 use std::time::Duration;
 
@@ -16,3 +17,20 @@ use std::time::Duration;
 pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Between two looks at something that cannot be waited for.
 pub const POLL: Duration = Duration::from_millis(5);
+
+/// The same scenarios with both programs.
+macro_rules! with_both {
+    ($($scenario:ident),* $(,)?) => {
+        mod natsd_alone {
+            use crate::harness::server::Program::Natsd;
+            $(#[test] fn $scenario() { super::$scenario(Natsd) })*
+        }
+        #[cfg(feature = "interop")]
+        mod go {
+            use crate::harness::server::Program::Go;
+            $(#[test] fn $scenario() { super::$scenario(Go) })*
+        }
+    };
+}
+
+pub(crate) use with_both;

@@ -79,6 +79,9 @@ pub struct RouteInfo {
     /// Where clients reach the sender: `host:port`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub connect_urls: Vec<String>,
+    /// The same over WebSocket.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ws_connect_urls: Vec<String>,
     /// Whether the sender is about to stop and sheds its clients.
     #[serde(rename = "ldm", skip_serializing_if = "is_false")]
     pub lame_duck: bool,

@@ -61,6 +61,15 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// Where clients reach a server or several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientUrls {
+    /// Over TCP: `host:port`.
+    pub plain: Vec<String>,
+    /// Over WebSocket: `host:port`.
+    pub websocket: Vec<String>,
+}
+
 /// What the owner of a [`Cluster`] has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -105,6 +114,7 @@ impl Cluster {
         info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
         if !config.advertise {
             info.connect_urls.clear();
+            info.ws_connect_urls.clear();
         }
         let mut cluster = Self {
             info,
@@ -134,9 +144,12 @@ impl Cluster {
     }
 
     /// Where clients reach the other servers, sorted; empty when they must not hear of it.
-    pub fn client_urls(&self) -> Vec<String> {
-        let urls = self.peers.values().filter(|_| self.advertise).flat_map(|peer| &peer.info.connect_urls);
-        urls.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    pub fn client_urls(&self) -> ClientUrls {
+        let urls = |of: fn(&RouteInfo) -> &Vec<String>| {
+            let urls = self.peers.values().filter(|_| self.advertise).flat_map(|peer| of(&peer.info));
+            urls.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        ClientUrls { plain: urls(|info| &info.connect_urls), websocket: urls(|info| &info.ws_connect_urls) }
     }
 
     /// A number from 0 to 1 to spread timers with.
@@ -223,6 +236,7 @@ impl Cluster {
         let Some((peer, _)) = self.find(link) else { return };
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.info.connect_urls = info.connect_urls;
+            peer.info.ws_connect_urls = info.ws_connect_urls;
             peer.info.lame_duck = info.lame_duck;
             self.events.push_back(Event::UrlsChanged);
         }
@@ -269,6 +283,7 @@ impl Cluster {
     pub fn enter_lame_duck(&mut self) {
         self.info.lame_duck = true;
         self.info.connect_urls.clear();
+        self.info.ws_connect_urls.clear();
         self.tell_peers();
     }
 

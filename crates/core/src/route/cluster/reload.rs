@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dial::{Place, Policy};
-use super::{Cluster, Event, GossipMode, LinkId};
+use super::{ClientUrls, Cluster, Event, GossipMode, LinkId};
 use crate::route::CloseReason;
 
 /// What can change of a server's part in its cluster; see [`Config`](super::Config).
@@ -12,7 +12,7 @@ pub struct Terms {
     /// URL at which peers reach this server, if it is not the one they see; may be empty.
     pub ip: String,
     /// Where clients reach this server.
-    pub connect_urls: Vec<String>,
+    pub client_urls: ClientUrls,
     /// Largest message that this server takes, bytes.
     pub max_payload: i64,
     /// Whether clients hear of other servers.
@@ -49,13 +49,14 @@ impl Cluster {
 
     /// From now on `terms` hold. Peers are told if they concern them.
     pub fn set_terms(&mut self, terms: Terms) {
-        let Terms { ip, connect_urls, max_payload, advertise, connect_retries, connect_backoff } = terms;
+        let Terms { ip, client_urls, max_payload, advertise, connect_retries, connect_backoff } = terms;
         self.dialing.policy = Policy { connect_retries, backoff: connect_backoff };
         if std::mem::replace(&mut self.advertise, advertise) != advertise {
             self.events.push_back(Event::UrlsChanged);
         }
         let mut info = self.info.clone();
-        info.connect_urls = if advertise && !info.lame_duck { connect_urls } else { Vec::new() };
+        let client_urls = if advertise && !info.lame_duck { client_urls } else { ClientUrls::default() };
+        (info.connect_urls, info.ws_connect_urls) = (client_urls.plain, client_urls.websocket);
         (info.ip, info.max_payload) = (ip, max_payload);
         if info != self.info {
             self.info = info;

@@ -298,20 +298,20 @@ fn a_killed_server_is_back_within_two_seconds() {
 fn clients_hear_of_the_servers_that_are_there() {
     let mut network = Network::new(&[&[], &[0], &[0]]);
     network.run(secs(1));
-    assert_eq!(network.servers[0].cluster.client_urls(), ["127.0.0.1:4001", "127.0.0.1:4002"]);
+    assert_eq!(network.servers[0].cluster.client_urls().plain, ["127.0.0.1:4001", "127.0.0.1:4002"]);
     network.servers[1].cluster.enter_lame_duck();
     network.run(secs(1));
-    assert_eq!(network.servers[0].cluster.client_urls(), ["127.0.0.1:4002"]);
+    assert_eq!(network.servers[0].cluster.client_urls().plain, ["127.0.0.1:4002"]);
     network.kill(2);
     network.run(secs(1));
-    assert!(network.servers[0].cluster.client_urls().is_empty());
+    assert!(network.servers[0].cluster.client_urls().plain.is_empty());
 }
 
 #[test]
 fn clients_hear_nothing_when_that_is_not_wanted() {
     let mut network = Network::with(&[&[], &[0]], |config| config.advertise = false);
     network.run(secs(1));
-    assert!(network.servers[0].cluster.client_urls().is_empty());
+    assert!(network.servers[0].cluster.client_urls().plain.is_empty());
     assert!(network.servers[0].cluster.info().connect_urls.is_empty());
 }
 
@@ -362,7 +362,7 @@ fn peers_hear_what_an_operator_changes() {
     network.run(secs(1));
     let terms = |ip: &str, advertise| Terms {
         ip: ip.into(),
-        connect_urls: vec!["nats.example:1".into()],
+        client_urls: ClientUrls { plain: vec!["nats.example:1".into()], ..ClientUrls::default() },
         max_payload: 5,
         advertise,
         connect_retries: 1,
@@ -370,11 +370,11 @@ fn peers_hear_what_an_operator_changes() {
     };
     network.servers[1].cluster.set_terms(terms("nats-route://b:1/", true));
     network.run(secs(1));
-    assert_eq!(network.servers[0].cluster.client_urls(), ["nats.example:1"]);
+    assert_eq!(network.servers[0].cluster.client_urls().plain, ["nats.example:1"]);
     network.servers[1].cluster.set_terms(terms("nats-route://b:1/", false));
     network.run(secs(1));
-    assert!(network.servers[0].cluster.client_urls().is_empty());
-    assert!(network.servers[1].cluster.client_urls().is_empty());
+    assert!(network.servers[0].cluster.client_urls().plain.is_empty());
+    assert!(network.servers[1].cluster.client_urls().plain.is_empty());
 }
 
 #[test]

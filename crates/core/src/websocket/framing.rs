@@ -1,0 +1,84 @@
+//! What goes to a client: frames around bytes, compressed where that was agreed on.
+
+use super::deflate::Deflater;
+
+/// Browsers do better with small frames.
+const BROWSER_FRAME: usize = 4096;
+/// Fewer bytes are not worth compressing.
+const COMPRESS_ABOVE: usize = 64;
+
+/// How frames for a client are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// Messages are compressed.
+    pub compression: bool,
+    /// The client is a browser.
+    pub browser: bool,
+    /// A compressed message comes in one frame, even for a browser.
+    pub whole: bool,
+}
+
+impl Framing {
+    /// Appends the frames that carry `plain`, which is not empty.
+    pub fn write(&self, plain: &[u8], deflater: &mut Deflater, out: &mut Vec<u8>) {
+        if self.compression && plain.len() > COMPRESS_ABOVE {
+            let start = out.len();
+            deflater.deflate(plain, out);
+            if self.browser && !self.whole {
+                let compressed = out.split_off(start);
+                return write_message(out, &compressed, true);
+            }
+            return put_header_before(out, start);
+        }
+        if self.browser {
+            plain.chunks(BROWSER_FRAME).for_each(|chunk| write_message(out, chunk, false));
+        } else {
+            write_header(out, true, false, 2, plain.len());
+            out.extend_from_slice(plain);
+        }
+    }
+}
+
+/// Appends one message in frames of a size that browsers like.
+fn write_message(out: &mut Vec<u8>, payload: &[u8], compressed: bool) {
+    let frames = payload.len().div_ceil(BROWSER_FRAME);
+    for (i, chunk) in payload.chunks(BROWSER_FRAME).enumerate() {
+        let first = i == 0;
+        write_header(out, i + 1 == frames, compressed && first, if first { 2 } else { 0 }, chunk.len());
+        out.extend_from_slice(chunk);
+    }
+}
+
+/// Makes what `out` has from `start` on the payload of one compressed frame.
+fn put_header_before(out: &mut Vec<u8>, start: usize) {
+    let len = out.len() - start;
+    write_header(out, true, true, 2, len);
+    let header = out.len() - start - len;
+    out[start..].rotate_right(header);
+}
+
+/// Appends a control frame; `payload` is at most 125 bytes.
+pub fn write_control(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    write_header(out, true, false, opcode, payload.len());
+    out.extend_from_slice(payload);
+}
+
+/// Appends a pong.
+pub fn write_pong(out: &mut Vec<u8>, payload: &[u8]) {
+    write_control(out, 10, payload);
+}
+
+fn write_header(out: &mut Vec<u8>, last: bool, compressed: bool, opcode: u8, len: usize) {
+    out.push(opcode | if last { 0x80 } else { 0 } | if compressed { 0x40 } else { 0 });
+    match len {
+        0..=125 => out.push(len as u8),
+        126..=0xffff => {
+            out.push(126);
+            out.extend((len as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend((len as u64).to_be_bytes());
+        }
+    }
+}

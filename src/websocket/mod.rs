@@ -1,0 +1,25 @@
+//! Clients over WebSocket: the request that opens a connection ([`handshake`]) and its frames ([`source`], [`sink`]), between
+//! the stream of bytes of the protocol and a socket or TLS on one. What frames are is in `natsd_core::websocket`.
+
+mod handshake;
+mod sink;
+mod source;
+
+pub(crate) use handshake::{UpgradeError, shake};
+pub(crate) use sink::WsSink;
+pub(crate) use source::WsSource;
+
+use natsd_core::websocket::upgrade::Upgrade;
+
+use crate::link::outbound::Sink;
+use crate::link::task::Source;
+use crate::transport::Stream;
+
+/// The two directions of a connection that was upgraded. A message of the client holds at most `max_message` bytes when it is
+/// not compressed any more. `None` for a stream that is not on a socket.
+pub(crate) fn split(stream: Stream, upgrade: &Upgrade, max_message: usize) -> Option<(Source, Sink)> {
+    let (source, sink) = Source::split(stream);
+    let sink = WsSink::new(sink, upgrade.framing)?;
+    let source = WsSource::new(source, upgrade, max_message);
+    Some((Source::Ws(Box::new(source)), Sink::Ws(Box::new(sink))))
+}
