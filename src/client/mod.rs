@@ -45,6 +45,8 @@ pub(crate) struct Client {
     epoch: u64,
     pings: Pings,
     admission: Admission,
+    /// Who it said it is.
+    claimed: Box<str>,
     /// What it may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
     flags: Flags,
@@ -122,6 +124,7 @@ impl Client {
             entered: false,
             pings: Pings::new(link.started),
             admission: Admission::new(&hub, link.started),
+            claimed: Box::default(),
             permissions: None,
             flags: Flags {
                 verbose: true,
@@ -335,6 +338,7 @@ impl Protocol for Client {
         self.leave();
         if let Some(reason) = self.hub.deregister(&self.link, self.unwound as usize) {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
+            self.hub.events.disconnected(&self.hub, &self.link, &self.claimed, &reason.to_string());
         }
         true
     }

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Client,
     /// Another server of the cluster.
     Route,
+    /// This server itself, in the system account.
+    System,
 }
 
 /// One connection.
@@ -128,6 +130,7 @@ impl Link {
         let kind = match self.kind {
             Kind::Client => "cid",
             Kind::Route => "rid",
+            Kind::System => "sid",
         };
         format!("{} - {kind}:{}", self.peer, self.id)
     }
@@ -196,7 +199,9 @@ impl Link {
         }
         message.write(out.buffer(), to.sid());
         out.count(message.body.len());
-        batch.count_sent(self.kind, message.body.len());
+        if self.kind != Kind::System {
+            batch.count_sent(self.kind, message.body.len());
+        }
         self.appended(out, batch);
         true
     }

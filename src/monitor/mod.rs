@@ -3,7 +3,10 @@
 //! An endpoint is one file with one function from a `Context` and parameters to an `Answer`; `ENDPOINTS` lists
 //! them. They see the server through [`Inspect`].
 
+pub(crate) mod accounts;
+mod accountz;
 mod connz;
+pub(crate) mod documents;
 mod healthz;
 mod http;
 mod inspect;
@@ -35,6 +38,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use documents::Documents;
 pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RouteSource};
 pub use inspect::{Subscription, SubscriptionCounts, Traffic};
 use params::{ParamError, Params};
@@ -56,6 +60,8 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/", title: "", answer: root::root },
     Endpoint { path: "/varz", title: "General", answer: varz::varz },
     Endpoint { path: "/connz", title: "Connections", answer: connz::connz },
+    Endpoint { path: "/accountz", title: "Accounts", answer: accountz::accountz },
+    Endpoint { path: "/accstatz", title: "Account statistics", answer: accountz::accstatz },
     Endpoint { path: "/routez", title: "Routes", answer: routez::routez },
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
@@ -74,6 +80,20 @@ struct Context {
     /// Requests by endpoint.
     requests: Mutex<BTreeMap<&'static str, u64>>,
     processor_use: Mutex<ProcessorUse>,
+}
+
+impl Context {
+    /// One that nobody asks over HTTP.
+    fn new(inspect: Arc<dyn Inspect>) -> Self {
+        Self {
+            inspect,
+            host: String::new(),
+            ports: (0, 0),
+            base_path: String::new(),
+            requests: Mutex::default(),
+            processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
+        }
+    }
 }
 
 /// Why monitoring did not start.
@@ -98,6 +118,7 @@ pub enum MonitorError {
 #[derive(Debug)]
 pub struct Monitor {
     address: SocketAddr,
+    documents: Documents,
     task: JoinHandle<()>,
 }
 
@@ -117,16 +138,17 @@ impl Monitor {
         let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
         let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(Context {
-            inspect,
-            host: host.to_owned(),
-            ports: if tls.is_some() { (0, address.port()) } else { (address.port(), 0) },
-            base_path,
-            requests: Mutex::default(),
-            processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
-        });
+        let ports = if tls.is_some() { (0, address.port()) } else { (address.port(), 0) };
+        let context = Arc::new(Context { host: host.to_owned(), ports, base_path, ..Context::new(inspect) });
+        let documents = Documents::new(context.clone());
+        let router = router(context);
         log::info!("Starting {} monitor on {address}", if tls.is_some() { "https" } else { "http" });
-        Ok(Self { address, task: tokio::spawn(http::serve(listener, router, tls)) })
+        Ok(Self { address, documents, task: tokio::spawn(http::serve(listener, router, tls)) })
+    }
+
+    /// What it tells, for those who do not ask over HTTP.
+    pub(crate) fn documents(&self) -> Documents {
+        self.documents.clone()
     }
 
     /// Where it listens.
@@ -150,7 +172,7 @@ fn valid_base_path(base_path: &str) -> Result<String, MonitorError> {
     Ok(base_path)
 }
 
-fn router(context: Context) -> Router {
+fn router(context: Arc<Context>) -> Router {
     let base_path = context.base_path.clone();
     let mut router = Router::new().fallback(|| async { Answer::not_found() });
     for endpoint in ENDPOINTS {
@@ -162,7 +184,7 @@ fn router(context: Context) -> Router {
             (path, base) => router = router.route(&format!("{base}{path}"), any(handler)),
         }
     }
-    router.with_state(Arc::new(context))
+    router.with_state(context)
 }
 
 /// Counts the request and answers it, away from the threads that carry messages: a document may be large.

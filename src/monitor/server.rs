@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{ClusterVarz, LinkCounts, Pathz, Varz};
+use natsd_api::{AccountInfo, AccountStat, ClusterVarz, LinkCounts, Pathz, Varz};
 use natsd_core::connect::Settings;
 
+use super::accounts;
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Traffic};
 use crate::config::options::{ClusterOptions, Listen, Options, PeerAddr};
@@ -129,6 +130,22 @@ impl Inspect for ServerView {
             counts.matches += account.counts.matches.load(Relaxed);
         }
         counts
+    }
+
+    fn system_account(&self) -> String {
+        self.hub.options().system_account.clone().unwrap_or_default()
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        self.hub.accounts.all().iter().map(|account| account.display_name()).collect()
+    }
+
+    fn account(&self, name: &str) -> Option<AccountInfo> {
+        self.hub.accounts.get(name.as_bytes()).map(|account| accounts::info(&self.hub, &account))
+    }
+
+    fn account_stats(&self) -> Vec<AccountStat> {
+        self.hub.accounts.all().iter().map(|account| accounts::stat(account)).collect()
     }
 
     fn health(&self) -> Result<(), String> {

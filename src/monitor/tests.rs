@@ -115,6 +115,33 @@ impl Inspect for Sample {
         vec![subscription(5, "orders.>", ""), subscription(9, "orders.*", "workers"), subscription(12, "bar", "")]
     }
 
+    fn system_account(&self) -> String {
+        "$SYS".into()
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        vec!["$SYS".into(), "$G".into()]
+    }
+
+    fn account(&self, name: &str) -> Option<natsd_api::AccountInfo> {
+        self.accounts().contains(&name.to_owned()).then(|| natsd_api::AccountInfo {
+            account_name: name.into(),
+            complete: true,
+            ..Default::default()
+        })
+    }
+
+    fn account_stats(&self) -> Vec<natsd_api::AccountStat> {
+        let stat = |account: &str, conns| natsd_api::AccountStat {
+            account: account.into(),
+            name: account.into(),
+            conns,
+            total_conns: conns,
+            ..Default::default()
+        };
+        vec![stat("$SYS", 0), stat("$G", 2)]
+    }
+
     fn subscription_counts(&self) -> SubscriptionCounts {
         SubscriptionCounts { now: 3, inserts: 4, removes: 1, matches: 8, cache_hits: 2, ..Default::default() }
     }
