@@ -75,6 +75,7 @@ impl Inspect for ServerView {
             stale_connection_stats: link_counts(stale),
             stalled_clients: hub.stats.stalled.load(Relaxed),
             subscriptions: self.subscription_counts().now,
+            system_account: self.system_account(),
             natsd: VERSION.into(),
             ..limits(&hub.options())
         }

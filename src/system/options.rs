@@ -91,7 +91,8 @@ impl Options {
         let exact = self.bool("exact_match")?;
         for (name, known) in [("server_name", own.name), ("host", own.host), ("cluster", own.cluster)] {
             let wanted = self.text(name)?;
-            if if exact { !wanted.is_empty() && wanted != known } else { !known.contains(wanted) } {
+            let differs = if exact { !wanted.is_empty() && wanted != known } else { !known.contains(wanted) };
+            if differs {
                 return Ok(false);
             }
         }

@@ -102,8 +102,8 @@ enum What {
     Account(String),
     /// Accounts that have clients, or all; without any there is no answer.
     AccountStats,
-    /// What the server does not do, and why.
-    Refused(&'static str),
+    /// What the server does not do: a status, and why.
+    Refused(u16, &'static str),
 }
 
 /// Why there is no such query.
@@ -126,7 +126,7 @@ pub(super) fn of_server(name: &str, options: &Options) -> Result<Query, NoQuery>
     let what = match name {
         "HEALTHZ" => What::Health,
         "PROFILEZ" => {
-            What::Refused("there are no profiles of this server; take them with a profiler for native programs")
+            What::Refused(501, "there are no profiles of this server; take them with a profiler for native programs")
         }
         _ => return document(name, options, &[]),
     };
@@ -139,7 +139,7 @@ pub(super) fn of_account(account: &str, name: &str, options: &Options) -> Result
         "CONNZ" | "LEAFZ" => return document(name, options, &[("acc", account)]),
         "SUBSZ" => return document(name, options, &[("acc", account), ("subs", "true")]),
         "INFO" => What::Account(account.to_owned()),
-        "JSZ" => What::Refused("jetstream not enabled"),
+        "JSZ" => What::Refused(500, "jetstream not enabled"),
         "STATZ" => {
             let mut params = options.params(ACCSTATZ)?;
             if account != "PING" {
@@ -183,7 +183,7 @@ impl Query {
                 }
                 stats.map_err(failed)
             }
-            What::Refused(why) => Err(ApiError { code: 501, description: why.into() }),
+            What::Refused(code, why) => Err(ApiError { code, description: why.into() }),
         })
     }
 }

@@ -23,5 +23,8 @@ mod route;
 mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
+mod system;
+#[cfg(feature = "interop")]
+mod system_cli;
 mod tls;
 mod wire;
