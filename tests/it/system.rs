@@ -343,6 +343,17 @@ fn a_server_says_when_it_ends(program: Program) {
     server.wait_for_end();
 }
 
+fn a_lame_duck_says_so(program: Program) {
+    let server = TestServer::start(program, &format!("lame_duck_duration: 30s\n{ACCOUNTS}"));
+    let mut sys = login(server.port, "sys");
+    let id = id(&sys);
+    sys.send("SUB $SYS.SERVER.*.LAMEDUCK 1\r\n");
+    sys.expect_pong();
+    server.signal("USR2");
+    let told = event(&mut sys, &format!("$SYS.SERVER.{id}.LAMEDUCK"));
+    assert_eq!(told["id"], json!(id));
+}
+
 macro_rules! of_both {
     ($($name:ident),* $(,)?) => {
         mod natsd {
@@ -365,6 +376,7 @@ of_both!(
     operators_send_clients_away,
     a_reload_can_be_asked_for,
     a_server_says_when_it_ends,
+    a_lame_duck_says_so,
 );
 
 macro_rules! of_clusters {
