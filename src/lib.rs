@@ -11,6 +11,7 @@ pub mod monitor;
 mod route;
 mod server;
 pub mod signals;
+mod system;
 pub mod tls;
 pub mod transport;
 mod websocket;

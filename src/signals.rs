@@ -17,7 +17,19 @@ pub async fn run_until_signal<E: fmt::Display>(
     configuration: impl Fn() -> Result<(Options, Warnings), E>,
 ) {
     loop {
-        match signals.wish().await {
+        let wish = tokio::select! {
+            wish = signals.wish() => wish,
+            request = server.reload_request() => {
+                let outcome = reload(&mut server, configuration());
+                if let Err(error) = &outcome {
+                    log::error!("Failed to reload server configuration: {error}");
+                }
+                // Who asked may not wait any more.
+                let _ = request.send(outcome);
+                continue;
+            }
+        };
+        match wish {
             Wish::End => break,
             Wish::Reload => {
                 if let Err(error) = reload(&mut server, configuration()) {

@@ -22,6 +22,7 @@ impl Client {
         let account = self.hub.accounts.get(name.as_bytes()).ok_or_else(|| self.unauthorized(""))?;
         self.leave();
         let room = account.enter();
+        self.hub.events.count_changed(&account);
         self.link.account.store(Some(account.clone()));
         self.account = account;
         self.entered = true;
@@ -33,6 +34,7 @@ impl Client {
     pub(super) fn leave(&mut self) {
         if std::mem::take(&mut self.entered) {
             self.account.leave();
+            self.hub.events.count_changed(&self.account);
         }
     }
 

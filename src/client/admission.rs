@@ -97,6 +97,12 @@ fn about(given: &Credentials) -> String {
     }
 }
 
+/// Who it says it is, for events. Never a secret.
+fn claimed(given: &Credentials) -> Box<str> {
+    let name = if given.nkey.is_empty() { given.user.as_str() } else { given.nkey.as_str() };
+    if name.is_empty() && !given.token.is_empty() { "[REDACTED]".into() } else { name.into() }
+}
+
 impl Client {
     /// The client begins, with this byte of an operation. Without `CONNECT` it is who comes without credentials, if
     /// anybody may.
@@ -118,6 +124,7 @@ impl Client {
     ) -> Result<(), End> {
         let hub = self.hub.clone();
         self.link.anonymous.store(*given == Credentials::default(), Relaxed);
+        self.claimed = claimed(given);
         let options = hub.options();
         let access = options.access(self.listener.is_websocket());
         if access.is_open() {
@@ -139,7 +146,10 @@ impl Client {
                 self.admit(user)?;
                 self.settle(settings, batch)
             }
-            Verdict::Refused => Err(self.unauthorized(&about)),
+            Verdict::Refused => {
+                *self.link.settings.lock() = Some(settings);
+                Err(self.unauthorized(&about))
+            }
             Verdict::Slow(check) => {
                 let until = self.admission.until().unwrap_or_else(|| Instant::now() + access.timeout);
                 let outcome = Box::pin(compare(self.hub.clone(), check));
@@ -163,7 +173,10 @@ impl Client {
         let State::Checking(checking, _) = std::mem::replace(&mut self.admission.state, State::In) else {
             return Err(End::Silent(CloseReason::AuthenticationFailure));
         };
-        let user = outcome.ok_or_else(|| self.unauthorized(&checking.about))?;
+        let Some(user) = outcome else {
+            *self.link.settings.lock() = Some(checking.settings);
+            return Err(self.unauthorized(&checking.about));
+        };
         self.admit(user)?;
         self.settle(checking.settings, batch)
     }

@@ -41,6 +41,7 @@ impl Client {
         self.limits.headers = settings.headers;
         self.link.outbound().takes_headers = settings.headers;
         *self.link.settings.lock() = Some(settings);
+        self.hub.events.connected(&self.hub, &self.link);
         self.acknowledge(batch);
         Ok(())
     }
@@ -48,6 +49,8 @@ impl Client {
     /// The client is not who it says, or does not say it.
     pub(super) fn unauthorized(&self, about: &str) -> End {
         log::error!("{} - authentication error{about}", self.link.describe());
+        let reason = CloseReason::AuthenticationFailure.to_string();
+        self.hub.events.refused(&self.hub, &self.link, &self.claimed, &reason);
         End::Refused(ClientError::Authorization)
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Client {
     admission: Admission,
     /// Who it said it is when it came, over WebSocket.
     cookies: Option<Box<Cookies>>,
+    /// Who it said it is.
+    claimed: Box<str>,
     /// What it may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
     flags: Flags,
@@ -127,6 +129,7 @@ impl Client {
             pings: Pings::new(link.started),
             admission: Admission::new(&hub, listener.is_websocket(), link.started),
             cookies: None,
+            claimed: Box::default(),
             listener,
             permissions: None,
             flags: Flags {
@@ -370,6 +373,7 @@ impl Protocol for Client {
         self.leave();
         if let Some(reason) = self.hub.deregister(&self.link, self.unwound as usize) {
             log::debug!("{} - Client connection closed: {reason}", self.link.describe());
+            self.hub.events.disconnected(&self.hub, &self.link, &self.claimed, &reason.to_string());
         }
         true
     }

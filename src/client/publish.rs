@@ -14,6 +14,7 @@ use crate::link::{Kind, Link};
 
 impl Client {
     pub(super) fn publish(&mut self, message: Message<'_>, batch: &mut Batch) {
+        batch.enter(&self.account, &self.hub);
         batch.count_received(Kind::Client, message.body.len());
         if self.flags.pedantic && !subject::is_valid_literal(message.subject) {
             self.refuse(&ClientError::InvalidPublishSubject, batch);

@@ -14,8 +14,10 @@ use super::imports::Imports;
 use super::matches::Matches;
 use super::remote::RemoteInterest;
 use super::responses::Responses;
+use super::stats::Totals;
 use super::subscription::Subscription;
 use super::{Hub, InterestObserver};
+use crate::link::Link;
 use crate::link::batch::Batch;
 
 /// The subscriptions of an account, here and at other servers.
@@ -36,8 +38,21 @@ pub(crate) struct Account {
     pub responses: Mutex<Responses>,
     /// What the subjects of those answers begin with, once there was a request.
     reply_prefix: OnceLock<Box<[u8]>>,
+    /// Clients here, and at other servers as far as these tell.
     clients: AtomicU64,
+    clients_elsewhere: AtomicU64,
+    /// The number of clients has changed since it was told.
+    told: AtomicBool,
+    pub traffic: Traffic,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+}
+
+/// What passed since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub received: Totals,
+    pub sent: Totals,
+    pub slow_consumers: AtomicU64,
 }
 
 /// What monitoring tells of subscriptions.
@@ -68,6 +83,9 @@ impl Account {
             responses: Mutex::default(),
             reply_prefix: OnceLock::new(),
             clients: AtomicU64::new(0),
+            clients_elsewhere: AtomicU64::new(0),
+            told: AtomicBool::new(true),
+            traffic: Traffic::default(),
             local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             counts: Counts::default(),
@@ -120,7 +138,49 @@ impl Account {
     /// One more client. `false` if that is more than there may be; it counts all the same.
     pub(crate) fn enter(&self) -> bool {
         let clients = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
+        let clients = clients + self.clients_elsewhere.load(Ordering::Relaxed);
         self.spec.load().limits.connections.is_none_or(|max| clients <= max)
+    }
+
+    /// Clients here.
+    pub(crate) fn client_count(&self) -> u64 {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// There are so many clients at other servers. Returns how many there are too many now, of those here.
+    pub(crate) fn set_clients_elsewhere(&self, elsewhere: u64) -> u64 {
+        self.clients_elsewhere.store(elsewhere, Ordering::Relaxed);
+        let here = self.client_count();
+        let surplus = |max| (here + elsewhere).saturating_sub(max).min(here);
+        self.spec.load().limits.connections.map_or(0, surplus)
+    }
+
+    /// The number of clients has changed. Whether that is news: the change before has been told.
+    pub(crate) fn owes_count(&self) -> bool {
+        self.told.swap(false, Ordering::AcqRel)
+    }
+
+    /// Changes of the number of clients from now on are news.
+    pub(crate) fn tell_count(&self) {
+        self.told.store(true, Ordering::Release);
+    }
+
+    /// Whether anybody listens to `subject`, here or elsewhere.
+    pub(crate) fn has_interest(&self, subject: &[u8]) -> bool {
+        self.interest_but(subject, |_| false)
+    }
+
+    /// As [`has_interest`](Self::has_interest), other than `link`.
+    pub(crate) fn has_audience(&self, subject: &[u8], link: &Arc<Link>) -> bool {
+        self.interest_but(subject, |subscription| Arc::ptr_eq(&subscription.link, link))
+    }
+
+    fn interest_but(&self, subject: &[u8], except: impl Fn(&Subscription) -> bool) -> bool {
+        let mut found = Matches::default();
+        self.matches(subject, &mut found);
+        found.plain.iter().any(|subscription| !except(subscription))
+            || !found.groups.is_empty()
+            || !found.routes.is_empty()
     }
 
     /// One client less.
@@ -178,7 +238,7 @@ impl Account {
     }
 
     fn report(&self, about: &Subscription, members: usize, came: bool) {
-        let Some(observer) = self.observer.get() else { return };
+        let Some(observer) = self.observer.get().filter(|_| !about.is_private()) else { return };
         let subject = about.subject();
         match about.queue() {
             Some(queue) => {
@@ -229,6 +289,7 @@ impl Account {
         let local = self.local.read();
         local.for_each(|subject, queue, members| match queue {
             Some(queue) => see(Change::Queue { subject, queue, members: members.len() as u32 }),
+            None if members.iter().all(|member| member.is_private()) => {}
             None => see(Change::Plain { subject, interested: true }),
         });
         self.announce_responses(see);

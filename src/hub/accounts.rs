@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use super::InterestObserver;
 use super::account::Account;
 use super::imports::{ServiceImport, StreamImport};
+use super::system_imports;
 
 /// Accounts that peers tell of and that are not configured here, at most.
 const MAX_STRANGERS: usize = 64 * 1024;
@@ -75,8 +76,9 @@ impl Accounts {
         self.table.read().values().map(|entry| entry.account.clone()).collect()
     }
 
-    /// From now on these accounts are configured, and the one of clients that name none; no others.
-    pub(crate) fn configure(&self, specs: &[AccountSpec]) {
+    /// From now on these accounts are configured, and the one of clients that name none; no others. `system` names the one
+    /// of the servers.
+    pub(crate) fn configure(&self, specs: &[AccountSpec], system: Option<&str>) {
         let _alone = self.configuring.lock();
         let mut table = self.table.write();
         for entry in table.values_mut() {
@@ -92,7 +94,7 @@ impl Accounts {
             account.configure(AccountSpec::named(&account.display_name()));
             account.imports.replace(&account, Vec::new(), Vec::new());
         }
-        self.bind(|_| true);
+        self.bind(system, |_| true);
     }
 
     fn admit(&self, table: &mut HashMap<Box<[u8]>, Entry>, spec: AccountSpec) {
@@ -107,7 +109,8 @@ impl Accounts {
     }
 
     /// Lets the accounts that are `wanted` take what they import.
-    fn bind(&self, wanted: impl Fn(&AccountSpec) -> bool) {
+    fn bind(&self, system: Option<&str>, wanted: impl Fn(&AccountSpec) -> bool) {
+        let system = system.and_then(|name| self.get(name.as_bytes()));
         for account in self.all() {
             let spec = account.spec();
             if !wanted(&spec) {
@@ -128,6 +131,9 @@ impl Accounts {
                         services.push(Arc::new(ServiceImport { exporter, renaming, share, export }));
                     }
                 }
+            }
+            if let Some(system) = &system {
+                system_imports::add(&account, system, &mut services);
             }
             account.imports.replace(&account, streams, services);
         }

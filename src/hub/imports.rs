@@ -56,6 +56,11 @@ impl Imports {
         found.extend(services.iter().filter(|import| subject::matches(import.renaming.local(), subject)).cloned());
     }
 
+    /// All services.
+    pub(crate) fn services(&self) -> Vec<Arc<ServiceImport>> {
+        self.services.load().to_vec()
+    }
+
     /// `account`, whose imports these are, takes this from now on, and nothing else.
     pub(super) fn replace(
         &self,

@@ -4,15 +4,16 @@ pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod cache;
 pub(crate) mod client_info;
-mod imports;
+pub(crate) mod imports;
 mod latency;
 pub(crate) mod matches;
 pub(crate) mod publish;
 pub(crate) mod remote;
 mod responses;
-mod service;
+pub(crate) mod service;
 pub(crate) mod stats;
 pub(crate) mod subscription;
+mod system_imports;
 mod trace_headers;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use crate::link::outbound::OutboundLimits;
 use crate::link::{Kind, Link};
 use crate::server::identity::Identity;
 use crate::server::listener::News;
+use crate::system::events::Events;
 use account::Account;
 use accounts::Accounts;
 use stats::{Closed, ClosedLinks, Stats};
@@ -62,6 +64,8 @@ pub(crate) struct Hub {
     /// Notified when a link is gone.
     pub left: Notify,
     pub accounts: Accounts,
+    /// What those who listen in the system account are told.
+    pub events: Events,
     links: Mutex<HashMap<u64, Arc<Link>>>,
     clients: AtomicU64,
     closed: Mutex<ClosedLinks>,
@@ -72,7 +76,7 @@ impl Hub {
     pub(crate) fn new(options: Options, identity: Identity) -> Self {
         let observer = Arc::new(OnceLock::new());
         let accounts = Accounts::new(observer.clone());
-        accounts.configure(&options.accounts);
+        accounts.configure(&options.accounts, options.system_account.as_deref());
         Self {
             closed: Mutex::new(ClosedLinks::new(options.max_closed_clients)),
             options: ArcSwap::from_pointee(options),
@@ -86,6 +90,7 @@ impl Hub {
             slow_checks: Arc::new(Semaphore::new(slow_checks_at_a_time())),
             left: Notify::new(),
             accounts,
+            events: Events::default(),
             links: Mutex::default(),
             clients: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
@@ -101,7 +106,7 @@ impl Hub {
     pub(crate) fn adopt(&self, options: Options) {
         let options = Arc::new(options);
         self.options.store(options.clone());
-        self.accounts.configure(&options.accounts);
+        self.accounts.configure(&options.accounts, options.system_account.as_deref());
         *self.loaded.lock() = SystemTime::now();
         // After the options: who sees the new number sees them, too.
         self.epoch.fetch_add(1, Release);
@@ -156,7 +161,11 @@ impl Hub {
             self.clients.fetch_sub(1, Relaxed);
         }
         let reason = link.outbound().closing().cloned().unwrap_or(CloseReason::ClientClosed);
-        self.stats.count_close(link.kind, &reason);
+        if self.stats.count_close(link.kind, &reason)
+            && let Some(account) = &*link.account.load()
+        {
+            account.traffic.slow_consumers.fetch_add(1, Relaxed);
+        }
         if link.kind == Kind::Client {
             self.closed.lock().push(Closed::new(link, reason.clone(), subscriptions));
         }

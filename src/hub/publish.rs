@@ -57,6 +57,7 @@ pub(crate) fn publish(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
+    batch.enter(account, from.hub);
     let mut delivered = deliver_plain(message, matches, from, batch);
     for import in &matches.services {
         delivered |= service::request(account, import, message, from, batch);
@@ -67,6 +68,8 @@ pub(crate) fn publish(
     if matches.groups.is_empty() && matches.routes.is_empty() {
         return delivered;
     }
+    // What other accounts got meanwhile is theirs.
+    batch.enter(account, from.hub);
     // Which group goes to which route; most messages go to none.
     let mut chosen: Vec<(usize, &[u8])> = Vec::new();
     for group in &matches.groups {
@@ -100,6 +103,7 @@ pub(crate) fn publish_routed<'q>(
     deliver_plain(message, matches, from, batch);
     if matches.response {
         service::answer(account, message, from, batch);
+        batch.enter(account, from.hub);
     }
     let mut passed_on: Vec<(usize, &[u8])> = Vec::new();
     for queue in queues {

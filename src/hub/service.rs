@@ -19,7 +19,7 @@ use crate::link::batch::Batch;
 /// Accounts that a request may pass through.
 const MAX_DEPTH: u8 = 16;
 /// The header that tells a service who asks.
-const REQUEST_INFO: &str = "Nats-Request-Info";
+pub(crate) const REQUEST_INFO: &str = "Nats-Request-Info";
 
 /// Hands a request in `account` to the account that exports the service. Returns whether anybody there got it.
 pub(super) fn request(

@@ -46,14 +46,19 @@ impl Totals {
 }
 
 impl Stats {
-    /// A connection of this kind ended.
-    pub(crate) fn count_close(&self, kind: Kind, reason: &CloseReason) {
-        let counter = match reason {
-            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline => &self.slow_consumers,
-            CloseReason::Stale => &self.stale_connections,
-            _ => return,
-        };
-        counter.add(kind);
+    /// A connection of this kind ended. Returns whether it was too slow.
+    pub(crate) fn count_close(&self, kind: Kind, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::SlowConsumerPendingBytes | CloseReason::SlowConsumerWriteDeadline => {
+                self.slow_consumers.add(kind);
+                true
+            }
+            CloseReason::Stale => {
+                self.stale_connections.add(kind);
+                false
+            }
+            _ => false,
+        }
     }
 }
 
@@ -66,7 +71,7 @@ pub(crate) struct ByKind {
 
 impl ByKind {
     pub(crate) fn of(&self, kind: Kind) -> u64 {
-        self.counter(kind).load(Relaxed)
+        self.counter(kind).map_or(0, |counter| counter.load(Relaxed))
     }
 
     pub(crate) fn total(&self) -> u64 {
@@ -74,13 +79,16 @@ impl ByKind {
     }
 
     fn add(&self, kind: Kind) {
-        self.counter(kind).fetch_add(1, Relaxed);
+        if let Some(counter) = self.counter(kind) {
+            counter.fetch_add(1, Relaxed);
+        }
     }
 
-    fn counter(&self, kind: Kind) -> &AtomicU64 {
+    fn counter(&self, kind: Kind) -> Option<&AtomicU64> {
         match kind {
-            Kind::Client => &self.clients,
-            Kind::Route => &self.routes,
+            Kind::Client => Some(&self.clients),
+            Kind::Route => Some(&self.routes),
+            Kind::System => None,
         }
     }
 }

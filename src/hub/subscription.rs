@@ -26,6 +26,8 @@ pub(crate) struct Subscription {
     delivered: AtomicU64,
     /// Ends after so many messages; 0 never.
     max: AtomicU64,
+    /// Other servers do not hear of it.
+    private: bool,
     /// If this is the shadow, in the account that exports, of a subscription in another one.
     imported: Option<Box<Imported>>,
 }
@@ -55,8 +57,19 @@ impl Subscription {
             ended: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
+            private: false,
             imported: None,
         }
+    }
+
+    /// The same, of which other servers do not hear.
+    pub(crate) fn private(self) -> Self {
+        Self { private: true, ..self }
+    }
+
+    /// Whether other servers do not hear of it.
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
     }
 
     /// What `original` gets of `import` under the subject `foreign`, in the account that exports.

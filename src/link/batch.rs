@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Kind, Link};
 use crate::hub::Hub;
+use crate::hub::account::Account;
 use crate::hub::matches::Matches;
 use crate::hub::subscription::Subscription;
 
@@ -15,8 +16,12 @@ pub(crate) struct Batch {
     expired: Vec<Arc<Subscription>>,
     stall: bool,
     active: bool,
+    /// What `received` and `sent` are of.
+    account: Option<Arc<Account>>,
     received: Tally,
     sent: Tally,
+    /// What was received besides, of accounts before.
+    read: (u64, u64),
     /// Picks members of queue groups.
     pub rng: fastrand::Rng,
     /// What was matched last, if it is in no cache.
@@ -55,8 +60,10 @@ impl Default for Batch {
             expired: Vec::new(),
             stall: false,
             active: false,
+            account: None,
             received: Tally::default(),
             sent: Tally::default(),
+            read: (0, 0),
             rng: fastrand::Rng::new(),
             matches: Matches::default(),
             mapped: Vec::new(),
@@ -94,6 +101,40 @@ impl Batch {
         self.active = true;
     }
 
+    /// What is counted from now on is of `account`.
+    pub(crate) fn enter(&mut self, account: &Arc<Account>, hub: &Hub) {
+        if !self.account.as_ref().is_some_and(|known| Arc::ptr_eq(known, account)) {
+            self.post(hub);
+            self.account = Some(account.clone());
+        }
+    }
+
+    /// What is counted from now on is of no account that there is.
+    pub(crate) fn enter_none(&mut self, hub: &Hub) {
+        self.post(hub);
+        self.account = None;
+    }
+
+    /// Adds what was counted to what the account and the server count.
+    fn post(&mut self, hub: &Hub) {
+        if self.received.msgs > 0 {
+            let received = std::mem::take(&mut self.received);
+            self.read.0 += received.msgs;
+            self.read.1 += received.bytes;
+            hub.stats.received.add(&received);
+            if let Some(account) = &self.account {
+                account.traffic.received.add(&received);
+            }
+        }
+        if self.sent.msgs > 0 {
+            let sent = std::mem::take(&mut self.sent);
+            hub.stats.sent.add(&sent);
+            if let Some(account) = &self.account {
+                account.traffic.sent.add(&sent);
+            }
+        }
+    }
+
     /// A message was received from a link of this kind.
     pub(crate) fn count_received(&mut self, kind: Kind, bytes: usize) {
         self.active = true;
@@ -120,9 +161,9 @@ impl Batch {
         {
             reader.touch(now);
         }
-        if self.received.msgs > 0 {
-            reader.received.add(self.received.msgs, self.received.bytes);
-            hub.stats.received.add(&std::mem::take(&mut self.received));
+        let (msgs, bytes) = std::mem::take(&mut self.read);
+        if msgs > 0 {
+            reader.received.add(msgs, bytes);
         }
         self.now = None;
         std::mem::take(&mut self.stall)
@@ -134,9 +175,7 @@ impl Batch {
         for link in self.touched.drain(..) {
             link.flush();
         }
-        if self.sent.msgs > 0 {
-            hub.stats.sent.add(&std::mem::take(&mut self.sent));
-        }
+        self.post(hub);
     }
 
     /// Gives memory back: nothing has come for a while.

@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Client,
     /// Another server of the cluster.
     Route,
+    /// This server itself, in the system account.
+    System,
 }
 
 /// One connection.
@@ -220,7 +222,9 @@ impl Link {
         }
         message.write(out.buffer(), to.sid());
         out.count(message.body.len());
-        batch.count_sent(self.kind, message.body.len());
+        if self.kind != Kind::System {
+            batch.count_sent(self.kind, message.body.len());
+        }
         self.appended(out, batch);
         true
     }

@@ -338,6 +338,21 @@ impl Outbound {
         }
     }
 
+    /// Takes all that waits, for who reads it here instead of at the other end of a connection. `None` once it is closing.
+    pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        if self.is_closing() {
+            return Poll::Ready(None);
+        }
+        if self.pending() == 0 {
+            self.set_waker(cx.waker());
+            return Poll::Pending;
+        }
+        let taken = std::mem::take(&mut self.buffer);
+        self.written = 0;
+        self.backlog = None;
+        Poll::Ready(Some(taken))
+    }
+
     /// When what waits must be written.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.backlog.as_ref().map(|backlog| backlog.deadline)

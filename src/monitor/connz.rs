@@ -2,6 +2,8 @@ use std::cmp::Reverse;
 use std::time::SystemTime;
 
 use natsd_api::{ConnInfo, Connz, Time, rtt, to_json, uptime};
+use natsd_auth::account::GLOBAL;
+use natsd_core::subject;
 
 use super::inspect::Client;
 use super::params::{ParamError, Subs};
@@ -35,7 +37,7 @@ const SORTS: &[&str] = &[
 ];
 
 /// `/connz`: the clients. Parameters: `sort`, `auth`, `subs`, `offset`, `limit`, `cid`, `state`, `user`, `acc`,
-/// `mqtt_client`.
+/// `mqtt_client`, `filter_subject`.
 pub(super) fn connz(context: &Context, params: &Params) -> Answer {
     Answer::json_or_refusal(answer(context, params).map(|connz| to_json(&connz)))
 }
@@ -59,11 +61,17 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
     if state != State::Open {
         clients.extend(context.inspect.closed_clients());
     }
-    let (account, user) = (params.get("acc"), params.get("user"));
+    let (account, user, subject) = (params.get("acc"), params.get("user"), params.get("filter_subject"));
+    if account.is_empty() && !matches!(subject, "" | ">") {
+        return Err(ParamError::SubjectWithoutAccount);
+    }
     clients.retain(|client| account.is_empty() || client.account == account);
     let total = clients.len() as u64;
     clients.retain(|client| cid == 0 || client.cid == cid);
     clients.retain(|client| user.is_empty() || client.user == user);
+    // Of closed clients it is not known.
+    clients
+        .retain(|client| matches!(subject, "" | ">") || client.closed.is_some() || wants(context, client.cid, subject));
     // No client speaks MQTT.
     clients.retain(|_| params.get("mqtt_client").is_empty());
     sort_clients(&mut clients, sort, now);
@@ -71,11 +79,10 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
     let connections: Vec<_> = page
         .of(clients)
         .map(|client| {
-            let (name_tag, authorized_user) =
-                if auth { (client.account.clone(), client.user.clone()) } else { Default::default() };
+            let (authorized_user, account, name_tag) = if auth { who(&client) } else { Default::default() };
             let tls_peer_certs = client.tls.as_ref().filter(|_| auth).map(|tls| tls.certificates.to_vec());
             let tls_peer_certs = tls_peer_certs.unwrap_or_default();
-            let mut info = ConnInfo { name_tag, authorized_user, tls_peer_certs, ..info(client, now) };
+            let mut info = ConnInfo { authorized_user, account, name_tag, tls_peer_certs, ..info(client, now) };
             let list = |cid| context.inspect.subscriptions_of(cid);
             match subs {
                 Subs::Number => {}
@@ -94,6 +101,20 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
         limit: page.limit,
         connections,
     })
+}
+
+/// Whether a client subscribes to any of the subjects that `subject`, a pattern, matches.
+fn wants(context: &Context, cid: u64, subject: &str) -> bool {
+    let subscriptions = context.inspect.subscriptions_of(cid);
+    subscriptions.iter().any(|sub| subject::intersection(sub.subject.as_bytes(), subject.as_bytes()).is_some())
+}
+
+/// User, account, and what that is called.
+fn who(client: &Client) -> (String, String, String) {
+    let account = &client.account;
+    let global = account == GLOBAL;
+    let name_tag = if global && client.closed.is_some() { String::new() } else { account.clone() };
+    (client.user.clone(), if global { String::new() } else { account.clone() }, name_tag)
 }
 
 fn state(text: &str) -> Result<State, ParamError> {

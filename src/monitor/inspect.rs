@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{Pathz, Varz};
+use natsd_api::{AccountInfo, AccountStat, Pathz, Varz};
 use natsd_path::IsdAs;
 
 use crate::tls::Facts;
@@ -36,6 +36,18 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Counters of the subscriptions.
     fn subscription_counts(&self) -> SubscriptionCounts;
+
+    /// Name of the account of the servers themselves; empty without one.
+    fn system_account(&self) -> String;
+
+    /// Names of the accounts, in any order.
+    fn accounts(&self) -> Vec<String>;
+
+    /// All that is known of the account of this name; `None` when there is no such.
+    fn account(&self, name: &str) -> Option<AccountInfo>;
+
+    /// What passes in each account, in any order.
+    fn account_stats(&self) -> Vec<AccountStat>;
 
     /// Whether the server serves.
     ///

@@ -4,7 +4,10 @@
 //! them. They see the server through [`Inspect`].
 
 mod absent;
+pub(crate) mod accounts;
+mod accountz;
 mod connz;
+pub(crate) mod documents;
 mod expvar;
 mod healthz;
 mod http;
@@ -40,6 +43,7 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use documents::Documents;
 pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RouteSource};
 pub use inspect::{Subscription, SubscriptionCounts, Traffic};
 use params::{ParamError, Params};
@@ -61,6 +65,8 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/", title: "", answer: root::root },
     Endpoint { path: "/varz", title: "General", answer: varz::varz },
     Endpoint { path: "/connz", title: "Connections", answer: connz::connz },
+    Endpoint { path: "/accountz", title: "Accounts", answer: accountz::accountz },
+    Endpoint { path: "/accstatz", title: "Account statistics", answer: accountz::accstatz },
     Endpoint { path: "/routez", title: "Routes", answer: routez::routez },
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
@@ -95,6 +101,22 @@ struct Context {
     comparing: Mutex<()>,
 }
 
+impl Context {
+    /// One that nobody asks over HTTP.
+    fn new(inspect: Arc<dyn Inspect>) -> Self {
+        Self {
+            inspect,
+            host: String::new(),
+            ports: (0, 0),
+            base_path: String::new(),
+            requests: Mutex::default(),
+            processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
+            login: None,
+            comparing: Mutex::new(()),
+        }
+    }
+}
+
 /// Why monitoring did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
@@ -117,6 +139,7 @@ pub enum MonitorError {
 #[derive(Debug)]
 pub struct Monitor {
     address: SocketAddr,
+    documents: Documents,
     task: JoinHandle<()>,
 }
 
@@ -138,18 +161,17 @@ impl Monitor {
         let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
         let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = router(Context {
-            inspect,
-            host: host.to_owned(),
-            ports: if tls.is_some() { (0, address.port()) } else { (address.port(), 0) },
-            base_path,
-            requests: Mutex::default(),
-            processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
-            login,
-            comparing: Mutex::new(()),
-        });
+        let ports = if tls.is_some() { (0, address.port()) } else { (address.port(), 0) };
+        let context = Arc::new(Context { host: host.to_owned(), ports, base_path, login, ..Context::new(inspect) });
+        let documents = Documents::new(context.clone());
+        let router = router(context);
         log::info!("Starting {} monitor on {address}", if tls.is_some() { "https" } else { "http" });
-        Ok(Self { address, task: tokio::spawn(http::serve(listener, router, tls)) })
+        Ok(Self { address, documents, task: tokio::spawn(http::serve(listener, router, tls)) })
+    }
+
+    /// What it tells, for those who do not ask over HTTP.
+    pub(crate) fn documents(&self) -> Documents {
+        self.documents.clone()
     }
 
     /// Where it listens.
@@ -173,7 +195,7 @@ fn valid_base_path(base_path: &str) -> Result<String, MonitorError> {
     Ok(base_path)
 }
 
-fn router(context: Context) -> Router {
+fn router(context: Arc<Context>) -> Router {
     let base_path = context.base_path.clone();
     let mut router = Router::new().fallback(|| async { Answer::not_found() });
     for endpoint in ENDPOINTS {
@@ -190,7 +212,7 @@ fn router(context: Context) -> Router {
             };
         }
     }
-    router.with_state(Arc::new(context))
+    router.with_state(context)
 }
 
 /// Counts the request and answers it, away from the threads that carry messages: a document may be large.

@@ -27,6 +27,12 @@ pub(super) enum ParamError {
     /// An order that only closed connections have.
     #[error("sort by {0} only valid on closed connections")]
     SortOfClosed(&'static str),
+    /// Not an account.
+    #[error("Account {0} does not exist")]
+    NoAccount(String),
+    /// Subjects mean something only within an account.
+    #[error("filter by subject only valid with account filtering")]
+    SubjectWithoutAccount,
     /// A subject with wildcards, or none at all.
     #[error("invalid test subject, must be valid publish subject: {0}")]
     TestSubject(String),
@@ -47,6 +53,11 @@ impl Params {
     /// The first value of that name; empty when there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// All values of that name.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A truth value; false when absent.

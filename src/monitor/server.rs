@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{ClusterVarz, LinkCounts, Pathz, Time, Varz, WebsocketVarz};
+use natsd_api::{AccountInfo, AccountStat, ClusterVarz, LinkCounts, Pathz, Time, Varz, WebsocketVarz};
 use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
+use super::accounts;
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Traffic};
 use crate::config::options::{
@@ -110,6 +111,7 @@ impl Inspect for ServerView {
             stalled_clients: hub.stats.stalled.load(Relaxed),
             subscriptions: self.subscription_counts().now,
             tls_cert_not_after: self.certificates.lock().clients,
+            system_account: self.system_account(),
             natsd: VERSION.into(),
             ..limits(&hub.options())
         }
@@ -165,6 +167,22 @@ impl Inspect for ServerView {
             counts.matches += account.counts.matches.load(Relaxed);
         }
         counts
+    }
+
+    fn system_account(&self) -> String {
+        self.hub.options().system_account.clone().unwrap_or_default()
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        self.hub.accounts.all().iter().map(|account| account.display_name()).collect()
+    }
+
+    fn account(&self, name: &str) -> Option<AccountInfo> {
+        self.hub.accounts.get(name.as_bytes()).map(|account| accounts::info(&self.hub, &account))
+    }
+
+    fn account_stats(&self) -> Vec<AccountStat> {
+        self.hub.accounts.all().iter().map(|account| accounts::stat(account)).collect()
     }
 
     fn health(&self) -> Result<(), String> {

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{Connz, Healthz, Pathz, Routez, Subsz, Varz};
+use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, Routez, Subsz, Varz};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -116,6 +116,33 @@ impl Inspect for Sample {
         vec![subscription(5, "orders.>", ""), subscription(9, "orders.*", "workers"), subscription(12, "bar", "")]
     }
 
+    fn system_account(&self) -> String {
+        "$SYS".into()
+    }
+
+    fn accounts(&self) -> Vec<String> {
+        vec!["$SYS".into(), "$G".into()]
+    }
+
+    fn account(&self, name: &str) -> Option<natsd_api::AccountInfo> {
+        self.accounts().contains(&name.to_owned()).then(|| natsd_api::AccountInfo {
+            account_name: name.into(),
+            complete: true,
+            ..Default::default()
+        })
+    }
+
+    fn account_stats(&self) -> Vec<natsd_api::AccountStat> {
+        let stat = |account: &str, conns| natsd_api::AccountStat {
+            account: account.into(),
+            name: account.into(),
+            conns,
+            total_conns: conns,
+            ..Default::default()
+        };
+        vec![stat("$SYS", 0), stat("$G", 2)]
+    }
+
     fn subscription_counts(&self) -> SubscriptionCounts {
         SubscriptionCounts { now: 3, inserts: 4, removes: 1, matches: 8, cache_hits: 2, ..Default::default() }
     }
@@ -189,14 +216,43 @@ async fn clients_are_selected_sorted_and_paged() {
         ("offset=1", &[9]),
         ("acc=%24G", &[5, 9]),
         ("acc=OTHER", &[]),
+        ("acc=%24G&filter_subject=orders.new", &[5, 9]),
+        ("acc=%24G&filter_subject=orders.new.>", &[5]),
+        ("acc=%24G&filter_subject=bar", &[]),
+        ("filter_subject=>", &[5, 9]),
         ("user=me", &[]),
         ("mqtt_client=me", &[]),
         ("unknown=1", &[5, 9]),
     ] {
         assert_eq!(cids(&monitor, query).await, want, "{query}");
     }
+    let refused = get(&monitor, "/connz?filter_subject=bar").await;
+    assert_eq!((refused.status, &*refused.body), (400, "filter by subject only valid with account filtering"));
     let connz: Connz = read(&monitor, "/connz?limit=1&offset=1").await;
     assert_eq!((connz.num_connections, connz.total, connz.offset, connz.limit), (1, 2, 1, 1));
+}
+
+#[tokio::test]
+async fn accounts_are_listed_and_told_of() {
+    let monitor = monitor(Sample::default(), "").await;
+    let accountz: Accountz = read(&monitor, "/accountz").await;
+    assert_eq!((accountz.system_account.as_str(), &*accountz.accounts), ("$SYS", &["$G".into(), "$SYS".into()][..]));
+    let accountz: Accountz = read(&monitor, "/accountz?acc=%24G").await;
+    let detail = accountz.account_detail.expect("asked for");
+    assert_eq!((detail.account_name.as_str(), &*accountz.accounts), ("$G", &[][..]));
+    let refused = get(&monitor, "/accountz?acc=NO").await;
+    assert_eq!((refused.status, &*refused.body), (400, "Account NO does not exist"));
+    for (query, want) in [
+        ("", &["$G"][..]),
+        ("unused=1", &["$G", "$SYS"]),
+        ("unused=1&acc=%24SYS", &["$SYS"]),
+        ("acc=%24SYS", &[]),
+        ("acc=%24G&acc=OTHER", &["$G"]),
+    ] {
+        let statz: AccountStatz = read(&monitor, &format!("/accstatz?{query}")).await;
+        let names: Vec<_> = statz.account_statz.iter().map(|stat| stat.account.as_str()).collect();
+        assert_eq!(names, want, "{query}");
+    }
 }
 
 #[tokio::test]

@@ -160,7 +160,10 @@ impl HubSide {
     }
 
     fn deliver(&mut self, message: &Message<'_>, batch: &mut Batch) {
-        let Some(name) = message.account.or(self.dedicated.as_deref()) else { return };
+        let len = message.body.len();
+        let Some(name) = message.account.or(self.dedicated.as_deref()) else {
+            return self.count_stray(len, batch);
+        };
         let known = self.accounts.iter().position(|(account, _)| *account.name == *name);
         match known {
             Some(0) => {}
@@ -168,10 +171,12 @@ impl HubSide {
             // Accounts that are not here have nobody who listens.
             None => match self.hub.accounts.get(name) {
                 Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
-                None => return,
+                None => return self.count_stray(len, batch),
             },
         }
         let (account, cache) = &mut self.accounts[0];
+        batch.enter(account, &self.hub);
+        batch.count_received(Kind::Route, len);
         let mut scratch = std::mem::take(&mut batch.matches);
         let matches = cache.find(account, message.subject, &mut scratch);
         let to_clients = encode::Message {
@@ -184,6 +189,14 @@ impl HubSide {
         publish_routed(account, &to_clients, message.queues, matches, &from, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);
+    }
+}
+
+impl HubSide {
+    /// A message came for nobody who could be here.
+    fn count_stray(&self, len: usize, batch: &mut Batch) {
+        batch.enter_none(&self.hub);
+        batch.count_received(Kind::Route, len);
     }
 }
 
@@ -255,7 +268,6 @@ impl Broker for InBatch<'_> {
     }
 
     fn deliver(&mut self, message: Message<'_>) {
-        self.batch.count_received(Kind::Route, message.body.len());
         self.side.deliver(&message, self.batch);
     }
 

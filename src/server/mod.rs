@@ -21,14 +21,17 @@ use std::time::Duration;
 use natsd_core::error::CloseReason;
 use natsd_path::ScionAddr;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options, WebsocketOptions};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
+use crate::monitor::documents::Documents;
 use crate::monitor::server::{Certificates, ServerView};
-use crate::route::Surroundings;
+use crate::route;
+use crate::system::{ReloadRequest, Surroundings, System};
 use crate::tls::{self, Acceptor, ClientTls};
 use crate::transport::tcp;
 use cluster::{Bound, ClusterSide};
@@ -43,6 +46,9 @@ use websocket::Doorkeeper;
 /// How long a server that ends waits for what it still has to say to its connections.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// Reloads that may be asked for at a time.
+const RELOADS: usize = 16;
+
 /// A server. Dropping it stops listening; [`shutdown`](Self::shutdown) also ends its connections.
 pub struct Server {
     hub: Arc<Hub>,
@@ -56,6 +62,10 @@ pub struct Server {
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     monitor: Option<Monitor>,
+    system: Option<System>,
+    /// Kept, so that the other end stays open without a system account.
+    ask_for_reload: mpsc::Sender<ReloadRequest>,
+    reload_requests: mpsc::Receiver<ReloadRequest>,
     files: RunFiles,
 }
 
@@ -79,6 +89,7 @@ impl Server {
             log::info!("Using configuration file: {} ({digest})", file.display());
         }
         let tls = client_tls(&options)?;
+        let (ask_for_reload, reload_requests) = mpsc::channel(RELOADS);
         let mut server = Self {
             tls,
             monitor_tls: None,
@@ -90,6 +101,9 @@ impl Server {
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
             cluster: None,
             monitor: None,
+            system: None,
+            ask_for_reload,
+            reload_requests,
             files: RunFiles::default(),
             hub,
         };
@@ -108,6 +122,7 @@ impl Server {
             server.monitor_tls = Some(tls::monitoring(tls)?);
             server.monitor = Some(server.start_monitor(host, *port, server.monitor_tls.clone()).await?);
         }
+        server.system = server.start_system();
         server.files = RunFiles::write(&options, &server.ports())?;
         log::info!("Server is ready");
         Ok(server)
@@ -157,7 +172,7 @@ impl Server {
     }
 
     async fn start_cluster(&mut self, options: &ClusterOptions) -> Result<(), StartError> {
-        let mut around = Surroundings::default();
+        let mut around = route::Surroundings::default();
         if let Some(scion) = &self.scion {
             scion.surround(options, &mut around);
         }
@@ -184,7 +199,7 @@ impl Server {
         self.cluster.as_ref().map_or(&[], |cluster| cluster.routes.addresses())
     }
 
-    async fn start_monitor(&self, host: &str, port: u16, tls: Option<Acceptor>) -> Result<Monitor, StartError> {
+    fn view(&self) -> Arc<ServerView> {
         let options = self.hub.options();
         let hosts = options.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.clone()),
@@ -194,7 +209,7 @@ impl Server {
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);
         let paths = self.scion.as_ref().map(ScionSide::path_source);
         *self.certificates.lock() = Certificates::read(&options);
-        let view = ServerView {
+        Arc::new(ServerView {
             hub: self.hub.clone(),
             client_address,
             websocket_port: self.websocket_addr.map_or(0, |address| address.port()),
@@ -202,8 +217,27 @@ impl Server {
             paths,
             certificates: self.certificates.clone(),
             route_port: self.route_addrs().first().map(SocketAddr::port),
-        };
-        Ok(Monitor::start(Arc::new(view), host, port, &options.http_base_path, tls, options.http_login.clone()).await?)
+        })
+    }
+
+    async fn start_monitor(&self, host: &str, port: u16, tls: Option<Acceptor>) -> Result<Monitor, StartError> {
+        let options = self.hub.options().clone();
+        let view = self.view();
+        Ok(Monitor::start(view, host, port, &options.http_base_path, tls, options.http_login.clone()).await?)
+    }
+
+    fn start_system(&self) -> Option<System> {
+        let documents = self.monitor.as_ref().map_or_else(|| Documents::of(self.view()), Monitor::documents);
+        let host = self.hub.options().client_host().to_owned();
+        System::start(&self.hub, Surroundings { documents, host, reload: self.ask_for_reload.clone() })
+    }
+
+    /// Waits until somebody asks over the system account for a reload, and wants to know what comes of it.
+    pub(crate) async fn reload_request(&mut self) -> ReloadRequest {
+        match self.reload_requests.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
     }
 
     /// Where monitoring answers, if it is on.
@@ -235,6 +269,9 @@ impl Server {
         self.stop_accepting();
         self.stop_routes();
         log::info!("Initiating Shutdown...");
+        if let Some(system) = self.system.take() {
+            system.tell_shutdown().await;
+        }
         for link in self.hub.links() {
             link.close(CloseReason::ServerShutdown);
         }
@@ -251,6 +288,9 @@ impl Server {
         self.stop_accepting();
         if let Some(cluster) = &self.cluster {
             cluster.routes.enter_lame_duck();
+        }
+        if let Some(system) = &self.system {
+            system.tell_lame_duck().await;
         }
         lame_duck::run(self).await;
     }

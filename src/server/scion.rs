@@ -257,6 +257,7 @@ impl Paths {
                 let kind = match link.kind {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,
+                    Kind::System => continue,
                 };
                 let since = link.started_at.into();
                 links.entry(address.isd_as).or_default().push(api::Link { addr: address.to_string(), kind, since });

@@ -5,7 +5,7 @@ use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer, natsd, wait_for};
 
 /// A connection of `user`, whose password is its name.
-fn login(port: u16, user: &str) -> Raw {
+pub fn login(port: u16, user: &str) -> Raw {
     let mut raw = Raw::connect(port);
     say_connect(&mut raw, user);
     raw
@@ -20,7 +20,7 @@ fn say_connect(raw: &mut Raw, user: &str) {
 }
 
 /// The next message: its subject, reply and payload.
-fn message(raw: &mut Raw) -> (String, String, String) {
+pub fn message(raw: &mut Raw) -> (String, String, String) {
     let mut line = raw.line();
     while line == "PING" {
         line = raw.line();

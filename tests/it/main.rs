@@ -30,6 +30,9 @@ mod route;
 mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
+mod system;
+#[cfg(feature = "interop")]
+mod system_cli;
 mod tls;
 mod websocket;
 mod wire;

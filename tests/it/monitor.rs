@@ -12,14 +12,18 @@ use tokio::net::TcpStream;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-async fn start() -> Server {
-    let options = Options {
+fn options() -> Options {
+    Options {
         server_name: Some("alpha".into()),
         listen: vec![Listen::Tcp { host: "127.0.0.1".into(), port: 0 }],
         http: Some(("127.0.0.1".into(), 0)),
         ..Options::default()
-    };
-    Server::start(options).await.expect("started")
+    }
+}
+
+/// Without a system account, in which the server itself would have subscriptions.
+async fn start() -> Server {
+    Server::start(Options { system_account: None, ..options() }).await.expect("started")
 }
 
 fn monitor(server: &Server) -> SocketAddr {
@@ -131,7 +135,7 @@ fn differences(ours: &Value, theirs: &str) -> String {
 
 #[tokio::test]
 async fn keys_are_nats_servers() {
-    let server = start().await;
+    let server = Server::start(options()).await.expect("started");
     let monitor = monitor(&server);
     let _client = client(&server, "SUB foo.> 1\r\n").await;
     let varz = read(monitor, "/varz").await;

@@ -143,7 +143,7 @@ fn varz_of_a_server_with_everything_on_has_the_keys_of_nats_server() {
         found
     });
     let missing: Vec<_> = theirs.difference(&ours).filter(|key| !key.starts_with("feature_flags")).collect();
-    assert_eq!(missing, ["system_account"], "accounts");
+    assert!(missing.is_empty(), "{missing:?}");
     // nats-server tells its own address only when there is a route.
     assert_eq!(ours.difference(&theirs).collect::<Vec<_>>(), ["connect_urls", "natsd"]);
 }

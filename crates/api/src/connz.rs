@@ -93,16 +93,19 @@ pub struct ConnInfo {
     /// The handshake came before `INFO`.
     #[serde(skip_serializing_if = "empty")]
     pub tls_first: bool,
+    /// User, if asked for by `auth=1`.
+    #[serde(skip_serializing_if = "empty")]
+    pub authorized_user: String,
+    /// Account, if asked for by `auth=1`; absent for `$G`.
+    #[serde(skip_serializing_if = "empty")]
+    pub account: String,
     /// Subjects, if asked for by `subs=1`.
     #[serde(skip_serializing_if = "empty")]
     pub subscriptions_list: Vec<String>,
     /// Subscriptions, if asked for by `subs=detail`.
     #[serde(skip_serializing_if = "empty")]
     pub subscriptions_list_detail: Vec<SubDetail>,
-    /// User, if asked for by `auth=1`.
-    #[serde(skip_serializing_if = "empty")]
-    pub authorized_user: String,
-    /// Name of the account, if asked for by `auth=1`.
+    /// What the account is called, if asked for by `auth=1`.
     #[serde(skip_serializing_if = "empty")]
     pub name_tag: String,
     /// ISD and AS of a client that came over SCION, `1-ff00:0:111`; natsd's own.

@@ -8,6 +8,9 @@ use crate::omit::empty;
 pub struct Healthz {
     /// `ok`, `unavailable`, or `error`.
     pub status: String,
+    /// 200 or 503; absent over HTTP, which says it itself.
+    #[serde(skip_serializing_if = "empty")]
+    pub status_code: u16,
     /// What is wrong; absent when all is well.
     #[serde(skip_serializing_if = "empty")]
     pub error: String,
@@ -16,12 +19,12 @@ pub struct Healthz {
 impl Healthz {
     /// All is well.
     pub fn ok() -> Self {
-        Self { status: "ok".into(), error: String::new() }
+        Self { status: "ok".into(), ..Self::default() }
     }
 
     /// The server does not serve, and why.
     pub fn unavailable(error: impl Into<String>) -> Self {
-        Self { status: "unavailable".into(), error: error.into() }
+        Self { status: "unavailable".into(), error: error.into(), ..Self::default() }
     }
 }
 

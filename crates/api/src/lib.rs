@@ -10,6 +10,7 @@
 //! [`to_json`] writes documents byte for byte as Go's encoder does.
 
 mod absent;
+mod accounts;
 mod client_info;
 mod connz;
 mod duration;
@@ -20,10 +21,15 @@ mod pathz;
 mod routez;
 mod service_latency;
 mod subsz;
+mod system;
 mod time;
 mod varz;
 
 pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
+pub use accounts::{
+    AccountExport, AccountImport, AccountInfo, AccountStat, AccountStatz, Accountz, DataStats, LatencySampling,
+    MapDest, MsgBytes, SamplingRate, SublistStats,
+};
 pub use client_info::ClientInfo;
 pub use connz::{ConnInfo, Connz, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
@@ -36,5 +42,9 @@ pub use pathz::{
 pub use routez::{RouteInfo, Routez};
 pub use service_latency::ServiceLatency;
 pub use subsz::{SubDetail, Subsz};
+pub use system::{
+    AccountConns, ApiError, ConnectEvent, DisconnectEvent, EventHead, ResponsePermissions, RouteStat, ServerId,
+    ServerInfo, ServerStats, ServerStatsMsg, SubjectPermissions, UserInfo, UserPermissions,
+};
 pub use time::Time;
 pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz, WebsocketVarz};

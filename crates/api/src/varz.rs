@@ -135,6 +135,9 @@ pub struct Varz {
     pub config_load_time: Time,
     /// `sha256:…` of the configuration; empty without a file.
     pub config_digest: String,
+    /// Account of the servers themselves; absent without one.
+    #[serde(skip_serializing_if = "empty")]
+    pub system_account: String,
     /// `slow_consumers` by kind of link.
     pub slow_consumer_stats: LinkCounts,
     /// `stale_connections` by kind of link.

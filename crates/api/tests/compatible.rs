@@ -1,6 +1,6 @@
 //! What nats-server writes is read, and written the same: same keys, same order, same omissions, same bytes.
 
-use natsd_api::{Connz, Routez, Subsz, Varz, to_json};
+use natsd_api::{AccountStatz, Accountz, Connz, Routez, Subsz, Varz, to_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,7 +33,13 @@ fn subscriptions() {
     assert_eq!(lines_lost::<Subsz>(include_str!("nats-server-2.15.2/subsz.json")), [""; 0]);
 }
 
-/// Lost is what natsd does not have: feature flags, which are JetStream's, and the system account.
+#[test]
+fn accounts() {
+    assert_eq!(lines_lost::<Accountz>(include_str!("nats-server-2.15.2/accountz_acc.json")), [""; 0]);
+    assert_eq!(lines_lost::<AccountStatz>(include_str!("nats-server-2.15.2/accstatz.json")), [""; 0]);
+}
+
+/// Lost is what natsd does not have: feature flags, which are JetStream's.
 #[test]
 fn server() {
     insta::assert_snapshot!(lines_lost::<Varz>(include_str!("nats-server-2.15.2/varz.json")).join("\n"));

@@ -1,5 +1,6 @@
 //! What a user may publish and subscribe to.
 
+use std::fmt;
 use std::str::FromStr;
 
 use natsd_core::subject;
@@ -65,6 +66,14 @@ impl FromStr for Rule {
             return Err(RuleError::Queue(queue.to_owned()));
         }
         Ok(Self { subject: subject.into(), queue: queue.map(Into::into) })
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)?;
+        self.queue.iter().try_for_each(|queue| write!(f, " {queue}"))
     }
 }
 

@@ -143,6 +143,8 @@ pub enum CloseReason {
     MaxPayload,
     /// It sent a line longer than `max_control_line`.
     MaxControlLine,
+    /// An operator ended it.
+    Kicked,
     /// The server ends, or sends its clients away.
     ServerShutdown,
     /// It sent headers without having said so, or an impossible header length.
@@ -171,6 +173,7 @@ impl fmt::Display for CloseReason {
             Self::MaxAccountConnections => "Maximum Account Connections Exceeded",
             Self::MaxPayload => "Maximum Message Payload Exceeded",
             Self::MaxControlLine => "Maximum Control Line Exceeded",
+            Self::Kicked => "Kicked",
             Self::ServerShutdown => "Server Shutdown",
             Self::MessageHeaderViolation => "Message Header Violation",
             Self::NoRespondersRequiresHeaders => "No Responders Requires Headers",

@@ -66,6 +66,11 @@ pub enum TransformError {
 }
 
 impl Transform {
+    /// The destination as it was given.
+    pub fn destination(&self) -> &[u8] {
+        &self.destination
+    }
+
     /// The transform from `source`, a pattern, to `destination`, whose tokens are literal, `$N`, `{{function(…)}}`, or
     /// a last `>` if the source ends with one.
     ///

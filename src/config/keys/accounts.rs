@@ -91,7 +91,7 @@ pub const LIMITS: &[Key<AccountLimits>] = &[
         names: &["max_connections", "max_conn"],
         takes: "integer",
         default: "-1, unlimited",
-        doc: "Clients of the account at the same time, at this server.",
+        doc: "Clients of the account at the same time, at all servers of the cluster together.",
         read: |limits, field| limit(field).map(|max| limits.connections = max),
     },
     Key {

@@ -136,8 +136,13 @@ impl TestServer {
 
     /// Gives the server another configuration, which it is told to read.
     pub fn reconfigure(&self, config: &str) {
-        write_config(self.dir.path(), self.listen, config);
+        self.rewrite(config);
         self.signal("HUP");
+    }
+
+    /// Gives the server another configuration, of which it is not told.
+    pub fn rewrite(&self, config: &str) {
+        write_config(self.dir.path(), self.listen, config);
     }
 
     /// The lines that were waited for, and those before them.

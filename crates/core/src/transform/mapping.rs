@@ -93,6 +93,11 @@ impl Mappings {
         Self(mappings)
     }
 
+    /// All of them: the source, and its destinations.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[Destination])> {
+        self.0.iter().map(|mapping| (&*mapping.source, &*mapping.destinations))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,0 +1,170 @@
+//! This server as one that subscribes and publishes in the system account.
+//!
+//! It is a link like those of clients, so that subjects find it by the same lists, and peers hear of what it wants; but at
+//! its end is no connection: what is delivered waits in its output until it is taken.
+
+use std::future::poll_fn;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_core::encode::Message;
+
+use crate::hub::Hub;
+use crate::hub::account::Account;
+use crate::hub::publish::{Publisher, publish_to};
+use crate::hub::subscription::Subscription;
+use crate::link::batch::Batch;
+use crate::link::outbound::{Outbound, OutboundLimits, Sink};
+use crate::link::{Kind, Link};
+use crate::transport::Peer;
+
+/// Bytes that may wait to be taken; who sends more waits for nobody, and all of it is lost.
+const MAX_PENDING: usize = 64 << 20;
+
+/// See the [module](self).
+pub(super) struct Post {
+    hub: Arc<Hub>,
+    account: Arc<Account>,
+    link: Arc<Link>,
+    subscriptions: Vec<Arc<Subscription>>,
+}
+
+/// A message that was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivery<'a> {
+    pub subject: &'a str,
+    pub reply: Option<&'a str>,
+    /// Empty without headers.
+    pub header: &'a [u8],
+    pub payload: &'a [u8],
+}
+
+impl Post {
+    pub(super) fn open(hub: Arc<Hub>, account: Arc<Account>) -> Self {
+        let limits = OutboundLimits {
+            max_pending: MAX_PENDING,
+            stall_at: usize::MAX,
+            write_deadline: Duration::from_secs(3600),
+        };
+        let mut out = Outbound::new(Sink::Task);
+        out.takes_headers = true;
+        let nowhere = Peer::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let link = Arc::new(Link::new(hub.next_id(), Kind::System, nowhere, None, out, limits));
+        link.account.store(Some(account.clone()));
+        Self { hub, account, link, subscriptions: Vec::new() }
+    }
+
+    pub(super) fn subscribe(&mut self, subject: &str) {
+        self.add(|subscription| subscription, subject);
+    }
+
+    /// As [`subscribe`](Self::subscribe), to what is published at this server alone.
+    pub(super) fn subscribe_here(&mut self, subject: &str) {
+        self.add(Subscription::private, subject);
+    }
+
+    fn add(&mut self, make: impl FnOnce(Subscription) -> Subscription, subject: &str) {
+        let sid = (self.subscriptions.len() + 1).to_string();
+        let new = Subscription::new(self.link.clone(), self.account.clone(), subject.as_bytes(), None, sid.as_bytes());
+        let new = Arc::new(make(new));
+        self.account.subscribe(new.clone());
+        self.subscriptions.push(new);
+    }
+
+    /// Waits for messages, as [`deliveries`] reads them. `None` when too many waited.
+    pub(super) async fn next(&self) -> Option<Vec<u8>> {
+        poll_fn(|cx| self.link.outbound().poll_take(cx)).await
+    }
+
+    /// Whether anybody but this server listens to `subject`.
+    pub(super) fn has_audience(&self, subject: &str) -> bool {
+        self.account.has_audience(subject.as_bytes(), &self.link)
+    }
+
+    /// Publishes in the system account; this server itself does not hear it.
+    pub(super) fn publish(&self, subject: &str, reply: Option<&str>, body: &str) {
+        let message = Message {
+            subject: subject.as_bytes(),
+            reply: reply.map(str::as_bytes),
+            header_len: 0,
+            body: body.as_bytes(),
+        };
+        let mut batch = Batch::default();
+        publish_to(&self.account, &message, &Publisher::new(&self.hub, &self.link, false), &mut batch);
+        batch.flush(&self.hub);
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.account.unsubscribe(&self.subscriptions);
+        self.link.outbound().hang_up();
+    }
+}
+
+/// The messages in what was taken. What is no text names nothing that is known here, and is left out.
+pub(super) fn deliveries(mut input: &[u8]) -> impl Iterator<Item = Delivery<'_>> {
+    std::iter::from_fn(move || {
+        loop {
+            let (delivery, rest) = split_first(input)?;
+            input = rest;
+            if delivery.is_some() {
+                return delivery;
+            }
+        }
+    })
+}
+
+/// The first message, if its subjects are text, and what comes after it.
+fn split_first(input: &[u8]) -> Option<(Option<Delivery<'_>>, &[u8])> {
+    let end = memchr::memchr(b'\r', input)?;
+    let line = &input[..end];
+    let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
+    let (names, sizes) = match words.first()? {
+        &b"HMSG" => words[1..].split_at_checked(words.len().checked_sub(3)?)?,
+        _ => words[1..].split_at_checked(words.len().checked_sub(2)?)?,
+    };
+    let size = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
+    let len = size(sizes.last()?)?;
+    let header = if sizes.len() == 2 { size(sizes[0])? } else { 0 };
+    let body = input.get(end + 2..)?.get(..len)?;
+    let rest = input.get(end + 2 + len + 2..)?;
+    let text = |at: usize| names.get(at).map(|name| std::str::from_utf8(name));
+    let delivery = match (text(0)?, text(2).transpose()) {
+        (Ok(subject), Ok(reply)) => {
+            let (header, payload) = body.split_at_checked(header)?;
+            Some(Delivery { subject, reply, header, payload })
+        }
+        _ => None,
+    };
+    Some((delivery, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let mut bytes = Vec::new();
+        let plain = Message { subject: b"a.b", reply: None, header_len: 0, body: b"\r\nx" };
+        let header = b"NATS/1.0\r\nA: 1\r\n\r\n";
+        let body = [&header[..], b"payload"].concat();
+        let full = Message { subject: b"c", reply: Some(b"r.1"), header_len: header.len(), body: &body };
+        let odd = Message { subject: b"\xff", reply: None, header_len: 0, body: b"" };
+        for message in [&plain, &odd, &full] {
+            message.write(&mut bytes, b"7");
+        }
+        let all: Vec<_> = deliveries(&bytes).collect();
+        assert_eq!(
+            all,
+            [
+                Delivery { subject: "a.b", reply: None, header: b"", payload: b"\r\nx" },
+                Delivery { subject: "c", reply: Some("r.1"), header, payload: b"payload" },
+            ]
+        );
+        assert_eq!(deliveries(&bytes[..bytes.len() - 1]).count(), 1);
+        assert_eq!(deliveries(b"").count(), 0);
+    }
+}
