@@ -101,7 +101,10 @@ fn status(reason: &CloseReason) -> u16 {
         CloseReason::WriteError | CloseReason::ReadError | CloseReason::Stale | CloseReason::ServerShutdown => {
             GOING_AWAY
         }
-        CloseReason::MessageHeaderViolation | CloseReason::NoRespondersRequiresHeaders | CloseReason::Route(_) => {
+        CloseReason::MessageHeaderViolation
+        | CloseReason::NoRespondersRequiresHeaders
+        | CloseReason::Kicked
+        | CloseReason::Route(_) => {
             INTERNAL_ERROR
         }
     }
