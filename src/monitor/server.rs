@@ -63,6 +63,7 @@ impl Inspect for ServerView {
     fn varz(&self) -> Varz {
         let hub = &self.hub;
         let news = hub.news.borrow().clone();
+        let certificates = *self.certificates.lock();
         let routes = self.routes();
         let mut remotes: Vec<_> = routes.iter().map(|route| &route.facts.remote_id).collect();
         remotes.sort_unstable();
@@ -80,7 +81,7 @@ impl Inspect for ServerView {
             port: client_port,
             connect_urls: news.connect_urls,
             cluster: ClusterVarz {
-                tls_cert_not_after: self.certificates.lock().routes,
+                tls_cert_not_after: certificates.routes,
                 ..hub
                     .options()
                     .cluster
@@ -110,7 +111,7 @@ impl Inspect for ServerView {
             stale_connection_stats: link_counts(stale),
             stalled_clients: hub.stats.stalled.load(Relaxed),
             subscriptions: self.subscription_counts().now,
-            tls_cert_not_after: self.certificates.lock().clients,
+            tls_cert_not_after: certificates.clients,
             system_account: self.system_account(),
             natsd: VERSION.into(),
             ..limits(&hub.options())

@@ -290,14 +290,8 @@ async fn varz_follows_a_reload() {
     let mut server = start().await;
     let address = monitor(&server);
     let before = read(address, "/varz").await;
-    let options = Options {
-        server_name: Some("alpha".into()),
-        listen: vec![Listen::Tcp { host: "127.0.0.1".into(), port: 0 }],
-        http: Some(("127.0.0.1".into(), 0)),
-        max_payload: 1000,
-        config_digest: Some("sha256:new".into()),
-        ..Options::default()
-    };
+    let options =
+        Options { system_account: None, max_payload: 1000, config_digest: Some("sha256:new".into()), ..options() };
     server.reload(options).expect("a limit can change");
     let after = read(address, "/varz").await;
     assert_eq!((&after["max_payload"], &after["config_digest"]), (&1000.into(), &"sha256:new".into()));

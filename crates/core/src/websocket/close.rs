@@ -104,9 +104,7 @@ fn status(reason: &CloseReason) -> u16 {
         CloseReason::MessageHeaderViolation
         | CloseReason::NoRespondersRequiresHeaders
         | CloseReason::Kicked
-        | CloseReason::Route(_) => {
-            INTERNAL_ERROR
-        }
+        | CloseReason::Route(_) => INTERNAL_ERROR,
     }
 }
 
