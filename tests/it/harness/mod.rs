@@ -14,7 +14,7 @@ pub mod websocket;
 use std::time::Duration;
 
 /// After this a test gives up waiting.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks at something that cannot be waited for.
 pub const POLL: Duration = Duration::from_millis(5);
 
