@@ -13,22 +13,33 @@ fn programs() -> Vec<Program> {
     ]
 }
 
-/// The lines about clients, once there is one with `last` in it: from the level on, without addresses and ids.
-fn lines(server: &TestServer, last: &str) -> Vec<String> {
+/// The id of a client, and a line about it: from the level on, without addresses.
+type Line = (String, String);
+
+/// The lines about clients, once there is one with `last` in it.
+fn lines_and_ids(server: &TestServer, last: &str) -> Vec<Line> {
     let log = server.wait_for_file("n.log", last);
-    let about = |line: &str| -> Option<String> {
+    let about = |line: &str| -> Option<Line> {
         let (before, after) = line.split_once(" - cid:")?;
         let level = before.split_whitespace().rev().nth(1)?;
         let text = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        Some(format!("{level}{text}"))
+        let cid = &after[..after.len() - text.len()];
+        Some((cid.to_owned(), format!("{level}{text}")))
     };
     log.lines().filter_map(about).collect()
 }
 
+/// As [`lines_and_ids`], without the ids.
+fn lines(server: &TestServer, last: &str) -> Vec<String> {
+    lines_and_ids(server, last).into_iter().map(|(_, line)| line).collect()
+}
+
 /// The server connects itself to see whether it is there; what is logged of that is not looked at.
-fn of_connection(lines: Vec<String>, marker: &str) -> Vec<String> {
-    let at = lines.iter().position(|line| line.contains(marker)).unwrap_or_else(|| panic!("{marker} in {lines:#?}"));
-    lines[at..].to_vec()
+fn of_connection(lines: Vec<Line>, marker: &str) -> Vec<String> {
+    let at = lines.iter().position(|(_, line)| line.contains(marker));
+    let at = at.unwrap_or_else(|| panic!("{marker} in {lines:#?}"));
+    let cid = lines[at].0.clone();
+    lines.into_iter().skip(at).filter(|(of, _)| *of == cid).map(|(_, line)| line).collect()
 }
 
 #[test]
@@ -42,7 +53,7 @@ fn lines_name_program_account_and_user() {
         raw.send("PUB no.x 2\r\nhi\r\nSUB no.x 1\r\nSUB no.x g 2\r\nSUB foo 3\r\nPUB foo 0\r\n\r\nUNSUB 3\r\nPING\r\n");
         while raw.line() != "PONG" {}
         drop(raw);
-        let lines = of_connection(lines(&server, "\"$G/user:a\" - Client connection closed"), "<<- [CONNECT");
+        let lines = of_connection(lines_and_ids(&server, "\"$G/user:a\" - Client connection closed"), "<<- [CONNECT");
         let who = "\"v1.2:py:x \\\"y\" - \"$G/user:a\"";
         let shown: Vec<_> = lines[1..].iter().map(|line| line.replace(who, "WHO")).collect();
         assert!(
