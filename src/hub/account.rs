@@ -131,8 +131,10 @@ impl Account {
 
     /// From now on this is configured for it; what it imports has to be set as well.
     pub(crate) fn configure(&self, spec: AccountSpec) {
-        self.spec.store(Arc::new(spec));
-        self.changed();
+        if **self.spec.load() != spec {
+            self.spec.store(Arc::new(spec));
+            self.changed();
+        }
     }
 
     /// One more client. `false` if that is more than there may be; it counts all the same.
@@ -276,11 +278,16 @@ impl Account {
 
     /// All subscriptions of clients here, without those of accounts that import.
     pub(super) fn own_subscriptions(&self) -> Vec<Arc<Subscription>> {
-        let mut own = Vec::new();
-        self.local.read().for_each(|_, _, members| {
-            own.extend(members.iter().filter(|member| member.imported().is_none()).cloned());
-        });
+        let mut own = self.own_and_imported();
+        own.retain(|subscription| subscription.imported().is_none());
         own
+    }
+
+    /// All subscriptions here, those of accounts that import as well.
+    pub(super) fn own_and_imported(&self) -> Vec<Arc<Subscription>> {
+        let mut all = Vec::new();
+        self.local.read().for_each(|_, _, members| all.extend_from_slice(members));
+        all
     }
 
     /// Shows `see` all interest of clients here. No change comes in between: whoever begins in `see` to hear of changes

@@ -23,6 +23,12 @@ pub(crate) struct StreamImport {
     pub renaming: Renaming,
 }
 
+impl StreamImport {
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.exporter, &other.exporter) && self.renaming == other.renaming
+    }
+}
+
 /// A service of another account.
 pub(crate) struct ServiceImport {
     pub exporter: Arc<Account>,
@@ -31,6 +37,13 @@ pub(crate) struct ServiceImport {
     pub share: bool,
     /// As it is exported.
     pub export: Service,
+}
+
+impl ServiceImport {
+    fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.exporter, &other.exporter)
+            && (&self.renaming, self.share, &self.export) == (&other.renaming, other.share, &other.export)
+    }
 }
 
 /// See the [module](self).
@@ -61,30 +74,30 @@ impl Imports {
         self.services.load().to_vec()
     }
 
-    /// `account`, whose imports these are, takes this from now on, and nothing else.
+    /// `account`, whose imports these are, takes this from now on, and nothing else. What stays is not touched: its messages
+    /// come without a gap, and none of them twice.
     pub(super) fn replace(
         &self,
         account: &Account,
         streams: Vec<Arc<StreamImport>>,
         services: Vec<Arc<ServiceImport>>,
     ) {
-        if !services.is_empty() || !self.services.load().is_empty() {
+        if !is_same(&self.services.load(), &services, ServiceImport::is_same) {
             self.services.store(Arc::new(services));
             account.changed();
         }
         let mut state = self.streams.lock();
-        if streams.is_empty() && state.imports.is_empty() {
+        if is_same(&state.imports, &streams, StreamImport::is_same) {
             return;
         }
         self.has_streams.store(true, Ordering::Release);
-        let old: Vec<_> = state.shadows.drain().flat_map(|(_, shadows)| shadows).collect();
-        state.imports = streams;
+        let gone = state.adopt(streams);
         // After the flag: a subscription that is not listed yet sees the flag, and follows itself.
         for subscription in account.own_subscriptions() {
             state.follow(&subscription);
         }
         drop(state);
-        for shadow in old {
+        for shadow in gone {
             shadow.account.remove(std::slice::from_ref(&shadow));
         }
     }
@@ -110,17 +123,38 @@ impl Imports {
     }
 }
 
+fn is_same<T>(before: &[Arc<T>], now: &[Arc<T>], same: fn(&T, &T) -> bool) -> bool {
+    before.len() == now.len() && before.iter().zip(now).all(|(before, now)| same(before, now))
+}
+
 fn key(subscription: &Arc<Subscription>) -> usize {
     Arc::as_ptr(subscription) as usize
 }
 
 impl Streams {
+    /// Takes other imports, and those that stay as they are. Returns the shadows that are gone from the list, and are still
+    /// to be removed.
+    fn adopt(&mut self, imports: Vec<Arc<StreamImport>>) -> Vec<Arc<Subscription>> {
+        let known = |new: &Arc<StreamImport>| self.imports.iter().find(|known| known.is_same(new)).cloned();
+        self.imports = imports.into_iter().map(|new| known(&new).unwrap_or(new)).collect();
+        let mut gone = Vec::new();
+        self.shadows.retain(|_, shadows| {
+            let stays = |shadow: &Arc<Subscription>| self.imports.iter().any(|import| shadow.is_shadow_of(import));
+            gone.extend(shadows.extract_if(.., |shadow| !stays(shadow)));
+            !shadows.is_empty()
+        });
+        gone
+    }
+
     fn follow(&mut self, subscription: &Arc<Subscription>) {
-        if self.imports.is_empty() || self.shadows.contains_key(&key(subscription)) {
+        if self.imports.is_empty() {
             return;
         }
-        let mut shadows = Vec::new();
+        let mut shadows = self.shadows.remove(&key(subscription)).unwrap_or_default();
         for import in &self.imports {
+            if shadows.iter().any(|shadow| shadow.is_shadow_of(import)) {
+                continue;
+            }
             if let Some(foreign) = import.renaming.foreign_part(subscription.subject()) {
                 let shadow = Arc::new(Subscription::shadow(subscription, import, &foreign));
                 import.exporter.insert(shadow.clone());
@@ -130,5 +164,54 @@ impl Streams {
         if !shadows.is_empty() {
             self.shadows.insert(key(subscription), shadows);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use natsd_auth::account::AccountSpec;
+
+    use super::*;
+    use crate::link::outbound::{Outbound, OutboundLimits, Sink};
+    use crate::link::{Kind, Link};
+    use crate::transport::Peer;
+
+    fn account(name: &str) -> Arc<Account> {
+        Arc::new(Account::new(AccountSpec::named(name), Arc::default()))
+    }
+
+    fn import(exporter: &Arc<Account>, subject: &str) -> Arc<StreamImport> {
+        let renaming = Renaming::new(subject, subject).expect("a subject");
+        Arc::new(StreamImport { exporter: exporter.clone(), renaming })
+    }
+
+    #[test]
+    fn what_stays_imported_is_not_touched() {
+        let (exporter, importer) = (account("A"), account("B"));
+        let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
+        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
+        let link = Arc::new(Link::new(1, Kind::Client, peer, None, Outbound::new(Sink::Task), limits));
+        let subscription = Arc::new(Subscription::new(link, importer.clone(), b">", None, b"1"));
+        importer.subscribe(subscription.clone());
+        let take = |subjects: &[&str]| {
+            let streams = subjects.iter().map(|subject| import(&exporter, subject)).collect();
+            importer.imports.replace(&importer, streams, Vec::new());
+            let mut shadows = exporter.own_and_imported();
+            shadows.sort_by_key(|shadow| shadow.subject().to_vec());
+            shadows
+        };
+        let first = take(&["a", "b"]);
+        assert_eq!(first.iter().map(|shadow| shadow.subject()).collect::<Vec<_>>(), [b"a", b"b"]);
+        let generation = exporter.generation();
+        let again = take(&["a", "b"]);
+        assert!(first.iter().zip(&again).all(|(first, again)| Arc::ptr_eq(first, again)));
+        assert_eq!(exporter.generation(), generation, "and nothing that was matched is forgotten");
+        let other = take(&["b", "c"]);
+        assert!(Arc::ptr_eq(&other[0], &first[1]));
+        assert_eq!((other.len(), other[1].subject()), (2, &b"c"[..]));
+        assert!(take(&[]).is_empty());
+        importer.unsubscribe(&[subscription]);
     }
 }

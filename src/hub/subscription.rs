@@ -87,6 +87,11 @@ impl Subscription {
         Self { delivered: AtomicU64::new(delivered), max: AtomicU64::new(max), ..again }
     }
 
+    /// Whether it is what a subscription gets of `import`.
+    pub(crate) fn is_shadow_of(&self, import: &Arc<StreamImport>) -> bool {
+        self.imported().is_some_and(|imported| Arc::ptr_eq(&imported.import, import))
+    }
+
     /// What it is the shadow of, if it is one.
     pub(crate) fn imported(&self) -> Option<&Imported> {
         self.imported.as_deref()
