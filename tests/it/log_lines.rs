@@ -3,15 +3,7 @@
 use nkeys::KeyPair;
 
 use crate::harness::raw::Raw;
-use crate::harness::server::{Program, TestServer, wait_for};
-
-fn programs() -> Vec<Program> {
-    vec![
-        Program::Natsd,
-        #[cfg(feature = "interop")]
-        Program::Go,
-    ]
-}
+use crate::harness::server::{Program, TestServer, programs, wait_for};
 
 /// The id of a client, and a line about it: from the level on, without addresses.
 type Line = (String, String);

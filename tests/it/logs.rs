@@ -8,16 +8,7 @@ use crate::harness::DEADLINE;
 use crate::harness::client::Client;
 use crate::harness::node::free_port;
 use crate::harness::raw::Raw;
-use crate::harness::server::{Program, TestServer, wait_for};
-
-/// What is tested of both programs.
-fn programs() -> Vec<Program> {
-    vec![
-        Program::Natsd,
-        #[cfg(feature = "interop")]
-        Program::Go,
-    ]
-}
+use crate::harness::server::{Program, TestServer, programs, wait_for};
 
 #[test]
 fn a_log_file_that_was_moved_is_opened_again() {

@@ -10,15 +10,7 @@ use serde_json::Value;
 use crate::harness::http;
 use crate::harness::node::free_port;
 use crate::harness::raw::Raw;
-use crate::harness::server::{Program, TestServer, wait_for};
-
-fn programs() -> Vec<Program> {
-    vec![
-        Program::Natsd,
-        #[cfg(feature = "interop")]
-        Program::Go,
-    ]
-}
+use crate::harness::server::{Program, TestServer, programs, wait_for};
 
 #[test]
 fn what_is_off_answers_as_nothing_configured() {

@@ -6,16 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::harness::client::Client;
 use crate::harness::node::{Node, Setup};
-use crate::harness::server::{Program, TestServer, wait_for};
-
-/// What is tested of both programs.
-fn programs() -> Vec<Program> {
-    vec![
-        Program::Natsd,
-        #[cfg(feature = "interop")]
-        Program::Go,
-    ]
-}
+use crate::harness::server::{Program, TestServer, programs, wait_for};
 
 #[test]
 fn what_changes_is_told_and_holds_for_clients_that_are_there() {

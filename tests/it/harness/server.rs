@@ -30,6 +30,15 @@ impl Program {
     }
 }
 
+/// Those that what is tested of both is tested of.
+pub fn programs() -> Vec<Program> {
+    vec![
+        Program::Natsd,
+        #[cfg(feature = "interop")]
+        Program::Go,
+    ]
+}
+
 /// `$NATS_SERVER`, or `nats-server` from `PATH`.
 #[cfg(feature = "interop")]
 fn go_server() -> PathBuf {
