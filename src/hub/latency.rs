@@ -15,6 +15,7 @@ use super::publish::{Publisher, publish_to};
 use super::trace_headers;
 use crate::link::Link;
 use crate::link::batch::Batch;
+use crate::server::identity::unique_id;
 
 /// The headers that asked for a measurement.
 pub(super) type Headers = BTreeMap<String, Vec<String>>;
@@ -116,9 +117,4 @@ impl Measurement {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// As nats-server's: 22 characters.
-fn unique_id() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
 }

@@ -31,7 +31,7 @@ use crate::hub::Hub;
 use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
-use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
+use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION, unique_id};
 use crate::tls::RouteTls;
 use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
@@ -305,7 +305,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         tls_required: options.tls.is_some(),
         max_payload: hub.options().max_payload as i64,
         ip: advertised(options, port),
-        cluster: options.name.clone().unwrap_or_else(made_up_name),
+        cluster: options.name.clone().unwrap_or_else(unique_id),
         dynamic: options.name.is_none(),
         connect_urls: around.client_urls.plain.clone(),
         ws_connect_urls: around.client_urls.websocket.clone(),
@@ -323,11 +323,6 @@ fn advertised(options: &ClusterOptions, port: u16) -> String {
     let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
     format!("nats-route://{address}/")
-}
-
-/// A cluster name for a server that was given none: 22 letters and digits.
-fn made_up_name() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
 }
 
 #[cfg(test)]

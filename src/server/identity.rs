@@ -9,6 +9,11 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Stands where nats-server names its compiler.
 pub const COMPILER: &str = concat!("rust", env!("CARGO_PKG_RUST_VERSION"));
 
+/// What nobody else has: 22 letters and digits, as nats-server makes names and ids.
+pub(crate) fn unique_id() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(22).collect()
+}
+
 /// The names of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

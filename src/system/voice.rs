@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::options::Own;
 use super::post::Post;
 use crate::hub::Hub;
-use crate::server::identity::COMPATIBLE_VERSION;
+use crate::server::identity::{COMPATIBLE_VERSION, unique_id};
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -91,6 +91,5 @@ impl Voice {
 
 /// The beginning of an event of this `kind`.
 pub(super) fn event_head(kind: &str, at: SystemTime) -> EventHead {
-    let id = std::iter::repeat_with(fastrand::alphanumeric).take(22).collect();
-    EventHead { kind: kind.into(), id, timestamp: at.into() }
+    EventHead { kind: kind.into(), id: unique_id(), timestamp: at.into() }
 }
