@@ -8,6 +8,7 @@ mod hub;
 mod link;
 pub mod logging;
 pub mod monitor;
+mod operators;
 mod route;
 mod server;
 pub mod signals;
@@ -17,4 +18,5 @@ pub mod transport;
 mod websocket;
 pub mod zones;
 
+pub use operators::OperatorStartError;
 pub use server::{ReloadError, Server, StartError, identity};

@@ -41,6 +41,9 @@ impl Client {
     /// Obeys the limits and mappings that are configured now.
     pub(super) fn adopt_limits(&mut self) {
         self.limits = limits(&self.hub, &self.account, self.limits.headers);
+        if let Some(payload) = self.granted.payload {
+            self.limits.max_payload = self.limits.max_payload.min(payload);
+        }
         self.mappings = mappings(&self.account);
     }
 
@@ -55,6 +58,7 @@ impl Client {
     /// Obeys options that came while the client was connected.
     pub(super) fn reload(&mut self, batch: &mut Batch) -> Result<(), End> {
         self.epoch = self.hub.epoch();
+        self.renew_pass()?;
         self.adopt_limits();
         let Some(user) = self.link.renewed.lock().take() else { return Ok(()) };
         let before = self.account.clone();

@@ -12,9 +12,11 @@ use natsd_auth::{Certificate, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::CloseReason;
 
+use super::token::Visitor;
 use super::{Client, End};
 use crate::hub::Hub;
 use crate::link::batch::Batch;
+use crate::operators::Known;
 
 /// Bytes of a nonce, before they become text.
 const NONCE: usize = 11;
@@ -35,18 +37,27 @@ enum State {
 }
 
 struct Checking {
-    outcome: Pin<Box<dyn Future<Output = Option<Arc<User>>> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     settings: Box<Settings>,
     /// Who it says it is, for the log.
     about: String,
+}
+
+/// What a client waited for.
+pub(super) enum Outcome {
+    /// Whose its password is.
+    User(Option<Arc<User>>),
+    /// The account of the user that it says it is.
+    Account(Option<Arc<Known>>, Box<Visitor>),
 }
 
 impl Admission {
     pub(super) fn new(hub: &Hub, websocket: bool, now: Instant) -> Self {
         let options = hub.options();
         let access = options.access(websocket);
-        let state = if access.is_open() { State::In } else { State::Due(now + access.timeout) };
-        let nonce = if access.directory.needs_nonce() { new_nonce() } else { String::new() };
+        let operated = hub.operators.get().is_some();
+        let state = if access.is_open() && !operated { State::In } else { State::Due(now + access.timeout) };
+        let nonce = if access.directory.needs_nonce() || operated { new_nonce() } else { String::new() };
         Self { state, nonce }
     }
 
@@ -67,6 +78,10 @@ impl Admission {
 
     pub(super) fn is_checking(&self) -> bool {
         matches!(self.state, State::Checking(..))
+    }
+
+    pub(super) fn is_in(&self) -> bool {
+        matches!(self.state, State::In)
     }
 
     /// When it must be in; `None` once it is.
@@ -125,6 +140,9 @@ impl Client {
         let hub = self.hub.clone();
         self.link.anonymous.store(*given == Credentials::default(), Relaxed);
         self.claimed = claimed(given);
+        if hub.operators.get().is_some() {
+            return self.authenticate_by_token(given, settings, batch);
+        }
         let options = hub.options();
         let access = options.access(self.listener.is_websocket());
         if access.is_open() {
@@ -151,12 +169,24 @@ impl Client {
                 Err(self.unauthorized(&about))
             }
             Verdict::Slow(check) => {
-                let until = self.admission.until().unwrap_or_else(|| Instant::now() + access.timeout);
-                let outcome = Box::pin(compare(self.hub.clone(), check));
-                self.admission.state = State::Checking(Box::new(Checking { outcome, settings, about }), until);
+                let compared = compare(self.hub.clone(), check);
+                self.wait_for(async move { Outcome::User(compared.await) }, settings, about);
                 Ok(())
             }
         }
+    }
+
+    /// What the client sends waits for `outcome`.
+    pub(super) fn wait_for(
+        &mut self,
+        outcome: impl Future<Output = Outcome> + Send + 'static,
+        settings: Box<Settings>,
+        about: String,
+    ) {
+        let timeout = self.hub.options().authorization.timeout;
+        let until = self.admission.until().unwrap_or_else(|| Instant::now() + timeout);
+        let outcome = Box::pin(outcome);
+        self.admission.state = State::Checking(Box::new(Checking { outcome, settings, about }), until);
     }
 
     /// What is known of the certificate of the client.
@@ -166,23 +196,29 @@ impl Client {
         if maps { Certificate::Decides(names) } else { Certificate::NotAsked }
     }
 
-    /// Looks whether the password has been compared.
+    /// Looks whether what the client waits for has come.
     pub(super) fn poll_check(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Result<(), End> {
         let State::Checking(checking, _) = &mut self.admission.state else { return Ok(()) };
         let Poll::Ready(outcome) = checking.outcome.as_mut().poll(cx) else { return Ok(()) };
         let State::Checking(checking, _) = std::mem::replace(&mut self.admission.state, State::In) else {
             return Err(End::Silent(CloseReason::AuthenticationFailure));
         };
-        let Some(user) = outcome else {
-            *self.link.settings.lock() = Some(checking.settings);
-            return Err(self.unauthorized(&checking.about));
-        };
-        self.admit(user)?;
-        self.settle(checking.settings, batch)
+        let Checking { settings, about, .. } = *checking;
+        match outcome {
+            Outcome::User(Some(user)) => {
+                self.admit(user)?;
+                self.settle(settings, batch)
+            }
+            Outcome::Account(Some(account), visitor) => self.admit_by_token(*visitor, account, settings, batch),
+            Outcome::User(None) | Outcome::Account(None, _) => {
+                *self.link.settings.lock() = Some(settings);
+                Err(self.unauthorized(&about))
+            }
+        }
     }
 
     /// Lets the client in as `user`. What it may have subscribed to as another one ends.
-    fn admit(&mut self, user: Arc<User>) -> Result<(), End> {
+    pub(super) fn admit(&mut self, user: Arc<User>) -> Result<(), End> {
         self.admission.state = State::In;
         self.end_subscriptions();
         let account = user.account.clone();

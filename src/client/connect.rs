@@ -22,6 +22,7 @@ impl Client {
                     given.clone_from(cookie);
                 }
             };
+            fill(&mut credentials.jwt, &cookies.jwt);
             fill(&mut credentials.user, &cookies.user);
             fill(&mut credentials.password, &cookies.password);
             fill(&mut credentials.token, &cookies.token);

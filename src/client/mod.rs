@@ -7,6 +7,7 @@ mod ping;
 mod publish;
 mod subscribe;
 mod telnet;
+mod token;
 mod trace;
 mod violation;
 
@@ -31,6 +32,7 @@ use crate::link::{self, Link};
 use crate::server::listener::Listener;
 use admission::Admission;
 use ping::Pings;
+use token::Granted;
 
 /// The protocol of clients, on one connection.
 pub(crate) struct Client {
@@ -54,6 +56,7 @@ pub(crate) struct Client {
     claimed: Box<str>,
     /// What it may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
+    granted: Granted,
     flags: Flags,
     /// Subscriptions that ended with the connection.
     unwound: u32,
@@ -132,6 +135,7 @@ impl Client {
             claimed: Box::default(),
             listener,
             permissions: None,
+            granted: Granted::default(),
             flags: Flags {
                 verbose: true,
                 pedantic: true,
@@ -330,7 +334,7 @@ impl Protocol for Client {
         if self.flags.ended {
             return None;
         }
-        Some(self.admission.until().unwrap_or_else(|| self.pings.due()))
+        Some(self.admission.until().unwrap_or_else(|| self.granted.until(self.pings.due())))
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
@@ -339,7 +343,12 @@ impl Protocol for Client {
             log::debug!("{} - {error}", self.link.describe());
             return self.end(End::Refused(error), batch);
         }
-        self.ping(now, batch);
+        if let Some(error) = self.granted.ended(now) {
+            return self.end_unasked(error, batch);
+        }
+        if self.pings.due() <= now {
+            self.ping(now, batch);
+        }
     }
 
     fn holds_input(&self) -> bool {

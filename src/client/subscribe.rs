@@ -53,7 +53,8 @@ impl Client {
         let count = self.link.subscriptions.lock().len();
         let of_account = self.account.spec().limits.subscriptions;
         let full = options.max_subscriptions.is_some_and(|max| count >= max)
-            || of_account.is_some_and(|max| count as u64 >= max);
+            || of_account.is_some_and(|max| count as u64 >= max)
+            || self.granted.subscriptions.is_some_and(|max| count as u64 >= max);
         full.then_some(ClientError::MaxSubscriptions)
     }
 

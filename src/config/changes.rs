@@ -5,7 +5,7 @@ use std::fmt::Display;
 use natsd_api::go_duration;
 use natsd_auth::account::{AccountSpec, GLOBAL};
 
-use super::options::{ClusterOptions, Options, Remote, ScionOptions, TlsOptions, WebsocketOptions};
+use super::options::{ClusterOptions, OperatorOptions, Options, Remote, ScionOptions, TlsOptions, WebsocketOptions};
 
 /// An option that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,7 @@ pub fn changes(old: &Options, new: &Options) -> Result<Vec<Change>, Fixed> {
     let mut live: Vec<Change> = live.into_iter().map(change).collect();
     if old.authorization != new.authorization {
         // Who may connect is nobody's business.
-        let state =
-            |options: &Options| if options.authorization.is_required() { "required" } else { "open" }.to_owned();
+        let state = |options: &Options| if options.auth_required() { "required" } else { "open" }.to_owned();
         live.push(Change { key: "authorization", old: state(old), new: state(new) });
     }
     let own = |options: &Options| options.websocket.as_ref().and_then(|websocket| websocket.directory.clone());
@@ -103,6 +102,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         allow_non_tls,
         // Compared as a whole.
         authorization: _,
+        operator,
         cluster,
         websocket,
         proxy_protocol,
@@ -154,6 +154,9 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("mappings", global_mappings(accounts)),
         Entry { secret: vec![format!("{accounts:?}")], ..live("accounts", list(accounts, |a| a.name.clone(), ", ")) },
         fixed("system_account", some(system_account)),
+    ];
+    entries.extend(operator_entries(operator.as_ref()));
+    entries.extend([
         live("max_control_line", max_control_line),
         live("max_payload", max_payload),
         fixed("max_pending", max_pending),
@@ -184,7 +187,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("remote_syslog", some(remote_syslog)),
         live("pid_file", path(pid_file)),
         live("ports_file_dir", path(ports_file_dir)),
-    ];
+    ]);
     entries.extend(cluster_entries(cluster.as_ref()));
     entries.extend(websocket_entries(websocket.as_ref()));
     entries.extend(scion_entries(scion.as_ref()));
@@ -263,11 +266,43 @@ fn websocket_entries(websocket: Option<&WebsocketOptions>) -> Vec<Entry> {
         fixed("websocket.compression", compression),
         fixed("websocket.authorization.timeout", duration(auth_timeout)),
         fixed("websocket.no_auth_user", some(no_auth_user)),
+        fixed("websocket.jwt_cookie", &cookies.jwt),
         fixed("websocket.user_cookie", &cookies.user),
         fixed("websocket.pass_cookie", &cookies.password),
         fixed("websocket.token_cookie", &cookies.token),
         fixed("websocket.headers", list(headers, |(name, value)| format!("{name}: {value}"), ", ")),
         fixed("websocket.ping_interval", duration(ping_interval)),
+    ]
+}
+
+fn operator_entries(operator: Option<&OperatorOptions>) -> Vec<Entry> {
+    let default = OperatorOptions::default();
+    let OperatorOptions {
+        tokens,
+        // As the tokens.
+        operators: _,
+        trusted_keys,
+        resolver,
+        resolver_tls,
+        preload,
+        pinned_accounts,
+        // As that of the server.
+        system_account: _,
+        default_sentinel,
+    } = operator.unwrap_or(&default);
+    let sorted = |mut keys: Vec<&String>| {
+        keys.sort();
+        list(&keys, |key| (*key).clone(), ", ")
+    };
+    let tokens_of_preload = preload.values().cloned().collect();
+    vec![
+        fixed("operator", list(tokens, Clone::clone, ", ")),
+        fixed("trusted_keys", list(trusted_keys, Clone::clone, ", ")),
+        fixed("resolver", some(resolver)),
+        tls_entry("resolver_tls", resolver_tls.as_ref()),
+        Entry { secret: tokens_of_preload, ..live("resolver_preload", sorted(preload.keys().collect())) },
+        live("resolver_pinned_accounts", sorted(pinned_accounts.iter().flatten().collect())),
+        live("default_sentinel", some(default_sentinel)),
     ]
 }
 

@@ -34,10 +34,21 @@ pub(super) struct Report {
 
 /// Reads `map` by the table `keys`. All errors are reported, in the order of the file.
 pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], unsupported: &[&str], target: &mut T, report: &mut Report) {
+    read_both(map, (keys, target), (&[], &mut ()), unsupported, report);
+}
+
+/// As [`read_map`], by two tables.
+pub(super) fn read_both<T, U>(
+    map: &Map,
+    one: (&[Key<T>], &mut T),
+    other: (&[Key<U>], &mut U),
+    unsupported: &[&str],
+    report: &mut Report,
+) {
     for (name, entry) in map.in_file_order() {
         let lower = name.to_ascii_lowercase();
         let (at, key) = (entry.key_at.clone(), name.to_owned());
-        if read_entry(name, entry, keys, target, report) {
+        if read_entry(name, entry, one.0, one.1, report) || read_entry(name, entry, other.0, other.1, report) {
             continue;
         }
         if unsupported.contains(&lower.as_str()) {
@@ -45,13 +56,6 @@ pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], unsupported: &[&str], targ
         } else if !entry.referenced {
             report.errors.push(ConfigError::Unknown { at, key });
         }
-    }
-}
-
-/// As [`read_map`], but leaves keys alone that are not of the table.
-pub(super) fn read_known<T>(map: &Map, keys: &[Key<T>], target: &mut T, report: &mut Report) {
-    for (name, entry) in map.in_file_order() {
-        read_entry(name, entry, keys, target, report);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an operator can set, after the file and the flags have been read.
 
+mod check;
 mod operator;
 mod tls;
 mod websocket;
@@ -13,13 +14,12 @@ use natsd_auth::{Directory, Login};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
+pub use check::InvalidOptions;
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
 pub use tls::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
 pub use websocket::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
-
-use crate::tls::TlsError;
 
 /// Default port for clients.
 pub const DEFAULT_PORT: u16 = 4222;
@@ -263,6 +263,8 @@ pub struct Options {
     pub http_base_path: String,
     /// `authorization {}`.
     pub authorization: Authorization,
+    /// `operator`, `trusted_keys`, `resolver` and what goes with them; present if one of them is.
+    pub operator: Option<OperatorOptions>,
     /// `tls {}` of clients and of `https`; present when clients are to use TLS.
     pub tls: Option<TlsOptions>,
     /// `allow_non_tls`: clients may do without all the same.
@@ -354,6 +356,7 @@ impl Default for Options {
             http_login: None,
             http_base_path: String::new(),
             authorization: Authorization::default(),
+            operator: None,
             tls: None,
             allow_non_tls: false,
             cluster: None,
@@ -396,81 +399,7 @@ impl Default for Options {
     }
 }
 
-/// Options that do not go together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidOptions {
-    /// A message could never be delivered.
-    #[error("max_payload ({payload}) cannot be higher than max_pending ({pending}); lower the one or raise the other")]
-    PayloadAbovePending {
-        /// `max_payload`, bytes.
-        payload: usize,
-        /// `max_pending`, bytes.
-        pending: usize,
-    },
-    /// No time would be left to send clients away.
-    #[error(
-        "lame_duck_grace_period ({grace:?}) must be less than lame_duck_duration ({duration:?}); lower the one or raise \
-         the other"
-    )]
-    GraceNotBelowDuration {
-        /// `lame_duck_grace_period`.
-        grace: Duration,
-        /// `lame_duck_duration`.
-        duration: Duration,
-    },
-    /// A SCION address while SCION is off.
-    #[error("{0} is a SCION address, but SCION is off; start with --scion, or add a scion {{}} block to the file")]
-    ScionOff(ScionAddr),
-    /// Files of TLS that are missing or are not what they should be.
-    #[error("{block}: {problem}")]
-    Tls {
-        /// Which block: `tls` or `cluster.tls`.
-        block: &'static str,
-        /// What is wrong.
-        problem: TlsError,
-    },
-    /// Monitoring with TLS and without.
-    #[error("monitoring is either over http or over https; remove one of http and https")]
-    HttpAndHttps,
-    /// Monitoring over TLS without a certificate.
-    #[error("https needs a certificate; add tls {{ cert_file: …, key_file: … }}, or use http")]
-    HttpsWithoutTls,
-    /// WebSocket in the clear, not asked for.
-    #[error("websocket requires TLS configuration; add tls {{}} to it, or no_tls: true")]
-    WebsocketWithoutTls,
-    /// Two answers to who may come in over WebSocket.
-    #[error(
-        "a user or token of websocket.authorization cannot be beside the users of authorization; move it into the list"
-    )]
-    WebsocketUserAndUsers,
-    /// `websocket.no_auth_user` is nobody.
-    #[error("websocket.no_auth_user: there is no user {0:?} in the users of authorization; add it, or remove the key")]
-    WebsocketUnknownAnonymous(String),
-    /// TLS for routes, and routes over SCION.
-    #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
-    RoutesOverScion(ScionAddr),
-}
-
 impl Options {
-    /// Checks what no single key or flag can.
-    pub fn check(&self) -> Result<(), InvalidOptions> {
-        if self.max_payload > self.max_pending {
-            return Err(InvalidOptions::PayloadAbovePending { payload: self.max_payload, pending: self.max_pending });
-        }
-        let (grace, duration) = (self.lame_duck_grace_period, self.lame_duck_duration);
-        if grace >= duration {
-            return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
-        }
-        self.check_tls()?;
-        if let Some(websocket) = &self.websocket {
-            websocket.check(&self.authorization.directory)?;
-        }
-        match self.scion_addresses().next() {
-            Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
-            _ => Ok(()),
-        }
-    }
-
     /// Adds the accounts that there are anyhow.
     pub(crate) fn complete_accounts(&mut self, global_mappings: Option<Mappings>) {
         if let Some(mappings) = global_mappings.filter(|mappings| !mappings.is_empty()) {
@@ -483,24 +412,14 @@ impl Options {
         }
     }
 
-    fn check_tls(&self) -> Result<(), InvalidOptions> {
-        if let Some(tls) = &self.tls {
-            crate::tls::check_server(tls).map_err(|problem| InvalidOptions::Tls { block: "tls", problem })?;
-        }
-        if self.http.is_some() && self.https.is_some() {
-            return Err(InvalidOptions::HttpAndHttps);
-        }
-        if self.tls.is_none() && self.https.is_some() {
-            return Err(InvalidOptions::HttpsWithoutTls);
-        }
-        let Some((cluster, tls)) = self.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?))) else {
-            return Ok(());
-        };
-        crate::tls::check_routes(tls).map_err(|problem| InvalidOptions::Tls { block: "cluster.tls", problem })?;
-        match cluster.scion_addresses().next() {
-            Some(address) => Err(InvalidOptions::RoutesOverScion(address)),
-            None => Ok(()),
-        }
+    /// Whether users come with tokens that an operator's accounts have signed.
+    pub(crate) fn has_operators(&self) -> bool {
+        self.operator.as_ref().is_some_and(OperatorOptions::is_on)
+    }
+
+    /// Whether clients have to say who they are.
+    pub(crate) fn auth_required(&self) -> bool {
+        self.has_operators() || self.authorization.is_required()
     }
 
     fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {

@@ -1,6 +1,6 @@
 //! All accounts, and what they take from each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use natsd_auth::account::{AccountSpec, GLOBAL, ImportKind, Service, approved};
@@ -19,6 +19,8 @@ pub(crate) struct Accounts {
     table: RwLock<HashMap<Box<[u8]>, Entry>>,
     /// Held while accounts are configured.
     configuring: Mutex<()>,
+    /// Name of the account of the servers.
+    system: Mutex<Option<String>>,
     global: Arc<Account>,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
 }
@@ -27,15 +29,17 @@ struct Entry {
     account: Arc<Account>,
     /// Peers tell of its interest; here it is not configured, not yet or not any more.
     stranger: bool,
+    /// It came by a token, not by the configuration.
+    signed: bool,
 }
 
 impl Accounts {
     /// With the account of clients that name none.
     pub(super) fn new(observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
         let global = Arc::new(Account::new(AccountSpec::named(GLOBAL), observer.clone()));
-        let entry = Entry { account: global.clone(), stranger: false };
+        let entry = Entry { account: global.clone(), stranger: false, signed: false };
         let table = RwLock::new(HashMap::from([(GLOBAL.as_bytes().into(), entry)]));
-        Self { table, configuring: Mutex::new(()), global, observer }
+        Self { table, configuring: Mutex::new(()), system: Mutex::default(), global, observer }
     }
 
     /// The account of clients that name none.
@@ -62,6 +66,7 @@ impl Accounts {
         let entry = table.entry(name.into()).or_insert_with(|| Entry {
             account: Arc::new(Account::with_name(name, spec(), self.observer.clone())),
             stranger: true,
+            signed: false,
         });
         Some(entry.account.clone())
     }
@@ -76,13 +81,14 @@ impl Accounts {
         self.table.read().values().map(|entry| entry.account.clone()).collect()
     }
 
-    /// From now on these accounts are configured, and the one of clients that name none; no others. `system` names the one
-    /// of the servers.
+    /// From now on these accounts are configured, and the one of clients that name none; of others only those that came by
+    /// tokens. `system` names the one of the servers.
     pub(crate) fn configure(&self, specs: &[AccountSpec], system: Option<&str>) {
+        *self.system.lock() = system.map(str::to_owned);
         let _alone = self.configuring.lock();
         let mut table = self.table.write();
         for entry in table.values_mut() {
-            entry.stranger = true;
+            entry.stranger = !entry.signed;
         }
         let global = specs.iter().all(|spec| spec.name != GLOBAL).then(|| AccountSpec::named(GLOBAL));
         for spec in specs.iter().cloned().chain(global) {
@@ -94,23 +100,57 @@ impl Accounts {
             account.configure(AccountSpec::named(&account.display_name()));
             account.imports.replace(&account, Vec::new(), Vec::new());
         }
-        self.bind(system, |_| true);
+        self.bind(|_| true);
     }
 
     fn admit(&self, table: &mut HashMap<Box<[u8]>, Entry>, spec: AccountSpec) {
         if let Some(entry) = table.get_mut(spec.name.as_bytes()) {
             entry.stranger = false;
-            entry.account.configure(spec);
+            // What its token says is more than its name.
+            if !entry.signed {
+                entry.account.configure(spec);
+            }
             return;
         }
         let name: Box<[u8]> = spec.name.as_bytes().into();
         let account = Arc::new(Account::new(spec, self.observer.clone()));
-        table.insert(name, Entry { account, stranger: false });
+        table.insert(name, Entry { account, stranger: false, signed: false });
+    }
+
+    /// From now on these accounts, which came by tokens, are as said. Those that import from them get what they may.
+    pub(crate) fn set_signed(&self, specs: Vec<AccountSpec>) {
+        let _alone = self.configuring.lock();
+        let names: HashSet<String> = specs.iter().map(|spec| spec.name.clone()).collect();
+        let mut table = self.table.write();
+        for spec in specs {
+            let entry = table.entry(spec.name.as_bytes().into()).or_insert_with(|| {
+                let account = Arc::new(Account::new(AccountSpec::named(&spec.name), self.observer.clone()));
+                Entry { account, stranger: false, signed: true }
+            });
+            (entry.stranger, entry.signed) = (false, true);
+            entry.account.configure(spec);
+        }
+        drop(table);
+        let imports = |spec: &AccountSpec| spec.imports.iter().any(|import| names.contains(&import.account));
+        self.bind(|spec| names.contains(&spec.name) || imports(spec));
+    }
+
+    /// An account that came by a token is gone.
+    pub(crate) fn remove_signed(&self, name: &str) {
+        let _alone = self.configuring.lock();
+        let mut table = self.table.write();
+        let Some(entry) = table.get_mut(name.as_bytes()).filter(|entry| entry.signed) else { return };
+        (entry.stranger, entry.signed) = (true, false);
+        let account = entry.account.clone();
+        drop(table);
+        account.configure(AccountSpec::named(name));
+        account.imports.replace(&account, Vec::new(), Vec::new());
+        self.bind(|spec| spec.imports.iter().any(|import| import.account == name));
     }
 
     /// Lets the accounts that are `wanted` take what they import.
-    fn bind(&self, system: Option<&str>, wanted: impl Fn(&AccountSpec) -> bool) {
-        let system = system.and_then(|name| self.get(name.as_bytes()));
+    fn bind(&self, wanted: impl Fn(&AccountSpec) -> bool) {
+        let system = self.system.lock().as_ref().and_then(|name| self.get(name.as_bytes()));
         for account in self.all() {
             let spec = account.spec();
             if !wanted(&spec) {

@@ -31,6 +31,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use crate::config::options::Options;
 use crate::link::outbound::OutboundLimits;
 use crate::link::{Kind, Link};
+use crate::operators::Operators;
 use crate::server::identity::Identity;
 use crate::server::listener::News;
 use crate::system::events::Events;
@@ -66,6 +67,8 @@ pub(crate) struct Hub {
     pub accounts: Accounts,
     /// What those who listen in the system account are told.
     pub events: Events,
+    /// Set at the start, in operator mode.
+    pub operators: OnceLock<Operators>,
     links: Mutex<HashMap<u64, Arc<Link>>>,
     clients: AtomicU64,
     closed: Mutex<ClosedLinks>,
@@ -91,6 +94,7 @@ impl Hub {
             left: Notify::new(),
             accounts,
             events: Events::default(),
+            operators: OnceLock::new(),
             links: Mutex::default(),
             clients: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
@@ -109,6 +113,11 @@ impl Hub {
         self.accounts.configure(&options.accounts, options.system_account.as_deref());
         *self.loaded.lock() = SystemTime::now();
         // After the options: who sees the new number sees them, too.
+        self.epoch.fetch_add(1, Release);
+    }
+
+    /// Something else that clients look at changed.
+    pub(crate) fn raise_epoch(&self) {
         self.epoch.fetch_add(1, Release);
     }
 

@@ -10,6 +10,7 @@ use natsd_core::error::CloseReason;
 
 use crate::link::batch::Tally;
 use crate::link::{Kind, Link};
+use crate::operators::Pass;
 use crate::tls::Facts;
 use crate::transport::Peer;
 
@@ -110,6 +111,8 @@ pub(crate) struct Closed {
     pub account: String,
     /// Name of the user, or empty.
     pub user: String,
+    /// What its token granted it, if it came with one.
+    pub pass: Option<Arc<Pass>>,
     pub tls: Option<Box<Facts>>,
     pub received: (u64, u64),
     pub sent: (u64, u64),
@@ -136,6 +139,7 @@ impl Closed {
             settings: link.settings.lock().clone(),
             account: link.account_name(),
             user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+            pass: link.pass.load_full(),
             tls: link.tls.get().cloned(),
             received: (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed)),
             sent,

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::account::Account;
 use crate::hub::subscription::{Imported, Subscription, Subscriptions};
+use crate::operators::Pass;
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::Peer;
@@ -68,6 +69,8 @@ pub(crate) struct Link {
     pub settings: Mutex<Option<Box<Settings>>>,
     /// Who the client is, where clients have to say it.
     pub user: ArcSwapOption<User>,
+    /// What its token grants it, if it came with one.
+    pub pass: ArcSwapOption<Pass>,
     /// The client came without credentials.
     pub anonymous: AtomicBool,
     /// Who the client has become by a reload, until its task knows.
@@ -130,6 +133,7 @@ impl Link {
             stalls: AtomicU64::new(0),
             settings: Mutex::new(None),
             user: ArcSwapOption::empty(),
+            pass: ArcSwapOption::empty(),
             anonymous: AtomicBool::new(true),
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),

@@ -79,10 +79,13 @@ fn answer(context: &Context, params: &Params) -> Result<Connz, ParamError> {
     let connections: Vec<_> = page
         .of(clients)
         .map(|client| {
-            let (authorized_user, account, name_tag) = if auth { who(&client) } else { Default::default() };
+            let who = if auth { who(&client) } else { ConnInfo::default() };
+            let ConnInfo { authorized_user, account, jwt, issuer_key, name_tag, tags, .. } = who;
             let tls_peer_certs = client.tls.as_ref().filter(|_| auth).map(|tls| tls.certificates.to_vec());
             let tls_peer_certs = tls_peer_certs.unwrap_or_default();
-            let mut info = ConnInfo { authorized_user, account, name_tag, tls_peer_certs, ..info(client, now) };
+            let info = info(client, now);
+            let mut info =
+                ConnInfo { authorized_user, account, jwt, issuer_key, name_tag, tags, tls_peer_certs, ..info };
             let list = |cid| context.inspect.subscriptions_of(cid);
             match subs {
                 Subs::Number => {}
@@ -109,12 +112,25 @@ fn wants(context: &Context, cid: u64, subject: &str) -> bool {
     subscriptions.iter().any(|sub| subject::intersection(sub.subject.as_bytes(), subject.as_bytes()).is_some())
 }
 
-/// User, account, and what that is called.
-fn who(client: &Client) -> (String, String, String) {
-    let account = &client.account;
-    let global = account == GLOBAL;
-    let name_tag = if global && client.closed.is_some() { String::new() } else { account.clone() };
-    (client.user.clone(), if global { String::new() } else { account.clone() }, name_tag)
+/// Who a client is, and whose; all else is left out.
+fn who(client: &Client) -> ConnInfo {
+    let global = client.account == GLOBAL;
+    let account = if global { String::new() } else { client.account.clone() };
+    let name_tag = match &client.token {
+        Some(token) => token.account_name.clone(),
+        None if global && client.closed.is_some() => String::new(),
+        None => client.account.clone(),
+    };
+    let token = client.token.clone().unwrap_or_default();
+    ConnInfo {
+        authorized_user: client.user.clone(),
+        account,
+        jwt: token.jwt,
+        issuer_key: token.issuer,
+        name_tag,
+        tags: token.tags,
+        ..ConnInfo::default()
+    }
 }
 
 fn state(text: &str) -> Result<State, ParamError> {

@@ -94,6 +94,19 @@ pub struct Closed {
     pub reason: String,
 }
 
+/// The token of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Token {
+    /// As the client showed it; empty if it is all that it takes to come.
+    pub jwt: String,
+    /// The account's key that signed it.
+    pub issuer: String,
+    /// What the account is called.
+    pub account_name: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
 /// A client.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -127,6 +140,8 @@ pub struct Client {
     pub account: String,
     /// Its user, or empty.
     pub user: String,
+    /// What is known of the token that it came with.
+    pub token: Option<Token>,
     /// What came of its handshake, if it came over TLS.
     pub tls: Option<Facts>,
 }

@@ -11,12 +11,13 @@ use parking_lot::Mutex;
 
 use super::accounts;
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
-use super::inspect::{Subscription, SubscriptionCounts, Traffic};
+use super::inspect::{Subscription, SubscriptionCounts, Token, Traffic};
 use crate::config::options::{
     ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions, WebsocketOptions,
 };
 use crate::hub::{self, Hub};
 use crate::link::{Kind, Link};
+use crate::operators::Pass;
 use crate::route::ACCEPTED_HANDSHAKE;
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 use crate::tls::file_ends;
@@ -230,7 +231,7 @@ fn limits(options: &Options) -> Varz {
         max_subscriptions: options.max_subscriptions.unwrap_or(0) as u64,
         ping_interval: nanos(options.ping_interval),
         ping_max: options.ping_max,
-        auth_required: options.authorization.is_required(),
+        auth_required: options.auth_required(),
         auth_timeout: options.authorization.timeout.as_secs_f64(),
         tls_timeout: options.tls.as_ref().map_or(DEFAULT_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         max_control_line: options.max_control_line as u64,
@@ -287,6 +288,7 @@ fn client(link: &Link) -> Client {
         subscriptions: link.subscriptions.lock().len() as u64,
         account: link.account_name(),
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        token: link.pass.load().as_deref().map(token),
         tls: link.tls.get().map(|facts| (**facts).clone()),
         ..introduced(settings)
     }
@@ -313,6 +315,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
         subscriptions: closed.subscriptions as u64,
         account: closed.account.clone(),
         user: closed.user.clone(),
+        token: closed.pass.as_deref().map(token),
         tls: closed.tls.as_deref().cloned(),
         ..introduced(settings)
     }
@@ -337,7 +340,17 @@ fn introduced(settings: Option<Settings>) -> Client {
         version: settings.version,
         account: String::new(),
         user: String::new(),
+        token: None,
         tls: None,
+    }
+}
+
+fn token(pass: &Pass) -> Token {
+    Token {
+        jwt: pass.shown_token(),
+        issuer: pass.issuer().to_owned(),
+        account_name: pass.account.title().to_owned(),
+        tags: pass.admission.tags.clone(),
     }
 }
 

@@ -41,6 +41,7 @@ fn client(start: SystemTime, cid: u64, subscriptions: u64, rtt_us: u64) -> Clien
         version: "1.0".into(),
         account: "$G".into(),
         user: String::new(),
+        token: None,
         tls: None,
     }
 }

@@ -5,6 +5,7 @@ use natsd_path::ScionAddr;
 use thiserror::Error;
 
 use crate::monitor::MonitorError;
+use crate::operators::OperatorStartError;
 use crate::route::RoutesError;
 use crate::tls::TlsError;
 
@@ -50,6 +51,9 @@ pub enum StartError {
     /// TLS cannot be spoken as configured.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
+    /// Operator mode cannot begin.
+    #[error(transparent)]
+    Operators(#[from] OperatorStartError),
     /// Routes cannot be taken.
     #[error(transparent)]
     Routes(#[from] RoutesError),

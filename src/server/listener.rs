@@ -68,7 +68,7 @@ impl Listener {
             host: self.host.clone(),
             port: self.port,
             headers: !hub.options().no_header_support,
-            auth_required: hub.options().access(websocket).is_required,
+            auth_required: hub.options().has_operators() || hub.options().access(websocket).is_required,
             tls_required: tls.is_some_and(|tls| !tls.allow_non_tls || first),
             tls_verify: tls.is_some_and(|tls| tls.verify && !websocket),
             tls_available: tls.is_some_and(|tls| tls.allow_non_tls || websocket),

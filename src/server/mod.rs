@@ -30,6 +30,7 @@ use crate::link::Kind;
 use crate::monitor::Monitor;
 use crate::monitor::documents::Documents;
 use crate::monitor::server::{Certificates, ServerView};
+use crate::operators::{self, Operators};
 use crate::route;
 use crate::system::{ReloadRequest, Surroundings, System};
 use crate::tls::{self, Acceptor, ClientTls};
@@ -59,6 +60,7 @@ pub struct Server {
     websocket_addr: Option<SocketAddr>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     monitor: Option<Monitor>,
@@ -77,6 +79,9 @@ impl Server {
     /// When an address cannot be listened on, or the pid file or the ports file cannot be written.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let hub = Arc::new(Hub::new(options.clone(), Identity::generate(&options)));
+        if let Some(operators) = Operators::open(&options).await? {
+            operators::begin(&hub, operators).await?;
+        }
         log::info!("Starting natsd");
         log::info!("  Version:  {VERSION} (compatible with nats-server {COMPATIBLE_VERSION})");
         log::info!("  Name:     {}", hub.identity.name);
@@ -98,6 +103,7 @@ impl Server {
             websocket_addr: None,
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
+            upkeep: tokio::spawn(operators::keep_up(hub.clone())),
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
             cluster: None,
             monitor: None,
@@ -326,6 +332,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop_accepting();
         self.news.abort();
+        self.upkeep.abort();
     }
 }
 

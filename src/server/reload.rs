@@ -73,7 +73,12 @@ impl Server {
         {
             scion.set_preference(&new.path_preference);
         }
-        if renews_clients {
+        if let Some(operators) = self.hub.operators.get() {
+            // All else holds already; accounts stay as they were.
+            if let Err(problem) = operators.reload(&self.hub) {
+                log::error!("{problem}");
+            }
+        } else if renews_clients {
             renew_clients(&self.hub);
         }
         if tells_clients {

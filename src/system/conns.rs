@@ -86,6 +86,14 @@ impl Service {
                 account.set_clients_elsewhere(elsewhere);
             }
         }
+        self.tell_claims();
+    }
+
+    /// How many other servers are there is news to operator mode.
+    pub(super) fn tell_claims(&self) {
+        if let Some(claims) = &self.claims {
+            claims.hear_of_servers(self.servers.len());
+        }
     }
 }
 

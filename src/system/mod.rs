@@ -2,8 +2,9 @@
 //!
 //! [`post`] is this server as a subscriber and publisher; [`events`] is where those who serve clients leave what happens to
 //! them; [`requests`] answers out of what monitoring knows; [`servers`] remembers what other servers tell. One task does it
-//! all, beside those that carry messages.
+//! all, beside those that carry messages; [`claims`] is another one, for operator mode.
 
+mod claims;
 mod conns;
 pub(crate) mod events;
 mod options;
@@ -24,6 +25,7 @@ use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep_unti
 
 use crate::hub::Hub;
 use crate::monitor::documents::Documents;
+use claims::Claims;
 use events::Event;
 use options::Options;
 use post::{Delivery, Post, deliveries};
@@ -83,6 +85,7 @@ impl System {
         let (orders, received) = mpsc::channel(4);
         let service = Service {
             hub: hub.clone(),
+            claims: Claims::start(hub, &voice),
             post,
             voice,
             documents,
@@ -148,6 +151,7 @@ fn open(hub: &Arc<Hub>, account: &Arc<crate::hub::account::Account>, documents: 
 struct Service {
     hub: Arc<Hub>,
     post: Arc<Post>,
+    claims: Option<Claims>,
     voice: Voice,
     documents: Documents,
     reload: mpsc::Sender<ReloadRequest>,
@@ -354,6 +358,7 @@ impl Service {
         if told.server.id == self.voice.id() || !self.servers.hear(&told.server, Instant::now()) {
             return;
         }
+        self.tell_claims();
         self.ask_for_counts();
         self.tell_statsz(Instant::now()).await;
     }

@@ -56,17 +56,23 @@ impl Post {
     }
 
     pub(super) fn subscribe(&mut self, subject: &str) {
-        self.add(|subscription| subscription, subject);
+        self.add(|subscription| subscription, subject, None);
+    }
+
+    /// As [`subscribe`](Self::subscribe), sharing with the others of the queue group, if one is given.
+    pub(super) fn subscribe_in(&mut self, subject: &str, queue: Option<&str>) {
+        self.add(|subscription| subscription, subject, queue);
     }
 
     /// As [`subscribe`](Self::subscribe), to what is published at this server alone.
     pub(super) fn subscribe_here(&mut self, subject: &str) {
-        self.add(Subscription::private, subject);
+        self.add(Subscription::private, subject, None);
     }
 
-    fn add(&mut self, make: impl FnOnce(Subscription) -> Subscription, subject: &str) {
+    fn add(&mut self, make: impl FnOnce(Subscription) -> Subscription, subject: &str, queue: Option<&str>) {
         let sid = (self.subscriptions.len() + 1).to_string();
-        let new = Subscription::new(self.link.clone(), self.account.clone(), subject.as_bytes(), None, sid.as_bytes());
+        let (link, account, queue) = (self.link.clone(), self.account.clone(), queue.map(str::as_bytes));
+        let new = Subscription::new(link, account, subject.as_bytes(), queue, sid.as_bytes());
         let new = Arc::new(make(new));
         self.account.subscribe(new.clone());
         self.subscriptions.push(new);
@@ -84,12 +90,12 @@ impl Post {
 
     /// Publishes in the system account; this server itself does not hear it.
     pub(super) fn publish(&self, subject: &str, reply: Option<&str>, body: &str) {
-        let message = Message {
-            subject: subject.as_bytes(),
-            reply: reply.map(str::as_bytes),
-            header_len: 0,
-            body: body.as_bytes(),
-        };
+        self.publish_bytes(subject, reply, body.as_bytes());
+    }
+
+    /// As [`publish`](Self::publish), what may be no text.
+    pub(super) fn publish_bytes(&self, subject: &str, reply: Option<&str>, body: &[u8]) {
+        let message = Message { subject: subject.as_bytes(), reply: reply.map(str::as_bytes), header_len: 0, body };
         let mut batch = Batch::default();
         publish_to(&self.account, &message, &Publisher::new(&self.hub, &self.link, false), &mut batch);
         batch.flush(&self.hub);

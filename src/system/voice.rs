@@ -32,6 +32,11 @@ impl Voice {
         self.post = post;
     }
 
+    /// The same server, speaking through `post`.
+    pub(super) fn through(&self, post: Arc<Post>) -> Self {
+        Self { post, ..self.clone() }
+    }
+
     pub(super) fn id(&self) -> &str {
         &self.hub.identity.id
     }

@@ -1,6 +1,6 @@
 //! From files and names to what a handshake needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -48,6 +48,46 @@ pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError
         builder.with_root_certificates(roots(options, "dialling a route")?)
     };
     Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+}
+
+/// What those who ask a web server show, if anything, and ask for: without `ca_file`, what this machine trusts.
+pub(super) fn web_client(options: Option<&TlsOptions>) -> Result<Arc<ClientConfig>, TlsError> {
+    let default = TlsOptions::default();
+    let options = options.unwrap_or(&default);
+    let provider = Arc::new(provider(options));
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions(options))
+        .map_err(|error| TlsError::Settings(error.to_string()))?;
+    let builder = if options.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else if options.ca_file.is_some() {
+        builder.with_root_certificates(roots(options, "a web server")?)
+    } else {
+        builder.with_root_certificates(roots_of_machine()?)
+    };
+    if options.certs.is_empty() && options.cert_file.is_none() {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    }
+    let (chain, key) = identities(options)?.swap_remove(0);
+    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+}
+
+/// Where systems keep whom they trust.
+const MACHINE_ROOTS: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+fn roots_of_machine() -> Result<RootCertStore, TlsError> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let usual = MACHINE_ROOTS.iter().map(PathBuf::from);
+    let path = named.into_iter().chain(usual).find(|path| path.is_file()).ok_or(TlsError::NoRoots("a web server"))?;
+    let mut roots = RootCertStore::empty();
+    // Some of what systems trust is too old for anything.
+    roots.add_parsable_certificates(certificates("ca_file", &path)?);
+    Ok(roots)
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

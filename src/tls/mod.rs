@@ -144,6 +144,24 @@ pub(crate) fn monitoring(options: &TlsOptions) -> Result<Acceptor, TlsError> {
     Ok(Acceptor::with(Settings { config, timeout: options.timeout, pinned: Arc::new([]), maps: false }))
 }
 
+/// What a client of a web server needs: of `options` the roots and, if there is one, the certificate that it shows.
+///
+/// # Errors
+///
+/// When a file is missing or not what it should be.
+pub(crate) fn web_client(options: Option<&TlsOptions>) -> Result<Arc<ClientConfig>, TlsError> {
+    load::web_client(options)
+}
+
+/// Whether a web server can be asked with these options.
+///
+/// # Errors
+///
+/// As [`web_client`].
+pub(crate) fn check_web(options: &TlsOptions) -> Result<(), TlsError> {
+    web_client(Some(options)).map(|_| ())
+}
+
 /// Whether clients can be served with these options.
 ///
 /// # Errors

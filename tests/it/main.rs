@@ -3,6 +3,8 @@
 
 mod accounts;
 mod auth;
+#[cfg(feature = "interop")]
+mod claims;
 mod cluster;
 mod config;
 mod harness;
@@ -34,5 +36,7 @@ mod system;
 #[cfg(feature = "interop")]
 mod system_cli;
 mod tls;
+#[cfg(feature = "interop")]
+mod tokens;
 mod websocket;
 mod wire;

@@ -16,44 +16,44 @@ use nkeys::KeyPair;
 use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer};
 
-const VIOLATION: &str = "-ERR 'Authorization Violation'";
+pub const VIOLATION: &str = "-ERR 'Authorization Violation'";
 
 fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970")
 }
 
-fn seconds() -> i64 {
+pub fn seconds() -> i64 {
     i64::try_from(since_1970().as_secs()).expect("before the end of time")
 }
 
 /// An account and who signs for it.
-struct Tenant {
-    pair: KeyPair,
-    claims: Claims<Account>,
+pub struct Tenant {
+    pub pair: KeyPair,
+    pub claims: Claims<Account>,
 }
 
 impl Tenant {
-    fn new(change: impl FnOnce(&mut Claims<Account>)) -> Self {
+    pub fn new(change: impl FnOnce(&mut Claims<Account>)) -> Self {
         let pair = KeyPair::new_account();
         let mut claims = Claims::new(pair.public_key(), Account::unlimited());
         change(&mut claims);
         Self { pair, claims }
     }
 
-    fn key(&self) -> String {
+    pub fn key(&self) -> String {
         self.pair.public_key()
     }
 }
 
 /// An operator whose accounts a server knows.
-struct Realm {
-    operator: KeyPair,
-    token: String,
-    system: Tenant,
+pub struct Realm {
+    pub operator: KeyPair,
+    pub token: String,
+    pub system: Tenant,
 }
 
 impl Realm {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (operator, system) = (KeyPair::new_operator(), Tenant::new(|_| ()));
         let body = Operator { system_account: system.key(), ..Operator::default() };
         let mut claims = Claims::new(operator.public_key(), body);
@@ -66,24 +66,24 @@ impl Realm {
         Trust::new(&[Claims::decode(&self.token).expect("an operator")], &[]).expect("keys of operators")
     }
 
-    fn signed(&self, tenant: &Tenant) -> String {
+    pub fn signed(&self, tenant: &Tenant) -> String {
         tenant.claims.encode(&self.operator, seconds()).expect("operators sign accounts")
     }
 
-    fn preload(&self, tenants: &[&Tenant]) -> String {
+    pub fn preload(&self, tenants: &[&Tenant]) -> String {
         let all = tenants.iter().copied().chain([&self.system]);
         let lines: Vec<_> = all.map(|tenant| format!("{}: {}", tenant.key(), self.signed(tenant))).collect();
         format!("operator: {}\nresolver_preload {{\n{}\n}}\n", self.token, lines.join("\n"))
     }
 
-    fn user_of_system(&self) -> (KeyPair, String) {
+    pub fn user_of_system(&self) -> (KeyPair, String) {
         let pair = KeyPair::new_user();
         let token = user(&pair, |_| ()).encode(&self.system.pair, seconds()).expect("accounts sign users");
         (pair, token)
     }
 }
 
-fn user(pair: &KeyPair, change: impl FnOnce(&mut Claims<User>)) -> Claims<User> {
+pub fn user(pair: &KeyPair, change: impl FnOnce(&mut Claims<User>)) -> Claims<User> {
     let limits = UserLimits { nats: NatsLimits::UNLIMITED, ..UserLimits::default() };
     let mut claims = Claims::new(pair.public_key(), User { limits, issuer_account: String::new() });
     change(&mut claims);
@@ -91,13 +91,29 @@ fn user(pair: &KeyPair, change: impl FnOnce(&mut Claims<User>)) -> Claims<User> 
 }
 
 /// Connects with a token; `signer` signs the nonce, if anybody does.
-fn connect(server: &TestServer, token: &str, signer: Option<&KeyPair>) -> (Raw, String, String) {
-    let mut client = server.connect();
+pub fn connect(server: &TestServer, token: &str, signer: Option<&KeyPair>) -> (Raw, String, String) {
+    connect_to(server.port, token, signer)
+}
+
+fn connect_to(port: u16, token: &str, signer: Option<&KeyPair>) -> (Raw, String, String) {
+    let mut client = Raw::connect(port);
     let nonce = client.info["nonce"].as_str().expect("a nonce").to_owned();
     let sign = |pair: &KeyPair| BASE64URL_NOPAD.encode(&pair.sign(nonce.as_bytes()).expect("a pair signs"));
     let signature = signer.map(sign).unwrap_or_default();
     client.send(&format!("CONNECT {{\"jwt\":\"{token}\",\"sig\":\"{signature}\",\"verbose\":false}}\r\nPING\r\n"));
     (client, nonce, signature)
+}
+
+/// A user of `tenant`, if that gets in.
+pub fn try_member(port: u16, tenant: &Tenant, change: impl FnOnce(&mut Claims<User>)) -> Option<Raw> {
+    let pair = KeyPair::new_user();
+    let token = user(&pair, change).encode(&tenant.pair, seconds() - 5).expect("accounts sign users");
+    let (mut client, ..) = connect_to(port, &token, Some(&pair));
+    match client.line().as_str() {
+        "PONG" => Some(client),
+        VIOLATION => None,
+        other => panic!("{other}"),
+    }
 }
 
 /// What we make of the same.
@@ -201,19 +217,21 @@ fn whom_we_admit_nats_server_admits() {
     let token = visitors[0].token.clone();
     visitors.push(Visitor { token: token.replace(".eyJ", ".eyI"), ..visitor("a forger", &plain, by, false, |_| ()) });
 
-    let server =
-        TestServer::start(Program::Go, &format!("resolver: MEMORY\n{}", realm.preload(&[&plain, &severe, &expired])));
-    for Visitor { title, tenant, token, signer, welcome } in &visitors {
-        let (mut client, nonce, signature) = connect(&server, token, signer.as_ref());
-        let answer = client.line();
-        assert_eq!(answer, if *welcome { "PONG" } else { VIOLATION }, "{title}");
-        let judged = judged(&realm.trust(), &realm.signed(tenant), token, &nonce, &signature);
-        assert_eq!(judged.is_ok(), *welcome, "{title}: {judged:?}");
+    let config = format!("resolver: MEMORY\n{}", realm.preload(&[&plain, &severe, &expired]));
+    for program in [Program::Natsd, Program::Go] {
+        let server = TestServer::start(program, &config);
+        for Visitor { title, tenant, token, signer, welcome } in &visitors {
+            let (mut client, nonce, signature) = connect(&server, token, signer.as_ref());
+            let answer = client.line();
+            assert_eq!(answer, if *welcome { "PONG" } else { VIOLATION }, "{title}, {program:?}");
+            let judged = judged(&realm.trust(), &realm.signed(tenant), token, &nonce, &signature);
+            assert_eq!(judged.is_ok(), *welcome, "{title}: {judged:?}");
+        }
     }
 }
 
 /// Whether the server lets the client do each of these.
-fn allowed(client: &mut Raw, actions: &[(&str, &str)]) -> Vec<bool> {
+pub fn allowed(client: &mut Raw, actions: &[(&str, &str)]) -> Vec<bool> {
     let act = |(n, (verb, subject)): (usize, &(&str, &str))| {
         client.send(&match *verb {
             "PUB" => format!("PUB {subject} 0\r\n\r\nPING\r\n"),
@@ -241,7 +259,7 @@ fn allowed_by(permissions: Option<&Permissions>, actions: &[(&str, &str)]) -> Ve
     actions.iter().map(may).collect()
 }
 
-fn subjects(allow: &[&str], deny: &[&str]) -> SubjectClaims {
+pub fn subjects(allow: &[&str], deny: &[&str]) -> SubjectClaims {
     let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     SubjectClaims { allow: owned(allow), deny: owned(deny) }
 }

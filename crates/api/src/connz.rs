@@ -105,9 +105,18 @@ pub struct ConnInfo {
     /// Subscriptions, if asked for by `subs=detail`.
     #[serde(skip_serializing_if = "empty")]
     pub subscriptions_list_detail: Vec<SubDetail>,
+    /// Token that the user came with, if asked for by `auth=1`; absent if that is all it takes to come.
+    #[serde(skip_serializing_if = "empty")]
+    pub jwt: String,
+    /// The account's key that vouched for the user, if asked for by `auth=1`.
+    #[serde(skip_serializing_if = "empty")]
+    pub issuer_key: String,
     /// What the account is called, if asked for by `auth=1`.
     #[serde(skip_serializing_if = "empty")]
     pub name_tag: String,
+    /// Tags of the token, if asked for by `auth=1`.
+    #[serde(skip_serializing_if = "empty")]
+    pub tags: Vec<String>,
     /// ISD and AS of a client that came over SCION, `1-ff00:0:111`; natsd's own.
     #[serde(skip_serializing_if = "empty")]
     pub isd_as: String,

@@ -59,6 +59,8 @@ pub struct Credentials {
     pub nkey: String,
     /// `sig`, of the nonce with that key.
     pub signature: String,
+    /// `jwt`, that says who a user is.
+    pub jwt: String,
 }
 
 impl fmt::Debug for Credentials {
@@ -85,6 +87,7 @@ struct Fields {
     auth_token: Option<String>,
     nkey: Option<String>,
     sig: Option<String>,
+    jwt: Option<String>,
 }
 
 /// Why a `CONNECT` ends the connection.
@@ -130,6 +133,7 @@ impl Settings {
             token: fields.auth_token.unwrap_or_default(),
             nkey: fields.nkey.unwrap_or_default(),
             signature: fields.sig.unwrap_or_default(),
+            jwt: fields.jwt.unwrap_or_default(),
         })
     }
 

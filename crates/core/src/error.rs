@@ -11,6 +11,12 @@ pub enum ClientError {
     Authorization,
     /// The client has not said in time who it is.
     AuthenticationTimeout,
+    /// The token of the user no longer holds.
+    UserExpired,
+    /// The token of the account no longer holds.
+    AccountExpired,
+    /// The account has called back the token of the user.
+    UserRevoked,
     /// The server has as many connections as it may.
     MaxConnections,
     /// The account has as many connections as it may.
@@ -57,6 +63,9 @@ impl fmt::Display for ClientError {
             Self::UnknownOperation => "Unknown Protocol Operation",
             Self::Authorization => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
+            Self::UserExpired => "User Authentication Expired",
+            Self::AccountExpired => "Account Authentication Expired",
+            Self::UserRevoked => "User Authentication Revoked",
             Self::MaxConnections => "maximum connections exceeded",
             Self::MaxAccountConnections => "maximum account active connections exceeded",
             Self::MaxSubscriptions => "maximum subscriptions exceeded",
@@ -91,6 +100,8 @@ impl ClientError {
             Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
             Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
+            Self::UserExpired | Self::AccountExpired => Some(CloseReason::AuthenticationExpired),
+            Self::UserRevoked => Some(CloseReason::Revocation),
             Self::MaxConnections | Self::Throttled => Some(CloseReason::MaxConnections),
             Self::MaxAccountConnections => Some(CloseReason::MaxAccountConnections),
             Self::MaxPayload => Some(CloseReason::MaxPayload),
@@ -119,6 +130,10 @@ pub enum CloseReason {
     AuthenticationFailure,
     /// It did not say in time who it is.
     AuthenticationTimeout,
+    /// What said who it is no longer holds.
+    AuthenticationExpired,
+    /// What said who it is was called back.
+    Revocation,
     /// More than `max_pending` bytes waited for it.
     SlowConsumerPendingBytes,
     /// It did not take what waited for it within `write_deadline`.
@@ -161,6 +176,8 @@ impl fmt::Display for CloseReason {
             Self::ClientClosed => "Client Closed",
             Self::AuthenticationFailure => "Authentication Failure",
             Self::AuthenticationTimeout => "Authentication Timeout",
+            Self::AuthenticationExpired => "Authentication Expired",
+            Self::Revocation => "Credentials Revoked",
             Self::SlowConsumerPendingBytes => "Slow Consumer (Pending Bytes)",
             Self::SlowConsumerWriteDeadline => "Slow Consumer (Write Deadline)",
             Self::WriteError => "Write Error",
@@ -192,6 +209,9 @@ mod tests {
             ClientError::UnknownOperation,
             ClientError::Authorization,
             ClientError::AuthenticationTimeout,
+            ClientError::UserExpired,
+            ClientError::AccountExpired,
+            ClientError::UserRevoked,
             ClientError::MaxConnections,
             ClientError::MaxAccountConnections,
             ClientError::MaxSubscriptions,

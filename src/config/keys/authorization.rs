@@ -168,6 +168,12 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
 }
 
 impl Draft {
+    /// Whether it names no users.
+    pub(super) fn is_empty(&self) -> bool {
+        let DirectoryBuilder { user, password, token, users } = &self.builder;
+        user.is_none() && password.is_none() && token.is_none() && users.is_empty()
+    }
+
     /// Who may connect, once the users of accounts are known as well.
     pub(super) fn finish(mut self, of_accounts: Vec<User>) -> Result<Authorization, ValueError> {
         self.builder.users.extend(of_accounts);

@@ -1,5 +1,4 @@
-//! `operator`, `resolver` and what goes with them. The server does not obey these keys yet, so they are not among
-//! its own: [`read`] reads them by themselves.
+//! `operator`, `resolver` and what goes with them.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,9 +7,9 @@ use std::time::Duration;
 use natsd_auth::jwt::{KeyKind, read_operator_file, undecorated};
 
 use super::tls;
-use crate::config::error::{ConfigError, ConfigErrors, ValueError};
-use crate::config::field::{Field, Key, Report, read_known};
-use crate::config::language::{Map, Position};
+use crate::config::error::{ConfigError, ValueError};
+use crate::config::field::{Field, Key, Report};
+use crate::config::language::Position;
 use crate::config::options::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
@@ -103,17 +102,6 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| {
             draft.note(field);
             draft.options.pinned_accounts = Some(field.each(account_key)?.into_iter().collect());
-            Ok(())
-        },
-    },
-    Key {
-        names: &["system_account", "system"],
-        takes: "string A…",
-        default: "that of the operator",
-        doc: "The account of the servers themselves.",
-        read: |draft, field| {
-            draft.note(field);
-            draft.options.system_account = Some(account_key(field)?);
             Ok(())
         },
     },
@@ -334,26 +322,30 @@ impl ResolverDraft {
     }
 }
 
-/// Reads the keys of operator mode from a whole configuration, and checks that they go together and with what is
-/// `beside`. Other keys are left alone. `None` if there are none of these.
-///
-/// # Errors
-///
-/// All that is wrong with them.
-pub fn read(map: &Map, beside: Beside) -> Result<Option<OperatorOptions>, ConfigErrors> {
-    let (mut draft, mut report) = (Draft::default(), Report::default());
-    read_known(map, KEYS, &mut draft, &mut report);
-    let mut options = draft.options;
-    options.complete();
-    if report.errors.is_empty()
-        && let Some((at, key)) = draft.at
-    {
-        return match options.check(beside) {
-            Ok(()) => Ok(Some(options)),
-            Err(problem) => Err(ConfigError::Value { at, key, problem: problem.into() }.into()),
-        };
+impl Draft {
+    /// What the keys say together, and with `system_account` and what else is `beside`; `None` if there are none of them.
+    pub(super) fn finish(
+        self,
+        system_account: Option<&(Position, String)>,
+        beside: Beside,
+        report: &mut Report,
+    ) -> Option<OperatorOptions> {
+        let Self { mut options, at } = self;
+        let (at, key) = at?;
+        options.system_account = system_account.map(|(_, name)| name.clone());
+        if let Some((at, name)) = system_account.filter(|(_, name)| options.is_on() && !KeyKind::Account.is(name)) {
+            let problem = OperatorError::AccountKey(name.clone()).into();
+            report.errors.push(ConfigError::Value { at: at.clone(), key: "system_account".into(), problem });
+        }
+        options.complete();
+        // One that could not be read is told already, and the others miss it.
+        if report.errors.is_empty()
+            && let Err(problem) = options.check(beside)
+        {
+            report.errors.push(ConfigError::Value { at, key, problem: problem.into() });
+        }
+        Some(options)
     }
-    if report.errors.is_empty() { Ok(None) } else { Err(ConfigErrors(report.errors)) }
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use natsd_core::transform::Mappings;
 
-use super::{accounts, authorization, cluster, mappings, monitoring, scion, tls, unsupported, websocket};
+use super::{accounts, authorization, cluster, mappings, monitoring, operator, scion, tls, unsupported, websocket};
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
-use crate::config::field::{Field, Key, Report, read_map};
+use crate::config::field::{Field, Key, Report, read_both};
 use crate::config::language::{Map, Position, Value};
-use crate::config::options::{DEFAULT_PORT, Listen, Options};
+use crate::config::options::{Beside, DEFAULT_PORT, Listen, Options};
 
 /// The options while their keys are read: some are only known when all keys are.
 #[derive(Default)]
@@ -121,7 +121,7 @@ pub const KEYS: &[Key<Draft>] = &[
         names: &["system_account", "system"],
         takes: "string",
         default: "\"$SYS\"",
-        doc: "The account of the servers themselves, one of `accounts`.",
+        doc: "The account of the servers themselves, one of `accounts`; in operator mode its public key.",
         read: |draft, field| {
             draft.system_account = Some((field.at().clone(), field.text()?.to_owned()));
             Ok(())
@@ -470,7 +470,8 @@ fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
 pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> Options {
     let scion_flag = base.scion.clone();
     let mut draft = Draft { options: base, ..Draft::default() };
-    read_map(map, KEYS, unsupported::SERVER, &mut draft, report);
+    let mut operator = operator::Draft::default();
+    read_both(map, (KEYS, &mut draft), (operator::KEYS, &mut operator), unsupported::SERVER, report);
     draft.options.scion = draft.options.scion.or(scion_flag);
     if draft.options.scion.is_none() {
         report.errors.extend(report.scion_addresses.drain(..).map(|(at, key, address)| ConfigError::Value {
@@ -479,11 +480,18 @@ pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> 
             problem: ValueError::ScionOff(address),
         }));
     }
-    draft.finish(report)
+    draft.finish(operator, report)
 }
 
 impl Draft {
-    fn finish(mut self, report: &mut Report) -> Options {
+    fn finish(mut self, operator: operator::Draft, report: &mut Report) -> Options {
+        let beside = Beside {
+            accounts: self.accounts.is_some(),
+            users: self.authorization.as_ref().is_some_and(|draft| !draft.is_empty()),
+            callout: false,
+            no_auth_user: self.anonymous.is_some(),
+        };
+        self.options.operator = operator.finish(self.system_account.as_ref(), beside, report);
         self.finish_accounts(report);
         let mut options = self.options;
         match (self.listen, self.host_port_at) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, cluster, mappings, monitoring, permissions, scion, server, sharing, tls, unsupported,
-    websocket,
+    accounts, authorization, cluster, mappings, monitoring, operator, permissions, scion, server, sharing, tls,
+    unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -367,7 +367,6 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
     assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
     assert!(tls::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::TLS, name)));
     assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
-    assert!(websocket::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::WEBSOCKET, name)));
 }
 
 #[test]
@@ -392,7 +391,7 @@ fn the_documentation_lists_every_key() {
     let accounts =
         [rows(accounts::KEYS), rows(accounts::LIMITS), rows(sharing::EXPORT_KEYS), rows(sharing::IMPORT_KEYS)];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
-    let others = [rows(server::KEYS), rows(monitoring::KEYS)];
+    let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];
     for table in others.into_iter().chain(blocks).chain(users).chain(accounts) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }

@@ -2,10 +2,7 @@
 
 /// At the top level.
 pub(super) const SERVER: &[&str] = &[
-    "account_resolver",
-    "accounts_resolver",
     "default_js_domain",
-    "default_sentinel",
     "disable_sublist_cache",
     "feature_flags",
     "gateway",
@@ -16,25 +13,13 @@ pub(super) const SERVER: &[&str] = &[
     "no_sublist_cache",
     "ocsp",
     "ocsp_cache",
-    "operator",
-    "operators",
     "prof_block_rate",
     "prof_port",
     "proxies",
-    "resolver",
-    "resolver_pinned_accounts",
-    "resolver_preload",
-    "resolver_tls",
-    "root",
-    "root_operator",
-    "root_operators",
-    "roots",
     "server_metadata",
     "server_tags",
     "store_dir",
     "storedir",
-    "trusted",
-    "trusted_keys",
     "write_timeout",
 ];
 
@@ -53,9 +38,6 @@ pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_
 
 /// In a user.
 pub(super) const USER: &[&str] = &["proxy_required"];
-
-/// In `websocket {}`.
-pub(super) const WEBSOCKET: &[&str] = &["jwt_cookie"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] = &[

@@ -6,7 +6,7 @@ use natsd_auth::DirectoryBuilder;
 use natsd_core::websocket::origin::Origin;
 
 use super::authorization::seconds_or_duration;
-use super::{tls, unsupported};
+use super::tls;
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -125,6 +125,13 @@ pub const KEYS: &[Key<Draft>] = &[
         },
     },
     Key {
+        names: &["jwt_cookie"],
+        takes: "string",
+        default: "none",
+        doc: "Cookie that holds the JWT of a client whose `CONNECT` has none; for operator mode.",
+        read: |draft, field| field.text().map(|name| name.clone_into(&mut draft.options.cookies.jwt)),
+    },
+    Key {
         names: &["user_cookie"],
         takes: "string",
         default: "none",
@@ -170,7 +177,7 @@ pub const KEYS: &[Key<Draft>] = &[
 /// Reads `websocket {}`.
 pub(super) fn read(field: &mut Field<'_>) -> Result<WebsocketOptions, ValueError> {
     let mut draft = Draft::default();
-    field.map(KEYS, unsupported::WEBSOCKET, &mut draft)?;
+    field.map(KEYS, &[], &mut draft)?;
     let Draft { mut options, listen, host, port } = draft;
     (options.host, options.port) = match (listen, host, port) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => return Err(ValueError::ListenTwice),

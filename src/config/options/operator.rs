@@ -1,6 +1,7 @@
 //! Operator mode: whom a server believes about accounts, and where it gets them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +61,22 @@ pub enum Resolver {
         /// How long another server may take to tell an account.
         timeout: Duration,
     },
+}
+
+impl fmt::Display for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("MEMORY"),
+            Self::Url(url) => write!(f, "URL({url})"),
+            Self::Full { directory, limit, interval, timeout, delete } => {
+                let directory = directory.display();
+                write!(f, "full {directory} {limit:?} {interval:?} {timeout:?} {delete:?}")
+            }
+            Self::Cache { directory, limit, ttl, timeout } => {
+                write!(f, "cache {} {limit} {ttl:?} {timeout:?}", directory.display())
+            }
+        }
+    }
 }
 
 /// `operator`, `resolver` and what goes with them.

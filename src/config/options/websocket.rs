@@ -40,7 +40,7 @@ pub struct WebsocketOptions {
     pub auth_timeout: Option<Duration>,
     /// `no_auth_user`, of the users of the server.
     pub no_auth_user: Option<String>,
-    /// `user_cookie`, `pass_cookie`, `token_cookie`.
+    /// `jwt_cookie`, `user_cookie`, `pass_cookie`, `token_cookie`.
     pub cookies: CookieNames,
     /// `headers` of the answer to a request.
     pub headers: Vec<(String, String)>,
@@ -83,8 +83,9 @@ impl WebsocketOptions {
         }
     }
 
-    /// Checks it against the users of the server.
-    pub(super) fn check(&self, users: &Directory) -> Result<(), InvalidOptions> {
+    /// Checks it against what all clients are asked.
+    pub(super) fn check(&self, all: &Options) -> Result<(), InvalidOptions> {
+        let users = &all.authorization.directory;
         if let Some(tls) = &self.tls {
             crate::tls::check_server(tls).map_err(|problem| InvalidOptions::Tls { block: "websocket.tls", problem })?;
         } else if !self.no_tls {
@@ -92,6 +93,9 @@ impl WebsocketOptions {
         }
         if self.directory.is_some() && users.is_list() {
             return Err(InvalidOptions::WebsocketUserAndUsers);
+        }
+        if !self.cookies.jwt.is_empty() && !all.has_operators() {
+            return Err(InvalidOptions::WebsocketCookieWithoutOperator);
         }
         match &self.no_auth_user {
             Some(name) if users.listed(name).is_none() => Err(InvalidOptions::WebsocketUnknownAnonymous(name.clone())),

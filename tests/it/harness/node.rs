@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::net::{TcpListener, TcpStream};
+#[cfg(feature = "interop")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
@@ -32,7 +34,7 @@ pub struct Setup<'a> {
     pub pool_size: Option<i32>,
     /// More of `cluster {}`.
     pub cluster: &'a str,
-    /// More of the top level.
+    /// More of the top level; `{dir}` is the server's own directory.
     pub more: &'a str,
 }
 
@@ -62,7 +64,8 @@ impl Node {
 
     fn spawn(&self) {
         let file = self.dir.path().join("server.conf");
-        std::fs::write(&file, &self.config).expect("the configuration can be written");
+        let own = self.dir.path().to_str().expect("temporary directories have plain names");
+        std::fs::write(&file, self.config.replace("{dir}", own)).expect("the configuration can be written");
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log file");
         let child = Command::new(self.kind.path())
             .arg("-c")
@@ -78,6 +81,12 @@ impl Node {
             assert!(start.elapsed() < DEADLINE, "{} does not listen; its log:\n{}", self.name, self.log());
             std::thread::sleep(POLL);
         }
+    }
+
+    /// The server's own directory.
+    #[cfg(feature = "interop")]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     fn log_file(&self) -> PathBuf {

@@ -104,6 +104,17 @@ impl Raw {
         }
     }
 
+    /// As [`line`](Self::line), but not the PING that the server sends after a while, whatever the test does.
+    #[cfg(feature = "interop")]
+    pub fn news(&mut self) -> String {
+        loop {
+            let line = self.line();
+            if line != "PING" {
+                return line;
+            }
+        }
+    }
+
     /// The next bytes, as text.
     pub fn take(&mut self, len: usize) -> String {
         while self.unread.len() < len {
@@ -119,7 +130,6 @@ impl Raw {
         if let Ok(read) = self.stream.read(&mut chunk) {
             self.unread.extend_from_slice(&chunk[..read]);
         }
-        // The server sends one after a while, whatever the test does.
         while self.unread.starts_with(b"PING\r\n") {
             self.unread.drain(..6);
         }

@@ -210,7 +210,7 @@ fn what_makes_no_sense_is_refused() {
         ("websocket { port: 0, no_tls: true }", "0 is not a port"),
         ("ws { listen: 1, port: 2, no_tls: true }", "write either listen, or host and port"),
         ("websocket { port: 1, no_tls: true, what: 1 }", "unknown field \"what\""),
-        ("websocket { port: 1, no_tls: true, jwt_cookie: j }", "jwt_cookie is not supported"),
+        ("websocket { port: 1, no_tls: true, jwt_cookie: j }", "websocket.jwt_cookie: a JWT needs an operator"),
         ("websocket { port: 1, no_tls: true, allowed_origins: [\"ftp://a\"] }", "\"ftp://a\" is not an origin"),
         (
             "websocket { port: 1, no_tls: true, headers { Upgrade: x } }",

@@ -53,6 +53,10 @@ pub struct Admission {
     pub signing_key: Option<String>,
     /// When its token was signed, in seconds since 1970, for revocations.
     pub issued_at: i64,
+    /// What the user itself is granted, whatever its account is.
+    pub own_limits: NatsLimits,
+    /// Whether its token alone lets it in.
+    pub bearer: bool,
     /// Subscriptions, if limited.
     pub max_subscriptions: Option<u64>,
     /// Bytes of a message, if limited.
@@ -205,6 +209,8 @@ pub fn admit(
         account: account.registered.subject.clone(),
         signing_key: Some(user.registered.issuer.clone()).filter(|_| !user.body.issuer_account.is_empty()),
         issued_at: user.registered.issued_at,
+        own_limits: limits.nats.clone(),
+        bearer: limits.bearer,
         max_subscriptions: least(&limits.nats, granted, |limits| limits.subs),
         max_payload: least(&limits.nats, granted, |limits| limits.payload),
         ends,

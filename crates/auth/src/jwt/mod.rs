@@ -20,6 +20,7 @@ mod operator;
 mod permissions;
 mod sharing;
 mod signing_keys;
+mod spec;
 mod template;
 mod times;
 mod token;

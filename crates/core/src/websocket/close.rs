@@ -94,6 +94,8 @@ fn status(reason: &CloseReason) -> u16 {
         | CloseReason::SlowConsumerWriteDeadline
         | CloseReason::MaxConnections
         | CloseReason::MaxAccountConnections
+        | CloseReason::AuthenticationExpired
+        | CloseReason::Revocation
         | CloseReason::MaxControlLine => POLICY_VIOLATION,
         CloseReason::TlsHandshake => TLS_HANDSHAKE,
         CloseReason::ProtocolViolation | CloseReason::BadClientProtocolVersion => PROTOCOL_ERROR,

@@ -38,6 +38,8 @@ pub struct Rules {
 /// Cookies in place of what `CONNECT` may say; an empty name is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CookieNames {
+    /// Of the JWT.
+    pub jwt: String,
     /// Of the user.
     pub user: String,
     /// Of the password.
@@ -49,6 +51,8 @@ pub struct CookieNames {
 /// What the cookies of a client said; may be empty. Never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cookies {
+    /// The JWT.
+    pub jwt: String,
     /// The user.
     pub user: String,
     /// The password.
@@ -259,6 +263,7 @@ impl<'a> Head<'a> {
         for (name, value) in pairs.filter(|(name, _)| !name.is_empty()) {
             let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
             let slot = match name {
+                name if name == names.jwt => &mut cookies.jwt,
                 name if name == names.user => &mut cookies.user,
                 name if name == names.password => &mut cookies.password,
                 name if name == names.token => &mut cookies.token,

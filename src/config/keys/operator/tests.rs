@@ -4,6 +4,8 @@ use natsd_auth::jwt::{Account, Body, Claims, Operator, User};
 use nkeys::{KeyPair, KeyPairType};
 
 use super::*;
+use crate::config::error::ConfigErrors;
+use crate::config::field::read_both;
 use crate::config::language;
 
 fn pair(kind: KeyPairType, n: u8) -> KeyPair {
@@ -28,9 +30,23 @@ fn operator_token(change: impl FnOnce(&mut Operator)) -> String {
     signed(&operator_pair().public_key(), body, &operator_pair())
 }
 
+const SYSTEM_ACCOUNT: &[Key<Option<(Position, String)>>] = &[Key {
+    names: &["system_account", "system"],
+    takes: "",
+    default: "",
+    doc: "",
+    read: |named, field| {
+        *named = Some((field.at().clone(), field.text()?.to_owned()));
+        Ok(())
+    },
+}];
+
 fn read_beside(text: &str, beside: Beside) -> Result<Option<OperatorOptions>, String> {
     let map = language::parse(text, Path::new("test.conf"), &|_| None).expect(text);
-    read(&map, beside).map_err(|errors| errors.to_string())
+    let (mut draft, mut named, mut report) = (Draft::default(), None, Report::default());
+    read_both(&map, (KEYS, &mut draft), (SYSTEM_ACCOUNT, &mut named), &[], &mut report);
+    let options = draft.finish(named.as_ref(), beside, &mut report);
+    if report.errors.is_empty() { Ok(options) } else { Err(ConfigErrors(report.errors).to_string()) }
 }
 
 fn options(text: &str) -> OperatorOptions {
@@ -43,9 +59,9 @@ fn error(text: &str) -> String {
 }
 
 #[test]
-fn what_is_not_about_operators_is_left_alone() {
-    assert_eq!(read_beside("listen: 4222, nonsense: 1", Beside::default()), Ok(None));
-    let trusted = options(&format!("listen: 4222, trusted_keys: [{}]", operator_pair().public_key()));
+fn without_its_keys_there_is_no_operator_mode() {
+    assert_eq!(read_beside("", Beside::default()), Ok(None));
+    let trusted = options(&format!("trusted_keys: [{}]", operator_pair().public_key()));
     assert!(trusted.is_on() && trusted.trust().unwrap().believes(&operator_pair().public_key()));
 }
 
@@ -169,7 +185,6 @@ fn values_that_cannot_be_are_named() {
         (format!("resolver_preload {{ {a}: \"{other}\" }}"), "put it under that key"),
         (format!("resolver_preload {{ x: \"{other}\" }}"), "\"x\" is not the public key of an account"),
         ("resolver_pinned_accounts: [x]".to_owned(), "\"x\" is not the public key of an account"),
-        ("system_account: SYS".to_owned(), "\"SYS\" is not the public key of an account"),
         ("default_sentinel: 1".to_owned(), "default_sentinel: expected a string"),
     ];
     for (text, expected) in cases {
@@ -192,6 +207,7 @@ fn what_does_not_go_together_is_refused() {
         (with(""), "operator: operators need accounts; add resolver"),
         (with(&format!("resolver: MEM, trusted_keys: {}", operator_pair().public_key())), "cannot both be given"),
         (with(&format!("resolver: MEM, system_account: {a}")), "but that of the operator is another"),
+        (with("resolver: MEM, system_account: SYS"), "\"SYS\" is not the public key of an account"),
         (with("resolver: MEM, default_sentinel: x"), "default_sentinel: expected 3 chunks; it has to be"),
         (with(&format!("resolver: MEM, default_sentinel: \"{no_bearer}\"")), "default_sentinel: the user has to sign"),
         (
@@ -230,13 +246,5 @@ fn a_sentinel_is_a_bearer_or_may_become_one_by_its_signing_key() {
         let token = signed(&user, body, &pair(KeyPairType::Account, 5));
         let text = format!("operator: \"{}\", resolver: MEM, default_sentinel: \"{token}\"", operator_token(|_| ()));
         assert_eq!(options(&text).default_sentinel, Some(token));
-    }
-}
-
-#[test]
-fn the_server_refuses_these_keys_until_it_obeys_them() {
-    let without_operators = ["system_account", "system"];
-    for key in KEYS.iter().flat_map(|key| key.names).filter(|key| !without_operators.contains(key)) {
-        assert!(crate::config::keys::unsupported::SERVER.contains(key), "{key}");
     }
 }

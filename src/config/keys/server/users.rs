@@ -6,6 +6,7 @@ use super::super::authorization;
 use super::Draft;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::Report;
+use crate::config::options::OperatorOptions;
 
 impl Draft {
     /// Puts together what several keys say of accounts and their users.
@@ -14,13 +15,16 @@ impl Draft {
         let accounts = accounts.unwrap_or_default();
         let options = &mut self.options;
         let named = self.system_account.take();
+        let operated = options.operator.as_ref().is_some_and(OperatorOptions::is_on);
+        let of_operator = options.operator.as_ref().and_then(|operator| operator.system_account.clone());
         options.system_account = match (&named, self.no_system_account) {
             (None, true) => None,
-            (None, false) => Some(SYSTEM.into()),
+            (None, false) => Some(of_operator.unwrap_or_else(|| SYSTEM.into())),
             (Some((_, name)), _) => Some(name.clone()),
         };
         options.accounts = accounts.specs;
         if let Some((at, problem)) = named
+            .filter(|_| !operated || self.no_system_account)
             .and_then(|(at, name)| Some((at, wrong_system_account(name, self.no_system_account, &options.accounts)?)))
         {
             report.errors.push(ConfigError::Value { at, key: "system_account".into(), problem });

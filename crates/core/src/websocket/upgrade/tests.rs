@@ -128,9 +128,10 @@ fn origins_are_checked_if_there_are_rules() {
 
 #[test]
 fn cookies_say_who_the_client_is() {
-    let names = CookieNames { user: "u".into(), password: "p".into(), token: String::new() };
+    let names = CookieNames { jwt: "j".into(), user: "u".into(), password: "p".into(), token: String::new() };
     let rules = Rules { cookies: names, ..Rules::default() };
-    let cookies = granted(&rules, &["Cookie: a=b; u=me; =x", "Cookie: p=\"s=3\""]).cookies;
+    let cookies = granted(&rules, &["Cookie: a=b; u=me; =x", "Cookie: p=\"s=3\"; j=e.y.J"]).cookies;
+    assert_eq!(cookies.jwt, "e.y.J");
     assert_eq!((cookies.user.as_str(), cookies.password.as_str(), cookies.token.as_str()), ("me", "s=3", ""));
 }
 

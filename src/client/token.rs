@@ -1,0 +1,197 @@
+//! A client that shows a token: whose it is, what it grants, and until when.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use natsd_auth::jwt::{Attempt, Claims, Refusal, User as UserClaims, admit, user_of};
+use natsd_auth::{ConnectionType, User};
+use natsd_core::connect::{Credentials, Settings};
+use natsd_core::error::{ClientError, CloseReason};
+
+use super::admission::Outcome;
+use super::{Client, End};
+use crate::link::batch::Batch;
+use crate::operators::{Known, Pass, look_up, seconds, since_1970};
+use crate::zones::SystemZones;
+
+/// Somebody whose account is not known yet.
+pub(super) struct Visitor {
+    token: String,
+    user: Claims<UserClaims>,
+    signature: String,
+}
+
+impl Visitor {
+    fn about(&self) -> String {
+        format!(" - JWT User {:?}", self.user.registered.subject)
+    }
+}
+
+/// Bounds that the token of a client sets; none without a token.
+#[derive(Debug, Default)]
+pub(super) struct Granted {
+    /// Subscriptions.
+    pub subscriptions: Option<u64>,
+    /// Bytes of a message.
+    pub payload: Option<usize>,
+    /// When the connection ends, and what is said then.
+    ends: Option<(Instant, ClientError)>,
+}
+
+impl Granted {
+    fn new(pass: &Pass) -> Self {
+        let limits = &pass.admission.own_limits;
+        let (now, since) = (Instant::now(), since_1970());
+        let account = u64::try_from(pass.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
+        let account = account.map(std::time::Duration::from_secs);
+        let (ends, error) = match (pass.admission.ends, account) {
+            (Some(user), Some(account)) if account < user => (Some(account), ClientError::AccountExpired),
+            (None, account) => (account, ClientError::AccountExpired),
+            (user, _) => (user, ClientError::UserExpired),
+        };
+        Self {
+            subscriptions: u64::try_from(limits.subs).ok(),
+            payload: usize::try_from(limits.payload).ok(),
+            ends: ends.and_then(|ends| now.checked_add(ends.saturating_sub(since))).map(|at| (at, error)),
+        }
+    }
+
+    /// `other`, or the end of the connection if that comes first.
+    pub(super) fn until(&self, other: Instant) -> Instant {
+        self.ends.as_ref().map_or(other, |(at, _)| other.min(*at))
+    }
+
+    /// What is to be said, once, if the connection has to end now.
+    pub(super) fn ended(&mut self, now: Instant) -> Option<ClientError> {
+        self.ends.take_if(|(at, _)| *at <= now).map(|(_, error)| error)
+    }
+}
+
+impl Client {
+    /// Lets the client in if its token says that it may, now or when its account is known.
+    pub(super) fn authenticate_by_token(
+        &mut self,
+        given: &Credentials,
+        settings: Box<Settings>,
+        batch: &mut Batch,
+    ) -> Result<(), End> {
+        if self.admission.is_in() && *given == Credentials::default() {
+            // It says nothing new of who it is.
+            return self.settle(settings, batch);
+        }
+        let hub = self.hub.clone();
+        let Some(operators) = hub.operators.get() else { return Err(self.unauthorized("")) };
+        let visitor = self.visitor(given).map_err(|refusal| self.refuse_token(&refusal, ""))?;
+        let key = visitor.user.account().to_owned();
+        if self.is_not_pinned(&key) {
+            return Err(self.refuse_token(&Refusal::NotPinned(key), &visitor.about()));
+        }
+        if let Some(account) = operators.usable(&key) {
+            return self.admit_by_token(visitor, account, settings, batch);
+        }
+        let about = visitor.about();
+        let found = look_up(hub.clone(), key);
+        self.wait_for(async move { Outcome::Account(found.await, Box::new(visitor)) }, settings, about);
+        Ok(())
+    }
+
+    /// Who the client says it is, by its own token or by that of all who show none.
+    fn visitor(&self, given: &Credentials) -> Result<Visitor, Refusal> {
+        let now = seconds();
+        let options = self.hub.options();
+        let sentinel = options.operator.as_ref().and_then(|operator| operator.default_sentinel.as_ref());
+        let own = Claims::<UserClaims>::decode(&given.jwt);
+        let token = match (own, sentinel) {
+            (Err(_), Some(sentinel)) => sentinel,
+            _ => &given.jwt,
+        };
+        let user = user_of(token, now)?;
+        Ok(Visitor { token: token.clone(), user, signature: given.signature.clone() })
+    }
+
+    fn is_not_pinned(&self, account: &str) -> bool {
+        let options = self.hub.options();
+        let pinned = options.operator.as_ref().and_then(|operator| operator.pinned_accounts.as_ref());
+        pinned.is_some_and(|pinned| !pinned.contains(account))
+    }
+
+    fn refuse_token(&self, refusal: &Refusal, about: &str) -> End {
+        log::debug!("{} - {refusal}", self.link.describe());
+        self.unauthorized(about)
+    }
+
+    /// Lets the client in if it is the user that it says it is.
+    pub(super) fn admit_by_token(
+        &mut self,
+        visitor: Visitor,
+        account: Arc<Known>,
+        settings: Box<Settings>,
+        batch: &mut Batch,
+    ) -> Result<(), End> {
+        let hub = self.hub.clone();
+        let Some(operators) = hub.operators.get() else { return Err(self.unauthorized("")) };
+        let nonce = self.admission.nonce();
+        let attempt = Attempt {
+            signature: &visitor.signature,
+            nonce: &nonce,
+            way: if self.link.is_websocket() { ConnectionType::Websocket } else { ConnectionType::Standard },
+            host: self.link.peer().host().parse().ok(),
+            by_proxy: false,
+            pinned: None,
+            now: since_1970(),
+            zones: &SystemZones,
+        };
+        let admitted = admit(&visitor.user, &account.claims, &operators.trust, &attempt);
+        let admission = admitted.map_err(|refusal| self.refuse_token(&refusal, &visitor.about()))?;
+        let user = Arc::new(User { account: admission.account.as_str().into(), ..admission.user.clone() });
+        self.hold(Arc::new(Pass { token: visitor.token, admission, account }));
+        self.admit(user)?;
+        self.adopt_limits();
+        self.settle(settings, batch)
+    }
+
+    fn hold(&mut self, pass: Arc<Pass>) {
+        self.granted = Granted::new(&pass);
+        self.link.pass.store(Some(pass));
+    }
+
+    /// The account of the client may say something else by now of its users.
+    pub(super) fn renew_pass(&mut self) -> Result<(), End> {
+        let Some(pass) = self.link.pass.load_full() else { return Ok(()) };
+        let hub = self.hub.clone();
+        let Some(operators) = hub.operators.get() else { return Ok(()) };
+        let old = &pass.admission;
+        let Some(now) = operators.known(&old.account) else { return Err(self.unauthorized("")) };
+        if Arc::ptr_eq(&now, &pass.account) {
+            return Ok(());
+        }
+        let account = &now.claims.body;
+        if old.bearer && account.limits.account.disallow_bearer {
+            return Err(self.refuse_token(&Refusal::NoBearers, ""));
+        }
+        if account.has_revoked(&old.user.name, old.issued_at) {
+            return Err(End::Told(ClientError::UserRevoked));
+        }
+        let signers =
+            |known: &Known| old.signing_key.as_ref().map(|key| known.claims.body.signing_keys.0.get(key).cloned());
+        if signers(&now) != signers(&pass.account) {
+            return Err(End::Silent(CloseReason::AuthenticationFailure));
+        }
+        let mut admission = old.clone();
+        if old.default_permissions && account.default_permissions != pass.account.claims.body.default_permissions {
+            let rules = account.default_permissions.rules();
+            let rules = rules.map_err(|problem| self.refuse_token(&Refusal::Rule(problem), ""))?;
+            admission.user.permissions = rules.map(Arc::new);
+            let user = User { account: admission.account.as_str().into(), ..admission.user.clone() };
+            *self.link.renewed.lock() = Some(Some(Arc::new(user)));
+        }
+        self.hold(Arc::new(Pass { token: pass.token.clone(), admission, account: now }));
+        Ok(())
+    }
+
+    /// The connection ends though nobody did anything wrong.
+    pub(super) fn end_unasked(&mut self, error: ClientError, batch: &mut Batch) {
+        log::debug!("{} - {error}", self.link.describe());
+        self.end(End::Refused(error), batch);
+    }
+}
