@@ -1,6 +1,7 @@
 //! natsd as a library: the server, its configuration and its command line.
 
 pub mod accounts_store;
+mod callout;
 pub mod cli;
 mod client;
 pub mod config;
@@ -9,6 +10,7 @@ mod link;
 pub mod logging;
 pub mod monitor;
 mod operators;
+mod post;
 mod route;
 mod server;
 pub mod signals;

@@ -12,8 +12,10 @@ use natsd_auth::{Certificate, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::CloseReason;
 
-use super::token::Visitor;
+use super::callout::Decided;
+use super::token::{Granted, Visitor};
 use super::{Client, End};
+use crate::callout::CalloutError;
 use crate::hub::Hub;
 use crate::link::batch::Batch;
 use crate::operators::Known;
@@ -49,6 +51,8 @@ pub(super) enum Outcome {
     User(Option<Arc<User>>),
     /// The account of the user that it says it is.
     Account(Option<Arc<Known>>, Box<Visitor>),
+    /// What somebody else decided.
+    Decided(Result<Box<Decided>, CalloutError>),
 }
 
 impl Admission {
@@ -125,8 +129,12 @@ impl Client {
         if verb.eq_ignore_ascii_case(&b'C') {
             return Ok(());
         }
-        let anonymous = self.hub.options().access(self.listener.is_websocket()).anonymous.cloned();
-        let user = anonymous.ok_or_else(|| self.unauthorized(""))?;
+        let options = self.hub.options().clone();
+        let anonymous = options.access(self.listener.is_websocket()).anonymous.cloned();
+        let callout = options.authorization.callout.as_deref();
+        let decides = |user: &Arc<User>| callout.is_some_and(|it| it.decides_on(&user.name, Some(&user.account)));
+        // Who decides is asked only about those who say CONNECT.
+        let user = anonymous.filter(|user| !decides(user)).ok_or_else(|| self.unauthorized(""))?;
         self.admit(user)
     }
 
@@ -159,32 +167,37 @@ impl Client {
             return self.settle(settings, batch);
         }
         let about = about(given);
-        match access.judge(given, &self.admission.nonce, self.certificate()) {
+        self.granted = Granted::default();
+        self.link.decided.store(false, Relaxed);
+        let verdict = access.judge(given, &self.admission.nonce, self.certificate());
+        if let Some(callout) = options.authorization.callout.clone() {
+            self.authenticate_by_callout(callout, verdict, given, settings, about);
+            return Ok(());
+        }
+        match verdict {
             Verdict::Admitted(user) => {
                 self.admit(user)?;
                 self.settle(settings, batch)
             }
-            Verdict::Refused => {
-                *self.link.settings.lock() = Some(settings);
-                Err(self.unauthorized(&about))
-            }
+            Verdict::Refused => Err(self.keep_out(settings, &about)),
             Verdict::Slow(check) => {
                 let compared = compare(self.hub.clone(), check);
-                self.wait_for(async move { Outcome::User(compared.await) }, settings, about);
+                self.wait_for(async move { Outcome::User(compared.await) }, settings, about, None);
                 Ok(())
             }
         }
     }
 
-    /// What the client sends waits for `outcome`.
+    /// What the client sends waits for `outcome`, until `until` or for as long as it may take to say who it is.
     pub(super) fn wait_for(
         &mut self,
         outcome: impl Future<Output = Outcome> + Send + 'static,
         settings: Box<Settings>,
         about: String,
+        until: Option<Instant>,
     ) {
         let timeout = self.hub.options().authorization.timeout;
-        let until = self.admission.until().unwrap_or_else(|| Instant::now() + timeout);
+        let until = until.or(self.admission.until()).unwrap_or_else(|| Instant::now() + timeout);
         let outcome = Box::pin(outcome);
         self.admission.state = State::Checking(Box::new(Checking { outcome, settings, about }), until);
     }
@@ -210,11 +223,18 @@ impl Client {
                 self.settle(settings, batch)
             }
             Outcome::Account(Some(account), visitor) => self.admit_by_token(*visitor, account, settings, batch),
-            Outcome::User(None) | Outcome::Account(None, _) => {
-                *self.link.settings.lock() = Some(settings);
-                Err(self.unauthorized(&about))
+            Outcome::Decided(Ok(decided)) => self.admit_as_decided(*decided, settings, batch),
+            Outcome::Decided(Err(problem)) => {
+                log::warn!("{} - {problem}", self.link.describe());
+                Err(self.keep_out(settings, &about))
             }
+            Outcome::User(None) | Outcome::Account(None, _) => Err(self.keep_out(settings, &about)),
         }
+    }
+
+    fn keep_out(&self, settings: Box<Settings>, about: &str) -> End {
+        *self.link.settings.lock() = Some(settings);
+        self.unauthorized(about)
     }
 
     /// Lets the client in as `user`. What it may have subscribed to as another one ends.
@@ -239,7 +259,7 @@ impl Client {
 }
 
 /// Compares on a thread that may block, and not on all cores at once. A client that is gone meanwhile leaves the queue.
-async fn compare(hub: Arc<Hub>, check: SlowCheck) -> Option<Arc<User>> {
+pub(super) async fn compare(hub: Arc<Hub>, check: SlowCheck) -> Option<Arc<User>> {
     let turn = hub.slow_checks.clone().acquire_owned().await.ok()?;
     let run = move || {
         let outcome = check.run();

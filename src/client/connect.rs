@@ -33,6 +33,9 @@ impl Client {
     /// The client is who it says: `settings` are obeyed.
     pub(super) fn settle(&mut self, mut settings: Box<Settings>, batch: &mut Batch) -> Result<(), End> {
         settings.check(!self.hub.options().no_header_support).map_err(End::Told)?;
+        if let Some(tls) = self.link.tls.get() {
+            tls.forget_shown();
+        }
         let flags = &mut self.flags;
         flags.verbose = settings.verbose;
         flags.pedantic = settings.pedantic;

@@ -2,6 +2,7 @@
 
 mod account;
 mod admission;
+mod callout;
 mod connect;
 mod ping;
 mod publish;

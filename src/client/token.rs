@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use natsd_auth::jwt::{Attempt, Claims, Refusal, User as UserClaims, admit, user_of};
+use natsd_auth::jwt::{Admission, Attempt, Claims, Refusal, User as UserClaims, admit, user_of};
 use natsd_auth::{ConnectionType, User};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::{ClientError, CloseReason};
 
 use super::admission::Outcome;
+use super::callout::deny_questions;
 use super::{Client, End};
 use crate::link::batch::Batch;
 use crate::operators::{Known, Pass, look_up, seconds, since_1970};
@@ -18,7 +19,7 @@ use crate::zones::SystemZones;
 pub(super) struct Visitor {
     token: String,
     user: Claims<UserClaims>,
-    signature: String,
+    given: Credentials,
 }
 
 impl Visitor {
@@ -39,7 +40,14 @@ pub(super) struct Granted {
 }
 
 impl Granted {
-    fn new(pass: &Pass) -> Self {
+    /// The connection ends then, since 1970, and is not bounded otherwise.
+    pub(super) fn until_time(ends: Option<std::time::Duration>) -> Self {
+        let left = ends.map(|ends| ends.saturating_sub(since_1970()));
+        let ends = left.and_then(|left| Instant::now().checked_add(left)).map(|at| (at, ClientError::UserExpired));
+        Self { ends, ..Self::default() }
+    }
+
+    pub(super) fn new(pass: &Pass) -> Self {
         let limits = &pass.admission.own_limits;
         let (now, since) = (Instant::now(), since_1970());
         let account = u64::try_from(pass.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
@@ -67,6 +75,16 @@ impl Granted {
     }
 }
 
+/// The user of this name in `account`, where it does not ask those who decide.
+fn user_in(account: &Known, admission: &Admission, name: &str) -> Arc<User> {
+    let (name, in_account) = (name.to_owned(), admission.account.as_str().into());
+    let mut user = User { name, account: in_account, ..admission.user.clone() };
+    if !account.claims.body.authorization.auth_users.is_empty() {
+        deny_questions(&mut user);
+    }
+    Arc::new(user)
+}
+
 impl Client {
     /// Lets the client in if its token says that it may, now or when its account is known.
     pub(super) fn authenticate_by_token(
@@ -91,7 +109,7 @@ impl Client {
         }
         let about = visitor.about();
         let found = look_up(hub.clone(), key);
-        self.wait_for(async move { Outcome::Account(found.await, Box::new(visitor)) }, settings, about);
+        self.wait_for(async move { Outcome::Account(found.await, Box::new(visitor)) }, settings, about, None);
         Ok(())
     }
 
@@ -106,7 +124,7 @@ impl Client {
             _ => &given.jwt,
         };
         let user = user_of(token, now)?;
-        Ok(Visitor { token: token.clone(), user, signature: given.signature.clone() })
+        Ok(Visitor { token: token.clone(), user, given: given.clone() })
     }
 
     fn is_not_pinned(&self, account: &str) -> bool {
@@ -132,7 +150,7 @@ impl Client {
         let Some(operators) = hub.operators.get() else { return Err(self.unauthorized("")) };
         let nonce = self.admission.nonce();
         let attempt = Attempt {
-            signature: &visitor.signature,
+            signature: &visitor.given.signature,
             nonce: &nonce,
             way: if self.link.is_websocket() { ConnectionType::Websocket } else { ConnectionType::Standard },
             host: self.link.peer().host().parse().ok(),
@@ -143,7 +161,12 @@ impl Client {
         };
         let admitted = admit(&visitor.user, &account.claims, &operators.trust, &attempt);
         let admission = admitted.map_err(|refusal| self.refuse_token(&refusal, &visitor.about()))?;
-        let user = Arc::new(User { account: admission.account.as_str().into(), ..admission.user.clone() });
+        if account.claims.body.authorization.decides_on(&admission.user.name) {
+            let given = Credentials { jwt: visitor.token.clone(), ..visitor.given.clone() };
+            self.wait_for_decision(account, &given, settings, visitor.about());
+            return Ok(());
+        }
+        let user = user_in(&account, &admission, &admission.user.name);
         self.hold(Arc::new(Pass { token: visitor.token, admission, account }));
         self.admit(user)?;
         self.adopt_limits();
@@ -182,8 +205,8 @@ impl Client {
             let rules = account.default_permissions.rules();
             let rules = rules.map_err(|problem| self.refuse_token(&Refusal::Rule(problem), ""))?;
             admission.user.permissions = rules.map(Arc::new);
-            let user = User { account: admission.account.as_str().into(), ..admission.user.clone() };
-            *self.link.renewed.lock() = Some(Some(Arc::new(user)));
+            let name = self.link.user.load().as_ref().map_or_else(String::new, |user| user.name.clone());
+            *self.link.renewed.lock() = Some(Some(user_in(&now, &admission, &name)));
         }
         self.hold(Arc::new(Pass { token: pass.token.clone(), admission, account: now }));
         Ok(())

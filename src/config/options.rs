@@ -1,5 +1,6 @@
 //! What an operator can set, after the file and the flags have been read.
 
+mod callout;
 mod check;
 mod operator;
 mod tls;
@@ -7,6 +8,7 @@ mod websocket;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
@@ -14,6 +16,7 @@ use natsd_auth::{Directory, Login};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
+pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
@@ -225,11 +228,13 @@ pub struct Authorization {
     pub directory: Directory,
     /// `timeout`: how long a client may take to say who it is.
     pub timeout: Duration,
+    /// `auth_callout`.
+    pub callout: Option<Arc<CalloutOptions>>,
 }
 
 impl Default for Authorization {
     fn default() -> Self {
-        Self { directory: Directory::default(), timeout: Duration::from_secs(2) }
+        Self { directory: Directory::default(), timeout: Duration::from_secs(2), callout: None }
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Link {
     pub user: ArcSwapOption<User>,
     /// What its token grants it, if it came with one.
     pub pass: ArcSwapOption<Pass>,
+    /// Somebody decided, in place of the server, who the client is.
+    pub decided: AtomicBool,
     /// The client came without credentials.
     pub anonymous: AtomicBool,
     /// Who the client has become by a reload, until its task knows.
@@ -134,6 +136,7 @@ impl Link {
             settings: Mutex::new(None),
             user: ArcSwapOption::empty(),
             pass: ArcSwapOption::empty(),
+            decided: AtomicBool::new(false),
             anonymous: AtomicBool::new(true),
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),

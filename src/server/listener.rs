@@ -62,6 +62,7 @@ impl Listener {
         Info {
             server_id: hub.identity.id.clone(),
             server_name: hub.identity.name.clone(),
+            xkey: hub.identity.xkey.clone(),
             version: COMPATIBLE_VERSION.into(),
             proto: 1,
             go: COMPILER.into(),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 
+use natsd_auth::User;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use thiserror::Error;
@@ -60,6 +61,7 @@ impl Server {
         }
         let tells_clients = touches(&["max_payload", "client_advertise"]);
         let renews_clients = touches(&["authorization", "accounts", "mappings"]);
+        let same_callout = self.hub.options().authorization.callout == options.authorization.callout;
         let digest = options.config_digest.clone().unwrap_or_default();
         self.hub.adopt(options);
         self.adopt_tls(tls);
@@ -79,7 +81,7 @@ impl Server {
                 log::error!("{problem}");
             }
         } else if renews_clients {
-            renew_clients(&self.hub);
+            renew_clients(&self.hub, same_callout);
         }
         if tells_clients {
             self.hub.news.send_modify(|_| {});
@@ -136,11 +138,26 @@ impl fmt::Display for Reloaded<'_> {
     }
 }
 
-/// Sends clients away that may not connect any more, and lets the others be who they are now.
-fn renew_clients(hub: &Hub) {
+/// Sends clients away that may not connect any more, or on whom somebody is to decide anew, and lets the others be who they are now.
+fn renew_clients(hub: &Hub, same_callout: bool) {
     let options = hub.options();
+    let callout = options.authorization.callout.as_deref();
     for link in hub.links().into_iter().filter(|link| link.kind == Kind::Client && link.account.load().is_some()) {
         let before = link.user.load_full();
+        if link.decided.load(Relaxed) {
+            let stays = same_callout && before.is_some_and(|user| hub.accounts.get(user.account.as_bytes()).is_some());
+            if stays {
+                link.wake()
+            } else {
+                send_away(&link, &ClientError::Authorization)
+            }
+            continue;
+        }
+        let decides = |user: &User| callout.is_some_and(|callout| callout.decides_on(&user.name, Some(&user.account)));
+        if before.as_deref().is_some_and(decides) {
+            send_away(&link, &ClientError::Authorization);
+            continue;
+        }
         match options.access(link.is_websocket()).renew(before.as_deref(), link.anonymous.load(Relaxed)) {
             Some(now) => {
                 if now != before {

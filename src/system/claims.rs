@@ -13,13 +13,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::post::{Delivery, Post, deliveries};
+use super::MAX_PENDING;
 use super::voice::Voice;
 use crate::config::options::Resolver;
 use crate::hub::Hub;
 use crate::operators::Operators;
 use crate::operators::remote::{Wanted, channel};
 use crate::operators::updates::{Answer, subjects};
+use crate::post::{Delivery, Post, deliveries};
 
 /// The servers that say that they are there.
 #[derive(Default)]
@@ -72,7 +73,7 @@ impl Drop for Claims {
 fn open(hub: &Arc<Hub>, inbox: &str) -> Option<Arc<Post>> {
     let options = hub.options();
     let account = hub.accounts.get(options.system_account.as_ref()?.as_bytes())?;
-    let mut post = Post::open(hub.clone(), account);
+    let mut post = Post::open(hub.clone(), account, MAX_PENDING);
     for (subject, queue) in subjects(options.operator.as_ref()?) {
         post.subscribe_in(subject, queue);
     }
@@ -141,7 +142,7 @@ impl Service {
         let Some(operators) = self.hub.operators.get() else { return };
         // Nothing waits for the disk while it holds this for long.
         let Some(hash) = operators.store().map(|store| store.lock().hash()) else { return };
-        self.post.publish_bytes("$SYS.REQ.CLAIMS.PACK", Some(&format!("{}.pack", self.inbox)), &hash);
+        self.post.publish_bytes("$SYS.REQ.CLAIMS.PACK", Some(&format!("{}.pack", self.inbox)), b"", &hash);
     }
 
     fn ask(&mut self, wanted: Wanted) {

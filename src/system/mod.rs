@@ -1,6 +1,6 @@
 //! The account of the servers: who may be asked what there, and what is told without being asked.
 //!
-//! [`post`] is this server as a subscriber and publisher; [`events`] is where those who serve clients leave what happens to
+//! `post` is this server as a subscriber and publisher; [`events`] is where those who serve clients leave what happens to
 //! them; [`requests`] answers out of what monitoring knows; [`servers`] remembers what other servers tell. One task does it
 //! all, beside those that carry messages; [`claims`] is another one, for operator mode.
 
@@ -8,7 +8,7 @@ mod claims;
 mod conns;
 pub(crate) mod events;
 mod options;
-mod post;
+
 mod requests;
 mod servers;
 mod stats;
@@ -25,10 +25,10 @@ use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep_unti
 
 use crate::hub::Hub;
 use crate::monitor::documents::Documents;
+use crate::post::{Delivery, Post, deliveries};
 use claims::Claims;
 use events::Event;
 use options::Options;
-use post::{Delivery, Post, deliveries};
 use requests::{DOCUMENTS, NoQuery, Query};
 use servers::Servers;
 use voice::Voice;
@@ -43,6 +43,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a reload may take before whoever asked is told that it takes too long.
 const RELOAD: Duration = Duration::from_secs(30);
+/// Bytes that may wait to be taken by this server.
+const MAX_PENDING: usize = 64 << 20;
 /// What may be asked of a server, or of all of them.
 const ASKED_OF_ALL: [&str; 4] = ["IDZ", "STATSZ", "HEALTHZ", "PROFILEZ"];
 /// What may be asked of a server alone.
@@ -124,7 +126,7 @@ impl Drop for System {
 
 /// Subscribes to all that this server answers.
 fn open(hub: &Arc<Hub>, account: &Arc<crate::hub::account::Account>, documents: &Documents) -> Post {
-    let mut post = Post::open(hub.clone(), account.clone());
+    let mut post = Post::open(hub.clone(), account.clone(), MAX_PENDING);
     let id = &hub.identity.id;
     let known = DOCUMENTS.iter().filter(|document| documents.has(document.path)).map(|document| document.name);
     post.subscribe("$SYS.REQ.SERVER.PING");

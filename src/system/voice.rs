@@ -8,8 +8,8 @@ use natsd_api::{ApiError, EventHead, ServerId, ServerInfo, to_compact_json};
 use serde::Serialize;
 
 use super::options::Own;
-use super::post::Post;
 use crate::hub::Hub;
+use crate::post::Post;
 use crate::server::identity::{COMPATIBLE_VERSION, unique_id};
 
 /// See the [module](self).

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use natsd_api::TlsPeerCert;
 use natsd_auth::CertificateNames;
-use rustls::pki_types::ServerName;
+use parking_lot::Mutex;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CommonState, Connection, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -37,6 +38,8 @@ pub struct Facts {
     pub names: Option<Arc<CertificateNames>>,
     /// The certificates that the peer showed, its own first.
     pub certificates: Arc<[TlsPeerCert]>,
+    /// The same in DER, until the peer is let in.
+    shown: Arc<Mutex<Vec<CertificateDer<'static>>>>,
 }
 
 impl Facts {
@@ -54,7 +57,18 @@ impl Facts {
             first: false,
             names,
             certificates: certificates.iter().map(certificate::describe).collect(),
+            shown: Arc::new(Mutex::new(certificates.iter().map(|shown| shown.clone().into_owned()).collect())),
         }
+    }
+
+    /// The certificates in DER, as long as it is open who the peer is.
+    pub(crate) fn shown(&self) -> Vec<CertificateDer<'static>> {
+        self.shown.lock().clone()
+    }
+
+    /// It is known now who the peer is.
+    pub(crate) fn forget_shown(&self) {
+        *self.shown.lock() = Vec::new();
     }
 }
 

@@ -4,6 +4,8 @@
 mod accounts;
 mod auth;
 #[cfg(feature = "interop")]
+mod callout;
+#[cfg(feature = "interop")]
 mod claims;
 mod cluster;
 mod config;

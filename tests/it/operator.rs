@@ -95,7 +95,7 @@ pub fn connect(server: &TestServer, token: &str, signer: Option<&KeyPair>) -> (R
     connect_to(server.port, token, signer)
 }
 
-fn connect_to(port: u16, token: &str, signer: Option<&KeyPair>) -> (Raw, String, String) {
+pub fn connect_to(port: u16, token: &str, signer: Option<&KeyPair>) -> (Raw, String, String) {
     let mut client = Raw::connect(port);
     let nonce = client.info["nonce"].as_str().expect("a nonce").to_owned();
     let sign = |pair: &KeyPair| BASE64URL_NOPAD.encode(&pair.sign(nonce.as_bytes()).expect("a pair signs"));
@@ -171,7 +171,7 @@ fn whom_we_admit_nats_server_admits() {
     let plain = Tenant::new(|claims| drop(claims.body.signing_keys.0.insert(signer.public_key(), None)));
     let severe = Tenant::new(|claims| {
         claims.body.limits.account.disallow_bearer = true;
-        claims.body.revocations.insert("*".to_owned(), seconds() - 10);
+        claims.body.revocations.insert("*".to_owned(), seconds());
     });
     let expired = Tenant::new(|claims| claims.registered.expires = seconds() - 1);
     let stranger = KeyPair::new_account();

@@ -9,7 +9,7 @@ use crate::account;
 use crate::certificate::{Certificate, CertificateNames, DistinguishedName};
 use crate::connection_type::ConnectionType;
 use crate::nkey::Nkey;
-use crate::permissions::Permissions;
+use crate::permissions::{Permissions, Rule};
 use crate::secret::Secret;
 
 /// Who connects.
@@ -46,6 +46,13 @@ impl User {
             connection_types: None,
             permissions: None,
         }
+    }
+
+    /// From now on it may not publish to `subject` either.
+    pub fn deny_publishing(&mut self, subject: Rule) {
+        let mut permissions = self.permissions.as_deref().cloned().unwrap_or_default();
+        permissions.publish.deny.push(subject);
+        self.permissions = Some(Arc::new(permissions));
     }
 
     /// Whether it may connect this way.

@@ -62,6 +62,9 @@ pub struct Info {
     /// Account of the connection.
     #[serde(skip_serializing_if = "is_default")]
     pub remote_account: String,
+    /// Public key of the server for what is encrypted.
+    #[serde(skip_serializing_if = "is_default")]
+    pub xkey: String,
     /// Version of natsd.
     pub natsd: String,
     /// This listener also takes TCP streams that carry SCION: `TUNNEL`.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
+use natsd_auth::jwt::CALLOUT_SUBJECT;
 use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, Permissions, User};
 
-use super::{permissions, unsupported};
+use super::{callout, permissions, unsupported};
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report};
 use crate::config::language::{Position, Value};
-use crate::config::options::Authorization;
+use crate::config::options::{Authorization, CalloutOptions};
 
 /// `authorization {}` while its keys are read.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub struct Draft {
     builder: DirectoryBuilder,
     timeout: Option<Duration>,
     permissions: Option<Permissions>,
+    callout: Option<CalloutOptions>,
 }
 
 /// The keys of `authorization {}`.
@@ -63,6 +65,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "everything",
         doc: "What those of `users` may do who have no permissions of their own; see below.",
         read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
+    },
+    Key {
+        names: &["auth_callout", "auth_hook"],
+        takes: "map",
+        default: "none",
+        doc: "Who decides, in place of the server, who a client is and what it may do; see below.",
+        read: |draft, field| callout::read(field).map(|callout| draft.callout = Some(callout)),
     },
 ];
 
@@ -155,6 +164,11 @@ pub(super) fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, Val
     Ok(if timeout.is_zero() { default } else { timeout })
 }
 
+/// Who decides asks nobody himself.
+fn deny_questions(user: &mut User) {
+    user.deny_publishing(CALLOUT_SUBJECT.parse().expect("a subject"));
+}
+
 /// Reads the block.
 pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
     let mut draft = Draft::default();
@@ -168,6 +182,11 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
 }
 
 impl Draft {
+    /// Whether somebody else decides.
+    pub(super) fn has_callout(&self) -> bool {
+        self.callout.is_some()
+    }
+
     /// Whether it names no users.
     pub(super) fn is_empty(&self) -> bool {
         let DirectoryBuilder { user, password, token, users } = &self.builder;
@@ -178,7 +197,12 @@ impl Draft {
     pub(super) fn finish(mut self, of_accounts: Vec<User>) -> Result<Authorization, ValueError> {
         self.builder.users.extend(of_accounts);
         let timeout = self.timeout.unwrap_or_else(|| Authorization::default().timeout);
-        Ok(Authorization { directory: self.builder.build()?, timeout })
+        let callout = self.callout.map(Arc::new);
+        if let Some(callout) = &callout {
+            let deciders = self.builder.users.iter_mut().filter(|user| *user.account == callout.account);
+            deciders.for_each(deny_questions);
+        }
+        Ok(Authorization { directory: self.builder.build()?, timeout, callout })
     }
 }
 

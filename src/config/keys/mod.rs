@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod authorization;
+mod callout;
 pub mod cluster;
 pub mod mappings;
 pub mod monitoring;

@@ -488,7 +488,7 @@ impl Draft {
         let beside = Beside {
             accounts: self.accounts.is_some(),
             users: self.authorization.as_ref().is_some_and(|draft| !draft.is_empty()),
-            callout: false,
+            callout: self.authorization.as_ref().is_some_and(authorization::Draft::has_callout),
             no_auth_user: self.anonymous.is_some(),
         };
         self.options.operator = operator.finish(self.system_account.as_ref(), beside, report);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, cluster, mappings, monitoring, operator, permissions, scion, server, sharing, tls,
-    unsupported, websocket,
+    accounts, authorization, callout, cluster, mappings, monitoring, operator, permissions, scion, server, sharing,
+    tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -135,6 +135,11 @@ fn users_come_by_password_or_key() {
 fn users_that_cannot_be_are_refused_without_their_secrets() {
     let nkey = nkeys::KeyPair::new_user();
     let seed = nkey.seed().expect("a pair has one");
+    let account = nkeys::KeyPair::new_account().public_key();
+    let callout = |rest: &str| {
+        let users = "users: [{user: a, password: hidden}]";
+        format!("authorization {{ {users}, auth_callout {{ issuer: {account}, {rest} }} }}")
+    };
     for (text, reason) in [
         ("authorization { user: u, token: hidden }", "user and token cannot both"),
         ("authorization { user: u, password: hidden, users: [{user: a}] }", "user and users cannot both"),
@@ -154,7 +159,13 @@ fn users_that_cannot_be_are_refused_without_their_secrets() {
         ("authorization { users: [{user: a, permissions: {publish: 5}}] }", "expected a subject, a list of"),
         ("authorization { users: [{user: a, permissions: {allow_responses: 5}}] }", "expected a boolean or a map"),
         ("authorization { users: [{user: a, permissions: {allow_responses: {max: -2}}}] }", "-2 is out of range"),
-        ("authorization { auth_callout {} }", "auth_callout is not supported"),
+        ("authorization { auth_callout {} }", "auth_callout: issuer is missing"),
+        ("authorization { auth_callout { issuer: A } }", "\"A\" is not the public nkey of an account"),
+        (&format!("authorization {{ auth_callout {{ issuer: {account} }} }}"), "auth_callout: auth_users is missing"),
+        ("authorization { auth_callout { xkey: x } }", "use the public key of a curve, X…"),
+        (&callout("auth_users: [u]"), "auth_callout: there is no user \"u\""),
+        (&callout("auth_users: [a], account: B"), "auth_callout: there is no account \"B\""),
+        (&callout("auth_users: [a], allowed_accounts: [C]"), "auth_callout: there is no account \"C\""),
         ("authorization { users: [{user: a, proxy_required: true}] }", "proxy_required is not supported"),
         ("no_auth_user: u\nauthorization { user: u }", "there is no user \"u\" in the users"),
     ] {
@@ -387,7 +398,8 @@ fn rows<T>(keys: &[Key<T>]) -> String {
 #[test]
 fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
-    let users = [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS)];
+    let users =
+        [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS), rows(callout::KEYS)];
     let accounts =
         [rows(accounts::KEYS), rows(accounts::LIMITS), rows(sharing::EXPORT_KEYS), rows(sharing::IMPORT_KEYS)];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];

@@ -34,7 +34,7 @@ pub(super) const CLUSTER: &[&str] =
     &["accounts", "authorization", "compression", "permissions", "write_deadline", "write_timeout"];
 
 /// In `authorization {}`.
-pub(super) const AUTHORIZATION: &[&str] = &["auth_callout", "auth_hook", "proxy_required"];
+pub(super) const AUTHORIZATION: &[&str] = &["proxy_required"];
 
 /// In a user.
 pub(super) const USER: &[&str] = &["proxy_required"];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use natsd_path::ScionAddr;
 
-use super::Options;
+use super::{CalloutError, Options};
 use crate::tls::TlsError;
 
 /// Options that do not go together.
@@ -62,6 +62,9 @@ pub enum InvalidOptions {
         "websocket.jwt_cookie: a JWT needs an operator that vouches for its account; add operator, or remove the key"
     )]
     WebsocketCookieWithoutOperator,
+    /// `auth_callout` names what is not there.
+    #[error(transparent)]
+    Callout(#[from] CalloutError),
     /// TLS for routes, and routes over SCION.
     #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
     RoutesOverScion(ScionAddr),
@@ -78,6 +81,9 @@ impl Options {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
         }
         self.check_tls()?;
+        if let Some(callout) = &self.authorization.callout {
+            callout.check(self)?;
+        }
         if let Some(websocket) = &self.websocket {
             websocket.check(self)?;
         }

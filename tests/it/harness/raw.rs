@@ -117,10 +117,15 @@ impl Raw {
 
     /// The next bytes, as text.
     pub fn take(&mut self, len: usize) -> String {
+        String::from_utf8(self.take_bytes(len)).expect("text")
+    }
+
+    /// The next bytes.
+    pub fn take_bytes(&mut self, len: usize) -> Vec<u8> {
         while self.unread.len() < len {
             assert!(self.read(), "closed before {len} bytes: {:?}", String::from_utf8_lossy(&self.unread));
         }
-        String::from_utf8(self.unread.drain(..len).collect()).expect("text")
+        self.unread.drain(..len).collect()
     }
 
     /// Whether a line, other than PING, has come by now, or comes in a moment.

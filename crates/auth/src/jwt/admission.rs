@@ -168,53 +168,90 @@ pub fn admit(
     trust: &Trust,
     attempt: &Attempt<'_>,
 ) -> Result<Admission, Refusal> {
-    let seconds = i64::try_from(attempt.now.as_secs()).unwrap_or(i64::MAX);
-    if user.body.limits.proxy_required && !attempt.by_proxy {
-        return Err(Refusal::ProxyRequired);
-    }
-    let location = &user.body.limits.location;
-    if !location.is_empty() && attempt.zones.offset(location, seconds).is_none() {
-        return Err(Refusal::Location(location.clone()));
-    }
+    check_location(user, attempt)?;
     check_account(user, account, trust, attempt)?;
     let limits = limits_of(user, account, trust)?;
-    if limits.proxy_required && !attempt.by_proxy {
-        return Err(Refusal::ProxyRequired);
-    }
-    if account.has_expired(seconds) {
-        return Err(Refusal::AccountExpired);
-    }
     if limits.bearer && account.body.limits.account.disallow_bearer {
         return Err(Refusal::NoBearers);
+    }
+    check_signature(user, limits.bearer, attempt)?;
+    settle(user, account, limits, attempt)
+}
+
+/// As [`admit`], of a connection that signs nothing: somebody who may has decided that it is this user's.
+///
+/// # Errors
+///
+/// As [`admit`].
+pub fn admit_decided(
+    user: &Claims<User>,
+    account: &Claims<Account>,
+    trust: &Trust,
+    attempt: &Attempt<'_>,
+) -> Result<Admission, Refusal> {
+    check_location(user, attempt)?;
+    check_account(user, account, trust, attempt)?;
+    settle(user, account, limits_of(user, account, trust)?, attempt)
+}
+
+/// The user, without account and permissions, and when its connection ends.
+///
+/// # Errors
+///
+/// If it may not connect like this.
+pub(super) fn decided(
+    user: &Claims<User>,
+    limits: &UserLimits,
+    attempt: &Attempt<'_>,
+) -> Result<(crate::User, Option<Duration>), Refusal> {
+    if limits.proxy_required && !attempt.by_proxy {
+        return Err(Refusal::ProxyRequired);
     }
     let connection_types = connection_types(&limits.connection_types)?;
     if connection_types.as_ref().is_some_and(|types| !types.contains(&attempt.way)) {
         return Err(Refusal::ConnectionType);
     }
-    let nkey = check_signature(user, limits.bearer, attempt)?;
+    check_source(limits, attempt.host)?;
+    let ends = end_of(user, limits, attempt)?;
+    Ok((crate::User { connection_types, ..crate::User::with_nkey(&nkey_of(user)?) }, ends))
+}
+
+fn settle(
+    user: &Claims<User>,
+    account: &Claims<Account>,
+    limits: UserLimits,
+    attempt: &Attempt<'_>,
+) -> Result<Admission, Refusal> {
+    if account.has_expired(i64::try_from(attempt.now.as_secs()).unwrap_or(i64::MAX)) {
+        return Err(Refusal::AccountExpired);
+    }
     if account.body.has_revoked(&user.registered.subject, user.registered.issued_at) {
         return Err(Refusal::Revoked);
     }
-    check_source(&limits, attempt.host)?;
-    let ends = end_of(user, &limits, attempt)?;
+    let (of_directory, ends) = decided(user, &limits, attempt)?;
     let (permissions, default_permissions) = permissions_of(&limits, account)?;
-    let user_of_directory =
-        crate::User { connection_types, permissions: permissions.map(Arc::new), ..crate::User::with_nkey(&nkey) };
     let granted = &account.body.limits.nats;
     Ok(Admission {
-        user: user_of_directory,
+        user: crate::User { permissions: permissions.map(Arc::new), ..of_directory },
         default_permissions,
         name: user.registered.name.clone(),
         tags: user.tags.clone(),
         account: account.registered.subject.clone(),
         signing_key: Some(user.registered.issuer.clone()).filter(|_| !user.body.issuer_account.is_empty()),
         issued_at: user.registered.issued_at,
-        own_limits: limits.nats.clone(),
-        bearer: limits.bearer,
         max_subscriptions: least(&limits.nats, granted, |limits| limits.subs),
         max_payload: least(&limits.nats, granted, |limits| limits.payload),
+        own_limits: limits.nats,
+        bearer: limits.bearer,
         ends,
     })
+}
+
+fn check_location(user: &Claims<User>, attempt: &Attempt<'_>) -> Result<(), Refusal> {
+    let seconds = i64::try_from(attempt.now.as_secs()).unwrap_or(i64::MAX);
+    let location = &user.body.limits.location;
+    let known = location.is_empty() || attempt.zones.offset(location, seconds).is_some();
+    if known { Ok(()) } else { Err(Refusal::Location(location.clone())) }
 }
 
 fn check_account(
@@ -253,12 +290,16 @@ fn connection_types(names: &[String]) -> Result<Option<Vec<ConnectionType>>, Ref
     }
 }
 
-fn check_signature(user: &Claims<User>, bearer: bool, attempt: &Attempt<'_>) -> Result<Nkey, Refusal> {
+fn check_signature(user: &Claims<User>, bearer: bool, attempt: &Attempt<'_>) -> Result<(), Refusal> {
     if !bearer && attempt.signature.is_empty() {
         return Err(Refusal::NoSignature);
     }
-    let nkey = Nkey::new(&user.registered.subject).map_err(|invalid| Refusal::Nkey(invalid.to_string()))?;
-    if bearer || nkey.verify(attempt.nonce, attempt.signature) { Ok(nkey) } else { Err(Refusal::Signature) }
+    let nkey = nkey_of(user)?;
+    if bearer || nkey.verify(attempt.nonce, attempt.signature) { Ok(()) } else { Err(Refusal::Signature) }
+}
+
+fn nkey_of(user: &Claims<User>) -> Result<Nkey, Refusal> {
+    Nkey::new(&user.registered.subject).map_err(|invalid| Refusal::Nkey(invalid.to_string()))
 }
 
 /// An address and the number of its bits that count.

@@ -40,6 +40,11 @@ impl Issues {
         self.0.push(Issue { text: text.to_owned(), severity: Severity::Warning });
     }
 
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the token is never to be used.
     pub fn is_invalid(&self) -> bool {
         self.0.iter().any(|issue| issue.severity == Severity::Error)

@@ -31,10 +31,11 @@ mod tests;
 
 pub use account::{Account, ClusterTraffic, ExternalAuthorization, MessageTrace, WeightedDestination};
 pub use activation::Activation;
-pub use admission::{Admission, Attempt, Refusal, admit, user_of};
+pub use admission::{Admission, Attempt, Refusal, admit, admit_decided, user_of};
 pub use authority::{AccountError, Trust, TrustError};
 pub use callout::{
-    AuthorizationRequest, AuthorizationResponse, ClientDetails, ConnectDetails, ServerDetails, TlsDetails,
+    AnswerError, AuthorizationRequest, AuthorizationResponse, CALLOUT_SUBJECT, ClientDetails, ConnectDetails, Decision,
+    Expected, ServerDetails, Signer, TlsDetails, decide, read_answer,
 };
 pub use claims::{Body, Claims, EncodeError, Registered};
 pub use generic::Generic;

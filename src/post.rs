@@ -1,4 +1,4 @@
-//! This server as one that subscribes and publishes in the system account.
+//! This server as one that subscribes and publishes in an account.
 //!
 //! It is a link like those of clients, so that subjects find it by the same lists, and peers hear of what it wants; but at
 //! its end is no connection: what is delivered waits in its output until it is taken.
@@ -19,11 +19,8 @@ use crate::link::outbound::{Outbound, OutboundLimits, Sink};
 use crate::link::{Kind, Link};
 use crate::transport::Peer;
 
-/// Bytes that may wait to be taken; who sends more waits for nobody, and all of it is lost.
-const MAX_PENDING: usize = 64 << 20;
-
 /// See the [module](self).
-pub(super) struct Post {
+pub(crate) struct Post {
     hub: Arc<Hub>,
     account: Arc<Account>,
     link: Arc<Link>,
@@ -32,7 +29,7 @@ pub(super) struct Post {
 
 /// A message that was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     pub subject: &'a str,
     pub reply: Option<&'a str>,
     /// Empty without headers.
@@ -41,12 +38,9 @@ pub(super) struct Delivery<'a> {
 }
 
 impl Post {
-    pub(super) fn open(hub: Arc<Hub>, account: Arc<Account>) -> Self {
-        let limits = OutboundLimits {
-            max_pending: MAX_PENDING,
-            stall_at: usize::MAX,
-            write_deadline: Duration::from_secs(3600),
-        };
+    /// `max_pending` bytes may wait to be taken; who sends more waits for nobody, and all of it is lost.
+    pub(crate) fn open(hub: Arc<Hub>, account: Arc<Account>, max_pending: usize) -> Self {
+        let limits = OutboundLimits { max_pending, stall_at: usize::MAX, write_deadline: Duration::from_secs(3600) };
         let mut out = Outbound::new(Sink::Task);
         out.takes_headers = true;
         let nowhere = Peer::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -55,17 +49,17 @@ impl Post {
         Self { hub, account, link, subscriptions: Vec::new() }
     }
 
-    pub(super) fn subscribe(&mut self, subject: &str) {
+    pub(crate) fn subscribe(&mut self, subject: &str) {
         self.add(|subscription| subscription, subject, None);
     }
 
     /// As [`subscribe`](Self::subscribe), sharing with the others of the queue group, if one is given.
-    pub(super) fn subscribe_in(&mut self, subject: &str, queue: Option<&str>) {
+    pub(crate) fn subscribe_in(&mut self, subject: &str, queue: Option<&str>) {
         self.add(|subscription| subscription, subject, queue);
     }
 
     /// As [`subscribe`](Self::subscribe), to what is published at this server alone.
-    pub(super) fn subscribe_here(&mut self, subject: &str) {
+    pub(crate) fn subscribe_here(&mut self, subject: &str) {
         self.add(Subscription::private, subject, None);
     }
 
@@ -79,23 +73,25 @@ impl Post {
     }
 
     /// Waits for messages, as [`deliveries`] reads them. `None` when too many waited.
-    pub(super) async fn next(&self) -> Option<Vec<u8>> {
+    pub(crate) async fn next(&self) -> Option<Vec<u8>> {
         poll_fn(|cx| self.link.outbound().poll_take(cx)).await
     }
 
     /// Whether anybody but this server listens to `subject`.
-    pub(super) fn has_audience(&self, subject: &str) -> bool {
+    pub(crate) fn has_audience(&self, subject: &str) -> bool {
         self.account.has_audience(subject.as_bytes(), &self.link)
     }
 
-    /// Publishes in the system account; this server itself does not hear it.
-    pub(super) fn publish(&self, subject: &str, reply: Option<&str>, body: &str) {
-        self.publish_bytes(subject, reply, body.as_bytes());
+    /// Publishes in the account; this server itself does not hear it.
+    pub(crate) fn publish(&self, subject: &str, reply: Option<&str>, body: &str) {
+        self.publish_bytes(subject, reply, b"", body.as_bytes());
     }
 
-    /// As [`publish`](Self::publish), what may be no text.
-    pub(super) fn publish_bytes(&self, subject: &str, reply: Option<&str>, body: &[u8]) {
-        let message = Message { subject: subject.as_bytes(), reply: reply.map(str::as_bytes), header_len: 0, body };
+    /// As [`publish`](Self::publish), with a header unless that is empty, and what may be no text.
+    pub(crate) fn publish_bytes(&self, subject: &str, reply: Option<&str>, header: &[u8], payload: &[u8]) {
+        let body = &[header, payload].concat();
+        let (subject, reply) = (subject.as_bytes(), reply.map(str::as_bytes));
+        let message = Message { subject, reply, header_len: header.len(), body };
         let mut batch = Batch::default();
         publish_to(&self.account, &message, &Publisher::new(&self.hub, &self.link, false), &mut batch);
         batch.flush(&self.hub);
@@ -110,7 +106,7 @@ impl Drop for Post {
 }
 
 /// The messages in what was taken. What is no text names nothing that is known here, and is left out.
-pub(super) fn deliveries(mut input: &[u8]) -> impl Iterator<Item = Delivery<'_>> {
+pub(crate) fn deliveries(mut input: &[u8]) -> impl Iterator<Item = Delivery<'_>> {
     std::iter::from_fn(move || {
         loop {
             let (delivery, rest) = split_first(input)?;

@@ -1,11 +1,21 @@
 //! What a server asks who decides about users in its place, and what it is answered.
 
+mod answer;
+
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
+
+pub use answer::{AnswerError, Decision, Expected, Signer, decide, read_answer};
 
 use super::claims::{Body, Registered};
 use super::issues::Issues;
 use super::json::is_zero;
 use super::key::KeyKind;
+
+/// Where who decides is asked.
+pub const CALLOUT_SUBJECT: &str = "$SYS.REQ.USER.AUTH";
 
 /// The server that asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
