@@ -87,13 +87,23 @@ impl Post {
         self.publish_bytes(subject, reply, b"", body.as_bytes());
     }
 
+    /// As [`publish`](Self::publish), in another account if one is given.
+    pub(crate) fn publish_in(&self, account: Option<&Arc<Account>>, subject: &str, body: &str) {
+        let (subject, body) = (subject.as_bytes(), body.as_bytes());
+        self.send(account.unwrap_or(&self.account), &Message { subject, reply: None, header_len: 0, body });
+    }
+
     /// As [`publish`](Self::publish), with a header unless that is empty, and what may be no text.
     pub(crate) fn publish_bytes(&self, subject: &str, reply: Option<&str>, header: &[u8], payload: &[u8]) {
         let body = &[header, payload].concat();
         let (subject, reply) = (subject.as_bytes(), reply.map(str::as_bytes));
         let message = Message { subject, reply, header_len: header.len(), body };
+        self.send(&self.account, &message);
+    }
+
+    fn send(&self, account: &Arc<Account>, message: &Message<'_>) {
         let mut batch = Batch::default();
-        publish_to(&self.account, &message, &Publisher::new(&self.hub, &self.link, false), &mut batch);
+        publish_to(account, message, &Publisher::new(&self.hub, &self.link, false), &mut batch);
         batch.flush(&self.hub);
     }
 }

@@ -51,8 +51,8 @@ pub(super) enum Outcome {
     User(Option<Arc<User>>),
     /// The account of the user that it says it is.
     Account(Option<Arc<Known>>, Box<Visitor>),
-    /// What somebody else decided.
-    Decided(Result<Box<Decided>, CalloutError>),
+    /// What somebody else decided, or in which account nobody did and why.
+    Decided(Result<Box<Decided>, (String, CalloutError)>),
 }
 
 impl Admission {
@@ -224,9 +224,12 @@ impl Client {
             }
             Outcome::Account(Some(account), visitor) => self.admit_by_token(*visitor, account, settings, batch),
             Outcome::Decided(Ok(decided)) => self.admit_as_decided(*decided, settings, batch),
-            Outcome::Decided(Err(problem)) => {
+            Outcome::Decided(Err((decider, problem))) => {
                 log::warn!("{} - {problem}", self.link.describe());
-                Err(self.keep_out(settings, &about))
+                let account = self.hub.accounts.get(decider.as_bytes());
+                let account = account.unwrap_or_else(|| self.hub.accounts.global().clone());
+                *self.link.settings.lock() = Some(settings);
+                Err(self.unauthorized_in(&account, &problem.to_string(), &about))
             }
             Outcome::User(None) | Outcome::Account(None, _) => Err(self.keep_out(settings, &about)),
         }

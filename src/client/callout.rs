@@ -66,7 +66,8 @@ impl Client {
             };
             let name = user.as_ref().map_or(inquiry.claimed.as_str(), |user| &user.name);
             if options.decides_on(name, user.as_ref().map(|user| &*user.account)) {
-                Outcome::Decided(inquiry.decide(&options).await.map(Box::new))
+                let decided = inquiry.decide(&options).await;
+                inquiry.outcome(decided)
             } else {
                 Outcome::User(user)
             }
@@ -86,7 +87,10 @@ impl Client {
         let (key, signer) = (account.key().to_owned(), SignedBy::Account(account.clone()));
         let inquiry = self.inquiry(Decider { account: key, xkey, signer }, given, &settings);
         let until = inquiry.deadline + GRACE;
-        let outcome = async move { Outcome::Decided(inquiry.decide_for(&account).await.map(Box::new)) };
+        let outcome = async move {
+            let decided = inquiry.decide_for(&account).await;
+            inquiry.outcome(decided)
+        };
         self.wait_for(outcome, settings, about, Some(until.into_std()));
     }
 
@@ -121,6 +125,10 @@ impl Client {
 }
 
 impl Inquiry {
+    fn outcome(self, decided: Result<Decided, CalloutError>) -> Outcome {
+        Outcome::Decided(decided.map(Box::new).map_err(|problem| (self.decider.account, problem)))
+    }
+
     async fn asked(&self) -> Result<Claims<UserClaims>, CalloutError> {
         ask(&self.hub, &self.decider, &self.question, self.deadline).await
     }

@@ -1,9 +1,12 @@
 //! `CONNECT`.
 
+use std::sync::Arc;
+
 use natsd_core::connect::{ConnectError, Settings};
 use natsd_core::error::{ClientError, CloseReason};
 
 use super::{Client, End};
+use crate::hub::account::Account;
 use crate::link::batch::Batch;
 
 impl Client {
@@ -52,9 +55,14 @@ impl Client {
 
     /// The client is not who it says, or does not say it.
     pub(super) fn unauthorized(&self, about: &str) -> End {
-        log::error!("{} - authentication error{about}", self.link.describe());
         let reason = CloseReason::AuthenticationFailure.to_string();
-        self.hub.events.refused(&self.hub, &self.link, &self.claimed, &reason);
+        self.unauthorized_in(self.hub.accounts.global(), &reason, about)
+    }
+
+    /// As [`unauthorized`](Self::unauthorized); `account` is told this reason.
+    pub(super) fn unauthorized_in(&self, account: &Arc<Account>, reason: &str, about: &str) -> End {
+        log::error!("{} - authentication error{about}", self.link.describe());
+        self.hub.events.refused(&self.hub, &self.link, &self.claimed, (account, reason));
         End::Refused(ClientError::Authorization)
     }
 }

@@ -118,6 +118,12 @@ impl Account {
         String::from_utf8_lossy(&self.name).into_owned()
     }
 
+    /// What people call it.
+    pub(crate) fn title(&self) -> String {
+        let spec = self.spec.load();
+        if spec.title.is_empty() { self.display_name() } else { spec.title.clone() }
+    }
+
     /// Writes what a subject becomes that is published here; `false` if it stays.
     pub(crate) fn map(&self, hub: &Hub, subject: &[u8], batch: &mut Batch, out: &mut Vec<u8>) -> bool {
         let mappings = &self.spec.load().mappings;

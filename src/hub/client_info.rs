@@ -25,6 +25,12 @@ pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
         info.lang.clone_from(&settings.lang);
         info.version.clone_from(&settings.version);
     }
+    if let Some(pass) = link.pass.load().as_deref() {
+        info.jwt = pass.shown_token();
+        info.issuer_key = pass.issuer().to_owned();
+        info.name_tag.clone_from(&pass.admission.name);
+        info.tags.clone_from(&pass.admission.tags);
+    }
     Some(ClientInfo {
         start: Some(Time(link.started_at)),
         host: link.peer().host(),

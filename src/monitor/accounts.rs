@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
 
 use natsd_api::{
     AccountExport, AccountImport, AccountInfo, AccountStat, DataStats, LatencySampling, MapDest, MsgBytes,
     SamplingRate, SublistStats,
 };
 use natsd_auth::account::{Access, AccountSpec, Export, ResponseType, Sampling};
+use natsd_auth::jwt::Claims;
 
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::imports::ServiceImport;
 use crate::hub::stats::Totals;
+use crate::operators::seconds;
 
 /// What passes in `account`.
 pub(crate) fn stat(account: &Account) -> AccountStat {
@@ -20,8 +23,8 @@ pub(crate) fn stat(account: &Account) -> AccountStat {
     let name = account.display_name();
     let conns = account.client_count();
     AccountStat {
-        account: name.clone(),
-        name,
+        account: name,
+        name: account.title(),
         conns,
         leafnodes: 0,
         total_conns: conns,
@@ -43,6 +46,29 @@ fn passed(totals: &Totals) -> DataStats {
 
 /// All that is known of `account`.
 pub(super) fn info(hub: &Hub, account: &Account) -> AccountInfo {
+    let name = account.display_name();
+    let known = hub.operators.get().and_then(|operators| operators.known(&name));
+    let info = configured(hub, account);
+    let Some(known) = known else { return info };
+    let Claims { registered, tags, body, .. } = &known.claims;
+    let time = |(user, seconds): (&String, &i64)| {
+        let since_1970 = Duration::from_secs(u64::try_from(*seconds).unwrap_or_default());
+        (user.clone(), SystemTime::UNIX_EPOCH.checked_add(since_1970).unwrap_or(known.since).into())
+    };
+    AccountInfo {
+        update_time: known.since.into(),
+        expired: known.claims.has_expired(seconds()),
+        jwt: known.token.clone(),
+        issuer_key: registered.issuer.clone(),
+        tags: tags.clone(),
+        decoded_jwt: Some(known.claims.to_json()),
+        revoked_user: body.revocations.iter().map(time).collect(),
+        ..info
+    }
+}
+
+/// What does not come by a token.
+fn configured(hub: &Hub, account: &Account) -> AccountInfo {
     let spec = account.spec();
     let (local, remote) = account.subscriptions();
     let counts = &account.counts;
@@ -56,7 +82,7 @@ pub(super) fn info(hub: &Hub, account: &Account) -> AccountInfo {
         mappings: spec.mappings.iter().map(|(source, destinations)| (text(source), to(destinations))).collect(),
         exports: spec.exports.iter().map(export).collect(),
         imports: imports(&spec, &account.imports.services()),
-        name_tag: account.display_name(),
+        name_tag: account.title(),
         sublist_stats: Some(SublistStats {
             num_subscriptions: (local + remote) as u64,
             num_inserts: counts.inserts.load(Relaxed),

@@ -56,6 +56,8 @@ pub enum OperatorStartError {
 pub(crate) struct Known {
     pub(crate) token: String,
     pub(crate) claims: Claims<Account>,
+    /// Since when it is believed.
+    pub(crate) since: SystemTime,
 }
 
 impl Known {
@@ -141,7 +143,7 @@ impl Operators {
     /// Reads the token of an account.
     fn read(&self, key: &str, token: String) -> Result<Arc<Known>, natsd_auth::jwt::AccountError> {
         let claims = self.trust.account(&token, key, seconds())?;
-        Ok(Arc::new(Known { token, claims }))
+        Ok(Arc::new(Known { token, claims, since: SystemTime::now() }))
     }
 
     /// From now on these accounts are as said.
@@ -286,5 +288,5 @@ fn stand_in(options: &OperatorOptions, system: String) -> Known {
     let mut claims = Claims::new(system, Account::unlimited());
     let issuer = options.operators.first().map(|operator| &operator.registered.issuer).or(options.trusted_keys.first());
     claims.registered.issuer = issuer.cloned().unwrap_or_default();
-    Known { token: String::new(), claims }
+    Known { token: String::new(), claims, since: SystemTime::now() }
 }

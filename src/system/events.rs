@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use natsd_api::{ClientInfo, DataStats, Time};
 use natsd_auth::account::GLOBAL;
+use natsd_core::error::CloseReason;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
@@ -20,8 +21,9 @@ use crate::link::Link;
 const QUEUE: usize = 4096;
 
 /// Something that happened.
-#[derive(Debug)]
 pub(crate) struct Event {
+    /// Where it is told; `None` in the system account.
+    pub account: Option<Arc<Account>>,
     pub subject: String,
     pub at: SystemTime,
     pub client: ClientInfo,
@@ -66,8 +68,18 @@ impl Events {
 
     fn tell(&self, subject: impl FnOnce() -> String, event: impl FnOnce(String) -> Option<Event>) {
         let Some(outlet) = self.outlet.get() else { return };
+        self.tell_in(&outlet.system, subject, event);
+    }
+
+    fn tell_in(
+        &self,
+        account: &Account,
+        subject: impl FnOnce() -> String,
+        event: impl FnOnce(String) -> Option<Event>,
+    ) {
+        let Some(outlet) = self.outlet.get() else { return };
         let subject = subject();
-        if outlet.system.has_interest(subject.as_bytes())
+        if account.has_interest(subject.as_bytes())
             && let Some(event) = event(subject)
             && outlet.queue.try_send(event).is_err()
         {
@@ -79,7 +91,7 @@ impl Events {
     pub(crate) fn connected(&self, hub: &Hub, link: &Link) {
         let subject = || format!("$SYS.ACCOUNT.{}.CONNECT", link.account_name());
         self.tell(subject, |subject| {
-            Some(Event { subject, at: SystemTime::now(), client: about(hub, link)?, end: None })
+            Some(Event { account: None, subject, at: SystemTime::now(), client: about(hub, link)?, end: None })
         });
     }
 
@@ -91,10 +103,18 @@ impl Events {
         self.tell(subject, |subject| ended(hub, link, claimed, subject, reason));
     }
 
-    /// A client that said it is `claimed` was not let in.
-    pub(crate) fn refused(&self, hub: &Hub, link: &Link, claimed: &str, reason: &str) {
+    /// A client that said it is `claimed` was not let in. `account`, that of clients that name none or that of who decided, is told
+    /// as well, for a reason of its own.
+    pub(crate) fn refused(&self, hub: &Hub, link: &Link, claimed: &str, (account, why): (&Arc<Account>, &str)) {
+        let reason = &CloseReason::AuthenticationFailure.to_string();
         let subject = || format!("$SYS.SERVER.{}.CLIENT.AUTH.ERR", hub.identity.id);
         self.tell(subject, |subject| ended(hub, link, claimed, subject, reason));
+        let subject = || "$SYS.ACCOUNT.CLIENT.AUTH.ERR".to_owned();
+        self.tell_in(account, subject, |subject| {
+            let event = ended(hub, link, claimed, subject, why)?;
+            let client = ClientInfo { account: account.display_name(), ..event.client };
+            Some(Event { account: Some(account.clone()), client, ..event })
+        });
     }
 
     /// `account` has more or fewer clients than it had.
@@ -131,7 +151,7 @@ fn ended(hub: &Hub, link: &Link, claimed: &str, subject: String, reason: &str) -
         let out = link.outbound();
         DataStats { msgs: out.msgs, bytes: out.bytes, ..DataStats::default() }
     };
-    Some(Event { subject, at, client, end: Some(End { sent, received, reason: reason.into() }) })
+    Some(Event { account: None, subject, at, client, end: Some(End { sent, received, reason: reason.into() }) })
 }
 
 /// What is told of a client: of its server the event itself tells.
@@ -139,7 +159,7 @@ fn about(hub: &Hub, link: &Link) -> Option<ClientInfo> {
     let info = client_info::detailed(hub, link)?;
     let account = if info.account.is_empty() { GLOBAL.into() } else { info.account };
     Some(ClientInfo {
-        name_tag: account.clone(),
+        name_tag: hub.accounts.get(account.as_bytes()).map_or_else(|| account.clone(), |it| it.title()),
         account,
         rtt: 0,
         server: String::new(),

@@ -18,7 +18,7 @@ mod voice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use natsd_api::{AccountConns, ApiError, ConnectEvent, DisconnectEvent, ServerStatsMsg};
+use natsd_api::{AccountConns, ApiError, ConnectEvent, DisconnectEvent, ServerStatsMsg, to_compact_json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep_until, timeout};
@@ -367,18 +367,19 @@ impl Service {
 
     /// Tells of what happened to a client.
     fn tell(&self, event: Event) {
-        let Event { subject, at, client, end } = event;
+        let Event { account, subject, at, client, end } = event;
         let server = self.voice.server();
-        match end {
+        let text = match end {
             None => {
                 let head = voice::event_head(ConnectEvent::TYPE, at);
-                self.voice.say(&subject, &ConnectEvent { head, server, client });
+                to_compact_json(&ConnectEvent { head, server, client })
             }
             Some(events::End { sent, received, reason }) => {
                 let head = voice::event_head(DisconnectEvent::TYPE, at);
-                self.voice.say(&subject, &DisconnectEvent { head, server, client, sent, received, reason });
+                to_compact_json(&DisconnectEvent { head, server, client, sent, received, reason })
             }
-        }
+        };
+        self.post.publish_in(account.as_ref(), &subject, &text);
     }
 
     /// What is done from time to time.

@@ -6,6 +6,7 @@ use natsd_core::header;
 
 use crate::hub::Hub;
 use crate::hub::service::REQUEST_INFO;
+use crate::operators::since_1970;
 
 /// What is told to who sent a request with this header. `None` if that makes no sense.
 pub(super) fn info(hub: &Hub, header: &[u8]) -> Option<UserInfo> {
@@ -13,13 +14,18 @@ pub(super) fn info(hub: &Hub, header: &[u8]) -> Option<UserInfo> {
         Some(json) => serde_json::from_slice(json).ok()?,
         None => ClientInfo::default(),
     };
-    let permissions = hub.link(who.id).and_then(|link| link.permissions());
+    let link = hub.link(who.id);
+    let permissions = link.as_ref().and_then(|link| link.permissions());
+    let ends = link.and_then(|link| link.pass.load().as_ref().and_then(|pass| pass.admission.ends));
+    let left = ends.map_or(0, |ends| ends.saturating_sub(since_1970()).as_secs());
+    let account = hub.accounts.get(who.account.as_bytes());
     Some(UserInfo {
         user: who.user,
-        account_name: who.account.clone(),
+        account_name: account.map_or_else(|| who.account.clone(), |account| account.title()),
         account: who.account,
         user_name: who.name_tag,
         permissions: permissions.as_deref().map(told),
+        expires: left * 1_000_000_000,
     })
 }
 

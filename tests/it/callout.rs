@@ -4,7 +4,9 @@ use natsd_auth::jwt::{
     AuthorizationRequest, AuthorizationResponse, Claims, ConnectDetails, User, UserLimits, UserScope,
 };
 use nkeys::{KeyPair, XKey};
+use serde_json::{Value, json};
 
+use crate::accounts::message;
 use crate::harness::node::{Node, Setup};
 use crate::harness::raw::Raw;
 use crate::harness::server::{Program, TestServer, wait_for};
@@ -158,9 +160,15 @@ fn who_decides_is_asked_and_obeyed() {
         assert_eq!(alice.news(), "PONG", "{program:?}");
         assert_eq!(allowed(&mut alice, &[("PUB", "only.this"), ("PUB", "other")]), [true, false], "{program:?}");
 
+        decider.raw.send("SUB $SYS.ACCOUNT.CLIENT.AUTH.ERR 2\r\n");
         let mut mallory = client(server.port, "mallory");
         let question = decider.asked();
         decider.refuse(&question);
+        let event: Value = serde_json::from_str(&message(&mut decider.raw).2).expect("JSON");
+        let told = (&event["client"]["acc"], &event["client"]["user"], &event["reason"]);
+        let reason = json!("Auth callout service returned an error: not you");
+        assert_eq!(told, (&json!("AUTH"), &json!("mallory"), &reason), "{program:?}");
+        decider.raw.send("UNSUB 2\r\n");
         assert_eq!(mallory.news(), VIOLATION, "{program:?}");
         // Not even whom the server knows: a user of the configuration.
         let mut app = client(server.port, "app");

@@ -108,6 +108,63 @@ fn accounts_are_pushed_listed_told_and_deleted() {
 }
 
 #[test]
+fn what_tokens_say_is_told() {
+    for program in BOTH {
+        let realm = Realm::new();
+        let revoked = KeyPair::new_user().public_key();
+        let tenant = Tenant::new(|claims| {
+            claims.registered.name = "Acme".to_owned();
+            claims.tags = vec!["site:z".to_owned()];
+            claims.body.revocations.insert(revoked.clone(), 1_700_000_000);
+        });
+        let config = format!("resolver: MEMORY\n{}", realm.preload(&[&tenant]));
+        let server = TestServer::start(program, &config);
+        let mut sys = realm.system_user(server.port);
+        sys.send(&format!("SUB $SYS.ACCOUNT.{}.CONNECT 1\r\n", tenant.key()));
+        sys.expect_pong();
+        let mut client = try_member(server.port, &tenant, |claims| {
+            claims.registered.name = "alice".to_owned();
+            claims.registered.expires = seconds() + 1000;
+            claims.tags = vec!["team:red".to_owned()];
+        })
+        .expect("it is preloaded");
+        let event: Value = serde_json::from_str(&message(&mut sys).2).expect("JSON");
+        let about = &event["client"];
+        assert_eq!((&about["acc"], &about["name_tag"]), (&json!(tenant.key()), &json!("Acme")), "{program:?}");
+        assert_eq!((&about["issuer_key"], &about["tags"]), (&json!(tenant.key()), &json!(["team:red"])), "{program:?}");
+        let jwt = about["jwt"].as_str().expect("a token").to_owned();
+        sys.send("UNSUB 1\r\n");
+
+        let info = asked(&mut client, "$SYS.REQ.USER.INFO", "");
+        let who = [&info["data"]["account"], &info["data"]["account_name"], &info["data"]["user_name"]];
+        assert_eq!(who, [&json!(tenant.key()), &json!("Acme"), &json!("alice")], "{program:?}");
+        let left = info["data"]["expires"].as_u64().expect("a number");
+        assert!(
+            (900_000_000_000..=1_000_000_000_000).contains(&left) && left.is_multiple_of(1_000_000_000),
+            "{program:?}: {left}"
+        );
+
+        let query = format!("{{\"account\":\"{}\"}}", tenant.key());
+        let answer = asked(&mut sys, "$SYS.REQ.SERVER.PING.ACCOUNTZ", &query);
+        let detail = &answer["data"]["account_detail"];
+        assert_eq!((&detail["name_tag"], &detail["tags"]), (&json!("Acme"), &json!(["site:z"])), "{program:?}");
+        let issuer = json!(realm.operator.public_key());
+        assert_eq!((&detail["issuer_key"], &detail["expired"]), (&issuer, &json!(false)), "{program:?}");
+        let decoded = &detail["decoded_jwt"];
+        assert_eq!((&decoded["sub"], &decoded["name"]), (&json!(tenant.key()), &json!("Acme")), "{program:?}");
+        assert_eq!(decoded["nats"]["limits"]["conn"], -1, "{program:?}");
+        assert_eq!(decoded["nats"]["revocations"][&revoked], 1_700_000_000, "{program:?}");
+        let since = detail["revoked_user"][&revoked].as_str().expect("a time");
+        assert!(since.starts_with("2023-11-14T22:13:20"), "{program:?}: {since}");
+        assert!(config.contains(detail["jwt"].as_str().expect("a token")), "{program:?}");
+        let connz =
+            asked(&mut sys, "$SYS.REQ.SERVER.PING.CONNZ", &format!("{{\"auth\":true,\"acc\":\"{}\"}}", tenant.key()));
+        let connection = &connz["data"]["connections"][0];
+        assert_eq!((&connection["jwt"], &connection["name_tag"]), (&json!(jwt), &json!("Acme")), "{program:?}");
+    }
+}
+
+#[test]
 fn an_exporter_that_is_pushed_later_serves_who_imports_already() {
     let realm = Realm::new();
     let server = TestServer::natsd(&empty(&realm, FULL));

@@ -125,9 +125,24 @@ pub struct AccountInfo {
     /// What it imports.
     #[serde(skip_serializing_if = "empty")]
     pub imports: Vec<AccountImport>,
+    /// Its JWT.
+    #[serde(skip_serializing_if = "empty")]
+    pub jwt: String,
+    /// The operator's key that signed it.
+    #[serde(skip_serializing_if = "empty")]
+    pub issuer_key: String,
     /// What it is called, where its name is a key; else the same.
     #[serde(skip_serializing_if = "empty")]
     pub name_tag: String,
+    /// Tags of its JWT.
+    #[serde(skip_serializing_if = "empty")]
+    pub tags: Vec<String>,
+    /// What its JWT says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoded_jwt: Option<serde_json::Value>,
+    /// Users whose JWTs do not count that were signed by then.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked_user: BTreeMap<String, Time>,
     /// Its subscriptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sublist_stats: Option<SublistStats>,

@@ -216,6 +216,9 @@ pub struct UserInfo {
     /// What it may do; absent when that is everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<UserPermissions>,
+    /// Nanoseconds until its JWT expires; 0 if it does not.
+    #[serde(skip_serializing_if = "empty")]
+    pub expires: u64,
 }
 
 /// What a user may do.

@@ -22,6 +22,8 @@ pub const SYSTEM: &str = "$SYS";
 pub struct AccountSpec {
     /// Its name; of one that comes by a JWT, its public key.
     pub name: String,
+    /// What people call it, if that is something else.
+    pub title: String,
     /// Public key that is configured for it.
     pub nkey: Option<String>,
     /// What published subjects become.

@@ -197,15 +197,24 @@ impl<T: Body> Claims<T> {
         }
         let mut registered = Registered { issuer: issuer.public_key(), issued_at: now, ..self.registered.clone() };
         registered.id = registered.hash().map_err(json)?;
-        let mut claims = serde_json::to_value(&registered).map_err(json)?;
-        let mut nats = serde_json::to_value(&self.body).map_err(json)?;
+        seal(&self.json(&registered).map_err(json)?, issuer).map_err(|_| EncodeError::NoSeed)
+    }
+
+    /// What the token says, as JSON.
+    pub fn to_json(&self) -> Value {
+        self.json(&self.registered).unwrap_or_default()
+    }
+
+    fn json(&self, registered: &Registered) -> Result<Value, serde_json::Error> {
+        let mut claims = serde_json::to_value(registered)?;
+        let mut nats = serde_json::to_value(&self.body)?;
         if !self.tags.is_empty() {
             nats["tags"] = Value::from(self.tags.clone());
         }
         nats["type"] = T::KIND.into();
         nats["version"] = VERSION.into();
         claims["nats"] = nats;
-        seal(&claims, issuer).map_err(|_| EncodeError::NoSeed)
+        Ok(claims)
     }
 }
 

@@ -31,6 +31,7 @@ impl Claims<Account> {
         let limit = |limit: i64| u64::try_from(limit).ok();
         let spec = AccountSpec {
             name: self.registered.subject.clone(),
+            title: self.registered.name.clone(),
             nkey: Some(self.registered.subject.clone()),
             mappings: Mappings::new(mappings).into(),
             limits: AccountLimits {
