@@ -16,6 +16,7 @@ mod connz;
 mod duration;
 mod healthz;
 mod json;
+mod msg_trace;
 mod omit;
 mod pathz;
 mod routez;
@@ -35,6 +36,7 @@ pub use connz::{ConnInfo, Connz, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
+pub use msg_trace::{MsgTrace, MsgTraceEgress, MsgTraceEvent, MsgTraceIngress, MsgTraceKind, MsgTraceRequest};
 pub use pathz::{
     Announced, Daemon, DaemonState, Link, LinkKind, Measured, PathEvent, PathEventKind, PathInfo, PathState, Pathz,
     PeerInfo, Probes, Transport,

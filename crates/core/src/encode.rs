@@ -19,6 +19,11 @@ impl<'a> Message<'a> {
         Self { header_len: 0, body: self.payload(), ..self }
     }
 
+    /// The headers; empty if there are none.
+    pub fn headers(&self) -> &'a [u8] {
+        &self.body[..self.header_len.min(self.body.len())]
+    }
+
     /// What follows the headers.
     pub fn payload(&self) -> &'a [u8] {
         &self.body[self.header_len.min(self.body.len())..]

@@ -23,14 +23,28 @@ pub fn get<'a>(block: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// Writes `block`, which may be empty, with the field `name` set to `value` in place of any that has that name.
 pub fn write_with(out: &mut Vec<u8>, block: &[u8], name: &str, value: &[u8]) {
+    write_without(out, block, |line| field(line).is_some_and(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())));
+    write_last(out, name, value);
+}
+
+/// As [`write_with`], in place of fields whose name is written in the same case, with nothing before the colon.
+pub fn write_set(out: &mut Vec<u8>, block: &[u8], name: &str, value: &[u8]) {
+    write_without(out, block, |line| line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b":")));
+    write_last(out, name, value);
+}
+
+/// Writes the version and the fields of `block` that are not `gone`.
+fn write_without(out: &mut Vec<u8>, block: &[u8], gone: impl Fn(&[u8]) -> bool) {
     let mut lines = lines(block);
     out.extend_from_slice(lines.next().filter(|first| first.starts_with(VERSION)).unwrap_or(VERSION));
     out.extend_from_slice(b"\r\n");
-    let of_name = |line: &&[u8]| field(line).is_some_and(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()));
-    for line in lines.filter(|line| !line.is_empty() && !of_name(line)) {
+    for line in lines.filter(|line| !line.is_empty() && !gone(line)) {
         out.extend_from_slice(line);
         out.extend_from_slice(b"\r\n");
     }
+}
+
+fn write_last(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -71,6 +85,18 @@ mod tests {
         assert_eq!(with(b""), "NATS/1.0\r\nX: new\r\n\r\n");
         assert_eq!(with(b"NATS/1.0 503\r\n\r\n"), "NATS/1.0 503\r\nX: new\r\n\r\n");
         assert_eq!(with(b"NATS/1.0\r\nx: old\r\nY: 1\r\n\r\n"), "NATS/1.0\r\nY: 1\r\nX: new\r\n\r\n");
+    }
+
+    #[test]
+    fn the_case_of_a_name_may_matter() {
+        let set = |block: &str| {
+            let mut out = Vec::new();
+            write_set(&mut out, block.as_bytes(), "X", b"new");
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(set("NATS/1.0\r\nX: a\r\nY: X: 1\r\nX:b\r\n\r\n"), "NATS/1.0\r\nY: X: 1\r\nX: new\r\n\r\n");
+        assert_eq!(set("NATS/1.0\r\nx: 1\r\nX : 2\r\n\r\n"), "NATS/1.0\r\nx: 1\r\nX : 2\r\nX: new\r\n\r\n");
+        assert_eq!(set(""), "NATS/1.0\r\nX: new\r\n\r\n");
     }
 
     #[test]

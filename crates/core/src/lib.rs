@@ -6,6 +6,7 @@ pub mod error;
 pub mod header;
 pub mod info;
 pub mod lex;
+pub mod msg_trace;
 pub mod parser;
 
 pub mod proxy;

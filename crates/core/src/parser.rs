@@ -246,6 +246,17 @@ fn read_message<'a>(
     }
 }
 
+/// Of an `HPUB` that [`read`] found to be too large: its line, with what has come of its headers as the body, and how many
+/// bytes it was to have. `None` if `input` begins with something else.
+pub fn read_refused(input: &[u8]) -> Option<(Message<'_>, usize)> {
+    let Ok(Some((Verb::Hpub, verb_len))) = read_verb(input) else { return None };
+    let end = verb_len + memchr(b'\n', &input[verb_len..])?;
+    let line = &input[verb_len..end];
+    let (head, total) = header_publish_line(trim_start(line.strip_suffix(b"\r").unwrap_or(line))).ok()?;
+    let body = &input[end + 1..];
+    Some((Message { body: &body[..head.header_len.min(body.len())], ..head }, total))
+}
+
 fn subscribe_line(args: &[u8]) -> Result<Subscribe<'_>, ParseError> {
     match split_words(args) {
         Some(([subject, sid, _], 2)) => Ok(Subscribe { subject, queue: None, sid }),
