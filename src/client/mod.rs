@@ -4,6 +4,7 @@ mod account;
 mod admission;
 mod callout;
 mod connect;
+mod msg_trace;
 mod ping;
 mod publish;
 mod subscribe;
@@ -324,6 +325,9 @@ impl Protocol for Client {
                 Err(ParseError::UnknownOperation) if telnet::is_farewell(&input[taken..]) => self.end(FAREWELL, batch),
                 Err(error) => {
                     log::debug!("{} - {error}", self.link.describe());
+                    if error == ParseError::PayloadTooLarge {
+                        self.trace_too_large(&input[taken..], batch);
+                    }
                     self.end(error.into(), batch);
                 }
             }

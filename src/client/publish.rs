@@ -8,6 +8,7 @@ use natsd_core::{header, subject};
 
 use super::Client;
 use crate::hub::account::map;
+use crate::hub::msg_trace::Trace;
 use crate::hub::publish::{Publisher, publish};
 use crate::link::batch::Batch;
 use crate::link::{Kind, Link};
@@ -19,19 +20,41 @@ impl Client {
         if self.flags.pedantic && !subject::is_valid_literal(message.subject) {
             self.refuse(&ClientError::InvalidPublishSubject, batch);
         }
-        if let Some(error) = reserved(&message) {
-            return self.refuse(&error, batch);
+        if message.header_len > 0 && self.account.may_trace(message.headers()) {
+            self.publish_traced(&message, batch);
+        } else {
+            self.accept(message, None, batch);
         }
-        let Some(mappings) = self.mappings.clone() else { return self.deliver(message, batch) };
+    }
+
+    /// Delivers what is no more than a message of its publisher, under the subject that it is mapped to.
+    pub(super) fn accept(&mut self, message: Message<'_>, trace: Option<&Trace>, batch: &mut Batch) {
+        if let Some(error) = reserved(&message) {
+            return self.refuse_message(&error, trace, batch);
+        }
+        let Some(mappings) = self.mappings.clone() else { return self.deliver(message, trace, batch) };
         let mut subject = std::mem::take(&mut batch.mapped);
         subject.clear();
-        let mapped = map(&mappings, &self.hub, message.subject, batch, &mut subject);
-        self.deliver(if mapped { Message { subject: &subject, ..message } } else { message }, batch);
+        if map(&mappings, &self.hub, message.subject, batch, &mut subject) {
+            if let Some(trace) = trace {
+                trace.mapped(&subject);
+            }
+            self.deliver(Message { subject: &subject, ..message }, trace, batch);
+        } else {
+            self.deliver(message, trace, batch);
+        }
         batch.mapped = subject;
     }
 
+    fn refuse_message(&self, error: &ClientError, trace: Option<&Trace>, batch: &mut Batch) {
+        if let Some(trace) = trace {
+            trace.refuse(&error.to_string());
+        }
+        self.refuse(error, batch);
+    }
+
     /// Delivers what a client may publish; that a mapping made the subject makes no difference, as in nats-server.
-    fn deliver(&mut self, message: Message<'_>, batch: &mut Batch) {
+    fn deliver(&mut self, message: Message<'_>, trace: Option<&Trace>, batch: &mut Batch) {
         let mut scratch = std::mem::take(&mut batch.matches);
         let permissions = &self.permissions;
         let may = || permissions.as_ref().is_none_or(|permissions| permissions.may_publish(message.subject));
@@ -44,13 +67,13 @@ impl Client {
             None => {
                 batch.matches = scratch;
                 let error = ClientError::Publish(String::from_utf8_lossy(message.subject).into());
-                return self.refuse(&error, batch);
+                return self.refuse_message(&error, trace, batch);
             }
         };
         if self.flags.verbose {
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
         }
-        let from = Publisher::new(&self.hub, &self.link, self.flags.echo);
+        let from = Publisher { trace, ..Publisher::new(&self.hub, &self.link, self.flags.echo) };
         let delivered = publish(&self.account, &message, matches, &from, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use natsd_auth::account::AccountSpec;
+use natsd_core::msg_trace;
 use natsd_core::route::interest::Change;
 use natsd_core::sublist::Sublist;
 use natsd_core::transform::Mappings;
@@ -31,6 +32,8 @@ pub(crate) struct Account {
     generation: AtomicU64,
     /// There are subscriptions that may not get all that they match.
     filtered: AtomicBool,
+    /// `traceparent` may ask for the trace of a message.
+    samples: AtomicBool,
     spec: ArcSwap<AccountSpec>,
     /// What is taken from other accounts.
     pub imports: Imports,
@@ -76,6 +79,7 @@ impl Account {
         spec: AccountSpec,
         observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
     ) -> Self {
+        let samples = spec.trace.is_some();
         Self {
             name: name.into(),
             spec: ArcSwap::from_pointee(spec),
@@ -91,6 +95,7 @@ impl Account {
             counts: Counts::default(),
             generation: AtomicU64::new(0),
             filtered: AtomicBool::new(false),
+            samples: AtomicBool::new(samples),
             observer,
         }
     }
@@ -102,10 +107,19 @@ impl Account {
 
     /// Finds who gets what is published to `subject`.
     pub(crate) fn matches(&self, subject: &[u8], found: &mut Matches) {
+        self.find(subject, false, found);
+    }
+
+    /// As [`matches`](Self::matches), with those who may not get it.
+    pub(super) fn matches_unfiltered(&self, subject: &[u8], found: &mut Matches) {
+        self.find(subject, true, found);
+    }
+
+    fn find(&self, subject: &[u8], all: bool, found: &mut Matches) {
         self.counts.matches.fetch_add(1, Ordering::Relaxed);
         found.clear();
         let local = self.local.read();
-        let filtered = self.filtered.load(Ordering::Relaxed);
+        let filtered = !all && self.filtered.load(Ordering::Relaxed);
         local.matches(subject, &mut found.local(filtered.then_some(subject)));
         drop(local);
         self.remote.read().matches(subject, &mut found.remote());
@@ -138,9 +152,15 @@ impl Account {
     /// From now on this is configured for it; what it imports has to be set as well.
     pub(crate) fn configure(&self, spec: AccountSpec) {
         if **self.spec.load() != spec {
+            self.samples.store(spec.trace.is_some(), Ordering::Relaxed);
             self.spec.store(Arc::new(spec));
             self.changed();
         }
+    }
+
+    /// Whether a message with these headers could be one to trace; costs one search of them in most accounts.
+    pub(crate) fn may_trace(&self, header: &[u8]) -> bool {
+        self.samples.load(Ordering::Relaxed) || msg_trace::may_name_destination(header)
     }
 
     /// One more client. `false` if that is more than there may be; it counts all the same.

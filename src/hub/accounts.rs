@@ -165,7 +165,10 @@ impl Accounts {
                 };
                 let renaming = import.renaming.clone();
                 match import.kind {
-                    ImportKind::Stream => streams.push(Arc::new(StreamImport { exporter, renaming })),
+                    ImportKind::Stream => {
+                        let allow_trace = import.allow_trace;
+                        streams.push(Arc::new(StreamImport { exporter, renaming, allow_trace }));
+                    }
                     ImportKind::Service { share } => {
                         let export: Service = export.unwrap_or_default();
                         services.push(Arc::new(ServiceImport { exporter, renaming, share, export }));

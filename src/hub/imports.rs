@@ -21,11 +21,14 @@ use super::subscription::Subscription;
 pub(crate) struct StreamImport {
     pub exporter: Arc<Account>,
     pub renaming: Renaming,
+    /// Messages are traced on into the account that imports.
+    pub allow_trace: bool,
 }
 
 impl StreamImport {
     fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.exporter, &other.exporter) && self.renaming == other.renaming
+        Arc::ptr_eq(&self.exporter, &other.exporter)
+            && (&self.renaming, self.allow_trace) == (&other.renaming, other.allow_trace)
     }
 }
 
@@ -184,7 +187,7 @@ mod tests {
 
     fn import(exporter: &Arc<Account>, subject: &str) -> Arc<StreamImport> {
         let renaming = Renaming::new(subject, subject).expect("a subject");
-        Arc::new(StreamImport { exporter: exporter.clone(), renaming })
+        Arc::new(StreamImport { exporter: exporter.clone(), renaming, allow_trace: false })
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Measurement {
         let report = self.report(outcome, publisher, Instant::now());
         let body = to_compact_json(&report);
         let message = Message { subject: self.subject.as_bytes(), reply: None, header_len: 0, body: body.as_bytes() };
-        let by_server = Publisher { link: None, echo: true, ..*publisher };
+        let by_server = Publisher { link: None, echo: true, trace: None, ..*publisher };
         publish_to(exporter, &message, &by_server, batch);
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod client_info;
 pub(crate) mod imports;
 mod latency;
 pub(crate) mod matches;
+pub(crate) mod msg_trace;
 pub(crate) mod publish;
 pub(crate) mod remote;
 mod responses;
@@ -23,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use arc_swap::{ArcSwap, Guard};
+use natsd_api::ServerInfo;
 use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
 use parking_lot::Mutex;
@@ -32,7 +34,7 @@ use crate::config::options::Options;
 use crate::link::outbound::OutboundLimits;
 use crate::link::{Kind, Link};
 use crate::operators::Operators;
-use crate::server::identity::Identity;
+use crate::server::identity::{COMPATIBLE_VERSION, Identity};
 use crate::server::listener::News;
 use crate::system::events::Events;
 use account::Account;
@@ -73,6 +75,8 @@ pub(crate) struct Hub {
     clients: AtomicU64,
     closed: Mutex<ClosedLinks>,
     next_id: AtomicU64,
+    /// Counts what this server tells of itself.
+    told: AtomicU64,
 }
 
 impl Hub {
@@ -98,6 +102,7 @@ impl Hub {
             links: Mutex::default(),
             clients: AtomicU64::new(0),
             next_id: AtomicU64::new(1),
+            told: AtomicU64::new(0),
         }
     }
 
@@ -129,6 +134,21 @@ impl Hub {
     /// Since when the options hold.
     pub(crate) fn loaded(&self) -> SystemTime {
         *self.loaded.lock()
+    }
+
+    /// Who this server is, for the next thing that it tells.
+    pub(crate) fn server_info(&self) -> ServerInfo {
+        ServerInfo {
+            name: self.identity.name.clone(),
+            host: self.options.load().client_host().to_owned(),
+            id: self.identity.id.clone(),
+            cluster: self.news.borrow().cluster.clone(),
+            ver: COMPATIBLE_VERSION.into(),
+            jetstream: false,
+            flags: 0,
+            seq: self.told.fetch_add(1, Relaxed) + 1,
+            time: SystemTime::now().into(),
+        }
     }
 
     /// Whether `account` is the one of the servers themselves.

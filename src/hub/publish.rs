@@ -6,6 +6,7 @@ use natsd_core::encode::Message;
 
 use super::account::Account;
 use super::matches::{Choice, Matches, QueueGroup};
+use super::msg_trace::Trace;
 use super::subscription::Subscription;
 use super::{Hub, service};
 use crate::link::Link;
@@ -21,18 +22,33 @@ pub(crate) struct Publisher<'a> {
     /// Accounts that the message has passed through, as a request or an answer, before this one.
     pub depth: u8,
     pub hub: &'a Arc<Hub>,
+    /// The message is traced.
+    pub trace: Option<&'a Trace>,
 }
 
 impl<'a> Publisher<'a> {
     /// A client, which may not want its own messages, or a route.
     pub(crate) fn new(hub: &'a Arc<Hub>, link: &'a Arc<Link>, echo: bool) -> Self {
-        Self { link: Some(link), echo, depth: 0, hub }
+        Self { link: Some(link), echo, depth: 0, hub, trace: None }
     }
 
-    fn may_hear(&self, subscription: &Subscription) -> bool {
-        // What comes as a request or an answer of another account is no stream that could be imported.
-        (self.echo || self.link.is_none_or(|link| !Arc::ptr_eq(link, &subscription.link)))
-            && (self.depth == 0 || subscription.imported().is_none())
+    /// The server itself.
+    pub(crate) fn server(hub: &'a Arc<Hub>) -> Self {
+        Self { link: None, echo: true, depth: 0, hub, trace: None }
+    }
+
+    pub(super) fn may_hear(&self, subscription: &Subscription) -> bool {
+        !self.is_echo(subscription) && self.may_share(subscription)
+    }
+
+    /// Whether the one who publishes would get it back, and does not want to.
+    pub(super) fn is_echo(&self, subscription: &Subscription) -> bool {
+        !self.echo && self.link.is_some_and(|link| Arc::ptr_eq(link, &subscription.link))
+    }
+
+    /// What comes as a request or an answer of another account is no stream that could be imported.
+    pub(super) fn may_share(&self, subscription: &Subscription) -> bool {
+        self.depth == 0 || subscription.imported().is_none()
     }
 }
 
@@ -51,6 +67,27 @@ pub(crate) fn publish_to(
 /// Delivers a message of a client: to clients here, and to servers whose clients want it. Returns whether anybody got
 /// it.
 pub(crate) fn publish(
+    account: &Arc<Account>,
+    message: &Message<'_>,
+    matches: &Matches,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
+    match from.trace {
+        None => spread(account, message, matches, from, batch),
+        Some(_) => spread(account, message, &all_matches(account, message.subject), from, batch),
+    }
+}
+
+/// With those who may not get it: a trace tells of them.
+#[cold]
+fn all_matches(account: &Account, subject: &[u8]) -> Matches {
+    let mut matches = Matches::default();
+    account.matches_unfiltered(subject, &mut matches);
+    matches
+}
+
+fn spread(
     account: &Arc<Account>,
     message: &Message<'_>,
     matches: &Matches,
@@ -83,7 +120,7 @@ pub(crate) fn publish(
     }
     for (at, route) in matches.routes.iter().enumerate() {
         if route.plain || queues_of(at, &chosen).next().is_some() {
-            delivered |= route.link.route(&account.name, message, queues_of(at, &chosen), batch);
+            delivered |= pass_on(&route.link, account, message, queues_of(at, &chosen), from, batch);
         }
     }
     delivered
@@ -100,6 +137,8 @@ pub(crate) fn publish_routed<'q>(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) {
+    let all = from.trace.map(|_| all_matches(account, message.subject));
+    let matches = all.as_ref().unwrap_or(matches);
     deliver_plain(message, matches, from, batch);
     if matches.response {
         service::answer(account, message, from, batch);
@@ -120,7 +159,7 @@ pub(crate) fn publish_routed<'q>(
     }
     for (at, route) in matches.routes.iter().enumerate() {
         if queues_of(at, &passed_on).next().is_some() {
-            route.link.route(&account.name, message, queues_of(at, &passed_on), batch);
+            pass_on(&route.link, account, message, queues_of(at, &passed_on), from, batch);
         }
     }
 }
@@ -133,20 +172,38 @@ fn queues_of<'q>(at: usize, chosen: &[(usize, &'q [u8])]) -> impl Iterator<Item 
 fn deliver_plain(message: &Message<'_>, matches: &Matches, from: &Publisher<'_>, batch: &mut Batch) -> bool {
     let mut delivered = false;
     for subscription in &matches.plain {
-        if from.may_hear(subscription) {
-            delivered |= subscription.link.deliver(subscription, message, batch);
-        }
+        delivered |= hand_over(subscription, message, from, batch);
     }
     delivered
+}
+
+/// Delivers to one who is subscribed here.
+fn hand_over(subscription: &Arc<Subscription>, message: &Message<'_>, from: &Publisher<'_>, batch: &mut Batch) -> bool {
+    match from.trace {
+        None => from.may_hear(subscription) && subscription.link.deliver(subscription, message, batch),
+        Some(trace) => trace.hand_over(subscription, message, from, batch),
+    }
+}
+
+/// Delivers to another server.
+fn pass_on<'q>(
+    route: &Arc<Link>,
+    account: &Account,
+    message: &Message<'_>,
+    queues: impl Iterator<Item = &'q [u8]>,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
+    match from.trace {
+        None => route.route(&account.name, message, queues, batch),
+        Some(trace) => trace.pass_on(route, &account.name, message, queues, batch),
+    }
 }
 
 /// Delivers to the member at `at`, or to the next one that can take it.
 fn deliver_one(message: &Message<'_>, group: &QueueGroup, at: usize, from: &Publisher<'_>, batch: &mut Batch) -> bool {
     let (before, after) = group.local.split_at(at);
-    after
-        .iter()
-        .chain(before)
-        .any(|subscription| from.may_hear(subscription) && subscription.link.deliver(subscription, message, batch))
+    after.iter().chain(before).any(|subscription| hand_over(subscription, message, from, batch))
 }
 
 #[cfg(test)]

@@ -11,11 +11,12 @@ use natsd_auth::account::{ResponseType, Service};
 
 use super::account::Account;
 use super::latency::Measurement;
+use super::msg_trace::Awaited;
 
 /// Answers that may be owed at the same time by one account. Beyond, the ones that would expire first are given up.
 const MAX_RESPONSES: usize = 128 * 1024;
 /// What all reply subjects begin with that clients may not make up.
-const RESERVED: &[u8] = b"_R_.";
+pub(super) const RESERVED: &[u8] = b"_R_.";
 /// Characters of the part that accounts differ in, and of the part that answers differ in.
 const LENGTHS: (usize, usize) = (6, 11);
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -32,13 +33,15 @@ pub(crate) struct Response {
     pub threshold: Duration,
     /// If it is measured how long it takes.
     pub measurement: Option<Box<Measurement>>,
+    /// If the answers are what other servers tell of a message that is traced.
+    pub traced: Option<Arc<Awaited>>,
 }
 
 impl Response {
     /// One that the service `of` owes to `importer`.
     pub(super) fn new(importer: &Arc<Account>, reply: &[u8], of: &Service) -> Self {
         let (importer, reply) = (importer.clone(), reply.into());
-        Self { importer, reply, kind: of.response, threshold: of.threshold, measurement: None }
+        Self { importer, reply, kind: of.response, threshold: of.threshold, measurement: None, traced: None }
     }
 }
 

@@ -11,8 +11,9 @@ use super::account::Account;
 use super::client_info;
 use super::imports::ServiceImport;
 use super::latency::{Measurement, Outcome};
+use super::msg_trace::switch_off;
 use super::publish::{Publisher, publish_to};
-use super::responses::Response;
+use super::responses::{RESERVED, Response};
 use crate::hub::Hub;
 use crate::link::batch::Batch;
 
@@ -38,7 +39,17 @@ pub(super) fn request(
     if exporter.map(from.hub, &subject, batch, &mut mapped) {
         subject = mapped;
     }
-    let latency = service.export.latency.as_ref();
+    let allowed = service.export.allow_trace;
+    let only = from.trace.is_some_and(|trace| trace.only());
+    if let Some(trace) = from.trace {
+        trace.cross(exporter, message.subject, &subject);
+        if only && !allowed {
+            return false;
+        }
+    }
+    // What is only traced is not answered.
+    let message = &Message { reply: message.reply.filter(|_| !only), ..*message };
+    let latency = service.export.latency.as_ref().filter(|_| !only);
     let measurement = latency.and_then(|latency| Measurement::begin(latency, message, from, service.share, batch));
     let reply = match (message.reply, measurement) {
         (Some(reply), measurement) => {
@@ -53,8 +64,12 @@ pub(super) fn request(
     };
     let (header_len, body) = introduce(account, service, message, from);
     let request = Message { subject: &subject, reply: reply.as_deref(), header_len, body: &body };
-    let on_behalf = Publisher { depth: from.depth + 1, ..*from };
-    let delivered = publish_to(exporter, &request, &on_behalf, batch);
+    let on_behalf = Publisher { depth: from.depth + 1, trace: from.trace.filter(|_| allowed), ..*from };
+    let delivered = match from.trace {
+        None => publish_to(exporter, &request, &on_behalf, batch),
+        Some(trace) if allowed => trace.request(account, service, &request, &on_behalf, batch),
+        Some(_) => publish_to(exporter, &switch_off(&request, &mut Vec::new()), &on_behalf, batch),
+    };
     if let Some(reply) = reply.filter(|_| !delivered) {
         let lost = exporter.responses.lock().cancel(&reply);
         give_up(exporter, lost.into_iter().collect(), Outcome::Unavailable, from, batch);
@@ -68,6 +83,19 @@ pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publi
     let last = message.body.is_empty();
     let owed = account.responses.lock().take(message.subject, last, now);
     let Some(response) = owed else { return false };
+    let mut untraced = Vec::new();
+    let mut message = message;
+    let switched_off;
+    if let Some(trace) = from.trace {
+        // Nobody has allowed to trace answers.
+        trace.cross(&response.importer, message.subject, &response.reply);
+        if trace.only() {
+            account.responses.lock().cancel(message.subject);
+            return false;
+        }
+        switched_off = switch_off(message, &mut untraced);
+        message = &switched_off;
+    }
     // The one who asked may answer in turn.
     let reply = message.reply.map(|reply| {
         let service = natsd_auth::account::Service {
@@ -78,10 +106,17 @@ pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publi
         expect(&response.importer, Response::new(account, reply, &service), from, batch)
     });
     let answer = Message { subject: &response.reply, reply: reply.as_deref(), ..*message };
-    let on_behalf = Publisher { depth: from.depth + 1, echo: true, ..*from };
+    let on_behalf = Publisher { depth: from.depth + 1, echo: true, trace: None, ..*from };
     let delivered = publish_to(&response.importer, &answer, &on_behalf, batch);
     if let Some(measurement) = &response.measurement {
         measurement.end(account, Outcome::Answered, from, batch);
+    }
+    if let Some(awaited) = &response.traced {
+        // On the way through several accounts it is heard once.
+        if !response.reply.starts_with(RESERVED) {
+            awaited.hear(message.payload());
+        }
+        return delivered;
     }
     if !delivered {
         account.responses.lock().cancel(message.subject);
@@ -93,7 +128,7 @@ pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publi
 }
 
 /// A reply subject in `exporter` for an answer that it owes from now on.
-fn expect(exporter: &Arc<Account>, response: Response, from: &Publisher<'_>, batch: &mut Batch) -> Vec<u8> {
+pub(super) fn expect(exporter: &Arc<Account>, response: Response, from: &Publisher<'_>, batch: &mut Batch) -> Vec<u8> {
     let mut subject = exporter.reply_prefix().to_vec();
     let now = batch.now().unwrap_or_else(Instant::now);
     let mut responses = exporter.responses.lock();
@@ -114,7 +149,7 @@ async fn sweep(exporter: Arc<Account>, hub: Arc<Hub>) {
         tokio::time::sleep_until(due.into()).await;
         let lost = exporter.responses.lock().expire(Instant::now());
         let mut batch = Batch::default();
-        let by_server = Publisher { link: None, echo: true, depth: 0, hub: &hub };
+        let by_server = Publisher::server(&hub);
         give_up(&exporter, lost, Outcome::Timeout, &by_server, &mut batch);
         batch.flush(&hub);
     }
@@ -141,7 +176,7 @@ fn introduce(
     message: &Message<'_>,
     from: &Publisher<'_>,
 ) -> (usize, Vec<u8>) {
-    let header = &message.body[..message.header_len];
+    let header = message.headers();
     let info = requestor(account, service, header, from);
     let mut body = Vec::with_capacity(message.body.len() + 256);
     let header_len = match info {

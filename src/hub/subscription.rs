@@ -126,6 +126,11 @@ impl Subscription {
         (self.delivered.load(Relaxed), self.max.load(Relaxed))
     }
 
+    /// Whether it gets nothing more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
     /// One more message is about to be delivered. `false` if there may be no more. The caller holds the lock of what is
     /// sent to the link.
     pub(crate) fn count(self: &Arc<Self>, batch: &mut Batch) -> bool {

@@ -79,12 +79,22 @@ pub(crate) struct Link {
     pub renewed: Mutex<Option<Option<Arc<User>>>>,
     /// The account that the client is in, once it has said who it is.
     pub account: ArcSwapOption<Account>,
+    /// The server at the other end of a route, once it is known.
+    pub server: OnceLock<Box<PeerServer>>,
     /// What came of the handshake of a client over TLS.
     pub tls: OnceLock<Box<Facts>>,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
     limits: OutboundLimits,
+}
+
+/// Another server.
+#[derive(Debug)]
+pub(crate) struct PeerServer {
+    pub name: String,
+    /// It tells its part of the trace of a message.
+    pub traces: bool,
 }
 
 /// What a proxy says of where a client is.
@@ -140,6 +150,7 @@ impl Link {
             anonymous: AtomicBool::new(true),
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),
+            server: OnceLock::new(),
             tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),

@@ -23,10 +23,11 @@ use super::trace;
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
+use crate::hub::msg_trace::{Arrival, Trace};
 use crate::hub::publish::{Publisher, publish_routed};
 use crate::hub::remote::RemoteInterest;
 use crate::link::batch::Batch;
-use crate::link::{self, Kind, Link, task};
+use crate::link::{self, Kind, Link, PeerServer, task};
 
 /// Interests of one peer beyond which it is taken for broken.
 const MAX_INTERESTS: usize = 16 << 20;
@@ -177,18 +178,30 @@ impl HubSide {
         let (account, cache) = &mut self.accounts[0];
         batch.enter(account, &self.hub);
         batch.count_received(Kind::Route, len);
-        let mut scratch = std::mem::take(&mut batch.matches);
-        let matches = cache.find(account, message.subject, &mut scratch);
         let to_clients = encode::Message {
             subject: message.subject,
             reply: message.reply,
             header_len: message.header_len,
             body: message.body,
         };
-        let from = Publisher::new(&self.hub, &self.link, true);
-        publish_routed(account, &to_clients, message.queues, matches, &from, batch);
-        batch.matches = scratch;
-        batch.settle(&self.hub);
+        let (hub, link) = (&self.hub, &self.link);
+        let queues = message.queues;
+        let mut publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
+            let mut scratch = std::mem::take(&mut batch.matches);
+            let matches = cache.find(account, message.subject, &mut scratch);
+            let from = Publisher { trace, ..Publisher::new(hub, link, true) };
+            publish_routed(account, message, queues, matches, &from, batch);
+            batch.matches = scratch;
+        };
+        if to_clients.header_len > 0 && account.may_trace(to_clients.headers()) {
+            let arrival = Arrival { hub, link, account, permissions: None };
+            if let Err(destination) = arrival.lead(&to_clients, batch, publish) {
+                log::error!("{} - Publish Violation - Subject {destination:?}", link.describe());
+            }
+        } else {
+            publish(&to_clients, None, batch);
+        }
+        batch.settle(hub);
     }
 }
 
@@ -250,6 +263,9 @@ impl Broker for InBatch<'_> {
             side.dedicated = Some(account.as_bytes().into());
             side.link.outbound().dedicated = true;
         }
+        let server = PeerServer { name: peer.info.server_name.clone(), traces: peer.info.traces_messages() };
+        // A route is opened once.
+        let _ = side.link.server.set(Box::new(server));
         log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);
         side.announcer.open(&side.link, peer, configured, &side.hub.accounts.with_strangers());
     }

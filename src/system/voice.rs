@@ -1,7 +1,6 @@
 //! How this server speaks in the system account: who it is comes with all that it says.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use natsd_api::{ApiError, EventHead, ServerId, ServerInfo, to_compact_json};
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::options::Own;
 use crate::hub::Hub;
 use crate::post::Post;
-use crate::server::identity::{COMPATIBLE_VERSION, unique_id};
+use crate::server::identity::unique_id;
 
 /// See the [module](self).
 #[derive(Clone)]
@@ -19,12 +18,11 @@ pub(super) struct Voice {
     post: Arc<Post>,
     /// Where it takes clients, as configured.
     host: Arc<str>,
-    seq: Arc<AtomicU64>,
 }
 
 impl Voice {
     pub(super) fn new(hub: Arc<Hub>, post: Arc<Post>, host: Arc<str>) -> Self {
-        Self { hub, post, host, seq: Arc::default() }
+        Self { hub, post, host }
     }
 
     /// From now on speaks through `post`.
@@ -49,17 +47,7 @@ impl Voice {
 
     /// Who this is, for the next thing that it says.
     pub(super) fn server(&self) -> ServerInfo {
-        ServerInfo {
-            name: self.hub.identity.name.clone(),
-            host: self.host.to_string(),
-            id: self.hub.identity.id.clone(),
-            cluster: self.hub.news.borrow().cluster.clone(),
-            ver: COMPATIBLE_VERSION.into(),
-            jetstream: false,
-            flags: 0,
-            seq: self.seq.fetch_add(1, Relaxed) + 1,
-            time: SystemTime::now().into(),
-        }
+        self.hub.server_info()
     }
 
     /// As [`server`](Self::server), in short.

@@ -21,6 +21,7 @@ mod mappings;
 mod metrics;
 mod monitor;
 mod monitor_process;
+mod msgtrace;
 #[cfg(feature = "interop")]
 mod operator;
 #[cfg(feature = "lab")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use natsd_auth::account::{AccountLimits, AccountSpec, GLOBAL};
 use natsd_auth::{Permissions, User, check_account_key};
 
-use super::{authorization, mappings, permissions, sharing, unsupported};
+use super::{authorization, mappings, msg_trace, permissions, sharing, unsupported};
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
@@ -63,6 +63,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "none",
         doc: "As at the top level, of what is published in this account.",
         read: |draft, field| mappings::read(field).map(|mappings| draft.spec.mappings = mappings.into()),
+    },
+    Key {
+        names: &["msg_trace", "trace_dest"],
+        takes: "subject, or { dest, sampling }",
+        default: "none",
+        doc: "Where messages are traced to that ask for it by a sampled `traceparent` and not by `Nats-Trace-Dest`; see below.",
+        read: |draft, field| msg_trace::read(field).map(|target| draft.spec.trace = Some(target)),
     },
     Key {
         names: &["limits"],

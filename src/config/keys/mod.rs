@@ -6,6 +6,7 @@ mod callout;
 pub mod cluster;
 pub mod mappings;
 pub mod monitoring;
+pub mod msg_trace;
 pub mod operator;
 pub mod permissions;
 pub mod scion;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, mappings, monitoring, operator, permissions, scion, server, sharing,
+    accounts, authorization, callout, cluster, mappings, monitoring, msg_trace, operator, permissions, scion, server, sharing,
     tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
@@ -362,6 +362,35 @@ fn monitoring_may_be_for_some_only() {
 }
 
 #[test]
+fn an_account_says_where_its_traces_go() {
+    let target = |value: &str| {
+        let set = options(&format!("accounts {{ A {{ {value} }} }}"));
+        set.accounts[0].trace.as_ref().map(|target| (target.subject.clone(), target.sampling))
+    };
+    let to = |subject: &str, sampling: u8| Some((subject.to_owned(), sampling));
+    assert_eq!(target(""), None);
+    assert_eq!(target("msg_trace: \"a.b\""), to("a.b", 100));
+    assert_eq!(target("trace_dest { dest: a }"), to("a", 100));
+    assert_eq!(target("msg_trace { dest: a, sampling: 1 }"), to("a", 1));
+    assert_eq!(target("msg_trace { dest: a, sampling: \"50%\" }"), to("a", 50));
+    for (value, problem) in [
+        ("1", "msg_trace should be a subject, or { dest, sampling }"),
+        ("{ sampling: 5 }", "msg_trace: dest is missing"),
+        ("\"a.*\"", "msg_trace: \"a.*\" should be a subject without wildcards"),
+        ("{ dest: \"a b\" }", "dest: \"a b\" should be a subject without wildcards"),
+        ("{ dest: a, sampling: 0 }", "sampling should be a number from 1 to 100"),
+        (
+            "{ dest: a, sampling: \"101%\" }",
+            "sampling: \"101%\" should be a number from 1 to 100, such as 50 or \"50%\"",
+        ),
+        ("{ dest: a, ratio: 5 }", "unknown field \"ratio\""),
+    ] {
+        let errors = loaded(&format!("accounts {{ A {{ msg_trace: {value} }} }}")).expect_err(value).to_string();
+        assert!(errors.ends_with(problem), "{errors}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_a_variable_if_something_refers_to_it() {
     assert_eq!(options("P=4333\nport: $P").listen, [tcp("0.0.0.0", 4333)]);
     let errors = loaded("P=4333\nport: 4222").expect_err("unused");
@@ -400,8 +429,13 @@ fn the_documentation_lists_every_key() {
     let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
     let users =
         [rows(authorization::KEYS), rows(authorization::USER_KEYS), rows(permissions::KEYS), rows(callout::KEYS)];
-    let accounts =
-        [rows(accounts::KEYS), rows(accounts::LIMITS), rows(sharing::EXPORT_KEYS), rows(sharing::IMPORT_KEYS)];
+    let accounts = [
+        rows(accounts::KEYS),
+        rows(accounts::LIMITS),
+        rows(msg_trace::KEYS),
+        rows(sharing::EXPORT_KEYS),
+        rows(sharing::IMPORT_KEYS),
+    ];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
     let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];
     for table in others.into_iter().chain(blocks).chain(users).chain(accounts) {

@@ -24,7 +24,7 @@ pub(super) const SERVER: &[&str] = &[
 ];
 
 /// In an account.
-pub(super) const ACCOUNT: &[&str] = &["jetstream", "msg_trace", "trace_dest"];
+pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
 /// In `limits {}` of an account.
 pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];

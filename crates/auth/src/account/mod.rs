@@ -34,6 +34,17 @@ pub struct AccountSpec {
     pub exports: Vec<Export>,
     /// What it imports of other accounts.
     pub imports: Vec<Import>,
+    /// Where traces go of messages that ask for one by `traceparent` alone.
+    pub trace: Option<TraceTarget>,
+}
+
+/// Where traces of messages go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceTarget {
+    /// A subject in the account, without wildcards.
+    pub subject: String,
+    /// How many of a hundred messages are traced.
+    pub sampling: u8,
 }
 
 /// Bounds of an account; `None` is unlimited.

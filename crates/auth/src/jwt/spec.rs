@@ -3,13 +3,16 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use natsd_core::subject;
 use natsd_core::transform::{Mappings, Renaming};
 
-use super::account::Account;
+use super::account::{Account, MessageTrace};
 use super::activation::Activation;
 use super::claims::Claims;
 use super::sharing::{Export, Import, Sampling, ShareKind, is_contained};
-use crate::account::{self, Access, AccountLimits, AccountSpec, ImportKind, Latency, ResponseType, Service};
+use crate::account::{
+    self, Access, AccountLimits, AccountSpec, ImportKind, Latency, ResponseType, Service, TraceTarget,
+};
 
 impl Claims<Account> {
     /// What a server does for the account; and what of it cannot be done, each with why. `is_activated` tells whether who
@@ -42,6 +45,7 @@ impl Claims<Account> {
             },
             exports: self.body.exports.iter().map(Export::spec).collect(),
             imports,
+            trace: self.body.trace.as_ref().and_then(MessageTrace::target),
         };
         (spec, problems)
     }
@@ -58,6 +62,16 @@ impl Claims<Account> {
             ends(activation.registered.expires);
         }
         holds
+    }
+}
+
+impl MessageTrace {
+    /// As in nats-server, one that cannot be published to is none.
+    fn target(&self) -> Option<TraceTarget> {
+        let usable =
+            subject::is_valid_literal(self.destination.as_bytes()) && !self.destination.contains(char::is_whitespace);
+        let sampling = u8::try_from(self.sampling).ok().filter(|percent| (1..=100).contains(percent)).unwrap_or(100);
+        usable.then(|| TraceTarget { subject: self.destination.clone(), sampling })
     }
 }
 
@@ -186,6 +200,18 @@ mod tests {
         ];
         assert_eq!(imports, expected.map(|(there, here, on)| (there.to_owned(), here.to_owned(), on)));
         assert!(matches!(&problems[..], [problem] if problem.contains("\"a.>\"")), "{problems:?}");
+    }
+
+    #[test]
+    fn an_account_says_where_its_traces_go() {
+        let target = |destination: &str, sampling: i64| {
+            let trace = Some(MessageTrace { destination: destination.into(), sampling });
+            Claims::new("A", Account { trace, ..Account::default() }).spec(|_| false).0.trace
+        };
+        let to = |subject: &str, sampling| Some(TraceTarget { subject: subject.into(), sampling });
+        assert_eq!(target("a.b", 25), to("a.b", 25));
+        assert_eq!((target("a", 0), target("a", 300), target("a", -1)), (to("a", 100), to("a", 100), to("a", 100)));
+        assert_eq!((target("", 5), target("a.*", 5), target("a b", 5)), (None, None, None));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the route protocol spoken: accounts and asynchronous `INFO`; message tracing (3) is not.
-pub const PROTOCOL: u8 = 2;
+/// Version of the route protocol spoken: accounts and asynchronous `INFO`, and message tracing.
+pub const PROTOCOL: u8 = 3;
 
 /// What the receiver of a forwarded `INFO` does with it; `gossip_mode` of nats-server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,11 @@ impl RouteInfo {
     /// The line, CR LF included.
     pub fn to_line(&self) -> Vec<u8> {
         line("INFO", self)
+    }
+
+    /// Whether the sender tells its part of the trace of a message.
+    pub fn traces_messages(&self) -> bool {
+        self.proto >= 3
     }
 
     /// Whether the sender is natsd.
