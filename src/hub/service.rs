@@ -114,7 +114,7 @@ pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publi
     if let Some(awaited) = &response.traced {
         // On the way through several accounts it is heard once.
         if !response.reply.starts_with(RESERVED) {
-            awaited.hear(message.payload());
+            awaited.hear(message);
         }
         return delivered;
     }

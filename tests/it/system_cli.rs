@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::accounts::login;
 use crate::harness::node::Kind::{self, Go, Natsd};
 use crate::harness::node::{Node, Setup};
+use crate::harness::raw::Raw;
 use crate::harness::server::wait_for;
 
 const ACCOUNTS: &str = r#"
@@ -59,6 +60,7 @@ fn the_cli_works(kinds: &[Kind]) {
     }
     let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
     let _client = login(nodes[0].port, "a");
+    let _told: Vec<_> = nodes.iter().map(subscribed).collect();
     for node in &nodes {
         finds(node, "sys", &["server", "list"], &names);
         finds(node, "sys", &["server", "info", &node.name], &["Auth Required: true", "Connection Details"]);
@@ -71,7 +73,18 @@ fn the_cli_works(kinds: &[Kind]) {
         }
         finds(node, "a", &["account", "info"], &["User: a", "Account: A", "JetStream is not supported"]);
         finds(node, "a", &["rtt"], &["nats://127.0.0.1"]);
+        // All servers hear of it, wherever it is asked, and tell their part.
+        let router = if kinds.len() > 1 { "Router: 1" } else { "Client: " };
+        finds(node, "a", &["trace", "told.x"], &["Client \"told\"", "subject:\"told.*\"", "Egress Count", router]);
     }
+}
+
+/// A client called `told`.
+fn subscribed(node: &Node) -> Raw {
+    let mut raw = Raw::connect(node.port);
+    raw.send("CONNECT {\"verbose\":false,\"name\":\"told\",\"user\":\"a\",\"pass\":\"a\"}\r\nSUB told.* 1\r\n");
+    raw.expect_pong();
+    raw
 }
 
 #[test]

@@ -1,10 +1,17 @@
 //! How what is told of a message is compressed.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use natsd_core::header;
 use natsd_core::msg_trace::Encoding;
+
+const HEADER: &str = "Content-Encoding";
+/// Bytes that are inflated at most: what comes from elsewhere could become any number.
+const MAX_INFLATED: u64 = 1 << 20;
 
 /// The headers for `payload` as it is sent, and that.
 pub(super) fn encode(encoding: Encoding, payload: Vec<u8>) -> (&'static [u8], Vec<u8>) {
@@ -17,6 +24,22 @@ pub(super) fn encode(encoding: Encoding, payload: Vec<u8>) -> (&'static [u8], Ve
         }
     };
     compressed.unwrap_or((b"NATS/1.0\r\nContent-Encoding: identity\r\n\r\n", payload))
+}
+
+/// What [`encode`] made of a payload, as it was; as far as it can be told.
+pub(super) fn decode<'a>(headers: &[u8], payload: &'a [u8]) -> Cow<'a, [u8]> {
+    let inflate = |mut reader: io::Take<Box<dyn Read + 'a>>| {
+        let mut inflated = Vec::new();
+        // What is cut short or no such thing shows in what comes of it.
+        let _ = reader.read_to_end(&mut inflated);
+        Cow::Owned(inflated)
+    };
+    let reader: Box<dyn Read> = match header::get(headers, HEADER) {
+        Some(b"gzip") => Box::new(GzDecoder::new(payload)),
+        Some(b"snappy") => Box::new(snap::read::FrameDecoder::new(payload)),
+        _ => return Cow::Borrowed(payload),
+    };
+    inflate(reader.take(MAX_INFLATED))
 }
 
 fn gzip(payload: &[u8]) -> io::Result<Vec<u8>> {
@@ -33,28 +56,32 @@ fn snappy(payload: &[u8]) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
     fn what_is_compressed_says_how() {
         let payload = || b"{\"server\":{}}".repeat(100);
-        let read = |mut reader: Box<dyn Read + '_>| {
-            let mut out = Vec::new();
-            reader.read_to_end(&mut out).unwrap();
-            out
-        };
         assert_eq!(encode(Encoding::Plain, payload()), (&b""[..], payload()));
-        let (header, body) = encode(Encoding::Identity, payload());
-        assert_eq!((header, body), (&b"NATS/1.0\r\nContent-Encoding: identity\r\n\r\n"[..], payload()));
-        let (header, body) = encode(Encoding::Gzip, payload());
-        assert_eq!(header, b"NATS/1.0\r\nContent-Encoding: gzip\r\n\r\n");
-        assert!(body.len() < payload().len());
-        assert_eq!(read(Box::new(flate2::read::GzDecoder::new(&body[..]))), payload());
-        let (header, body) = encode(Encoding::Snappy, payload());
-        assert_eq!(header, b"NATS/1.0\r\nContent-Encoding: snappy\r\n\r\n");
-        assert!(body.len() < payload().len());
-        assert_eq!(read(Box::new(snap::read::FrameDecoder::new(&body[..]))), payload());
+        for (encoding, name, smaller) in [
+            (Encoding::Identity, "identity", false),
+            (Encoding::Gzip, "gzip", true),
+            (Encoding::Snappy, "snappy", true),
+        ] {
+            let (header, body) = encode(encoding, payload());
+            assert_eq!(String::from_utf8_lossy(header), format!("NATS/1.0\r\nContent-Encoding: {name}\r\n\r\n"));
+            assert_eq!(body.len() < payload().len(), smaller, "{name}");
+            assert_eq!(*decode(header, &body), payload(), "{name}");
+        }
+        assert_eq!(*decode(b"", b"plain"), *b"plain");
+    }
+
+    #[test]
+    fn there_is_a_bound_to_what_is_inflated() {
+        let large = vec![0; 2 * MAX_INFLATED as usize];
+        for encoding in [Encoding::Gzip, Encoding::Snappy] {
+            let (header, body) = encode(encoding, large.clone());
+            assert_eq!(decode(header, &body).len() as u64, MAX_INFLATED);
+            assert_eq!(*decode(header, b"no such thing"), *b"");
+        }
     }
 }

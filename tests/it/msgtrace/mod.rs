@@ -461,7 +461,45 @@ fn a_part_of_the_messages_is_sampled(program: Program) {
     observer.expect_nothing();
 }
 
+/// What an account says of traces, and what it lets in, changes at a reload.
+fn a_reload_changes_what_is_traced(program: Program) {
+    let config = |target: &str, allow: bool| {
+        format!(
+            "accounts {{
+               A {{ users: [{{ user: a, password: a }}, {{ user: o, password: o }}]
+                    exports: [{{ stream: foo }}, {{ service: ask, allow_trace: {allow} }}], {target} }}
+               B {{ users: [{{ user: b, password: b }}]
+                    imports: [{{ stream: {{ account: A, subject: foo }}, allow_trace: {allow} }}
+                              {{ service: {{ account: A, subject: ask }} }}] }} }}"
+        )
+    };
+    let mut server = TestServer::start(program, &config("", false));
+    let mut observer = subscriber(server.port, "o", &["one", "two"]);
+    let mut publisher = subscriber(server.port, "a", &["ask"]);
+    let mut other = subscriber(server.port, "b", &["foo", "trace"]);
+    let parent = format!("traceparent: {SAMPLED}");
+    for (target, allow) in [("", false), ("msg_trace: one", true), ("trace_dest { dest: two }", false), ("", true)] {
+        server.reconfigure(&config(target, allow));
+        server.wait_for_line("Reloaded server configuration");
+        publisher.send(&hpub("foo", &[&parent], "hello"));
+        assert_eq!(message(&mut other).2, "hello");
+        if !target.is_empty() {
+            let (subject, _, json) = message(&mut observer);
+            assert!(target.contains(&subject), "{subject}");
+            let events = Told::read(&json).events;
+            let into = ["eg acc=B kind=0 name=b sub=foo", "se acc=B to=foo"];
+            assert_eq!(events[1..], into[usize::from(!allow)..]);
+        }
+        other.send(&hpub("ask", &["Nats-Trace-Dest: trace"], "hello"));
+        let into = ["eg acc=A kind=0 name=a sub=ask", "si acc=A from=ask to=ask"];
+        assert_eq!(told(&mut other).events[1..], into[usize::from(!allow)..]);
+        assert_eq!(message(&mut publisher).2, "hello");
+        observer.expect_nothing();
+    }
+}
+
 with_both!(
+    a_reload_changes_what_is_traced,
     a_trace_goes_on_where_a_stream_is_imported,
     a_trace_goes_on_where_a_service_lets_it,
     an_answer_is_traced_where_it_is_given,
