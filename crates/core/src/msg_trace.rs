@@ -151,6 +151,8 @@ fn trim(value: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const PARENT_ON: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -231,6 +233,28 @@ mod tests {
         {
             let request = read(&format!("Nats-Trace-Dest: d\r\nNats-Trace-Only: {value}\r\n\r\n")).expect("a request");
             assert_eq!(request.only(), only, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(block in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let block = [BEGIN, &block].concat();
+            if let Some(request) = Request::read(&block) {
+                prop_assert!(request.by_parent || may_name_destination(&block));
+            }
+        }
+
+        #[test]
+        fn lines_of_any_kind_are_read(lines in proptest::collection::vec(
+            "(Nats-Trace-(Dest|Only|Hop)|[tT]raceparent|[ -~]{0,8}):? ?(true|00-a-b-0[01]|trace disabled|[ -~]{0,8})(\r\n|\n|)", 0..6)
+        ) {
+            let block = format!("NATS/1.0\r\n{}\r\n", lines.concat());
+            if let Some(request) = Request::read(block.as_bytes()) {
+                prop_assert!(request.by_parent || may_name_destination(block.as_bytes()));
+                prop_assert_eq!(request.destination().is_none(), request.by_parent);
+                prop_assert!(request.headers.iter().all(|(key, values)| !key.is_empty() && !values.is_empty()));
+            }
         }
     }
 

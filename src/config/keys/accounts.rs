@@ -69,7 +69,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "subject, or { dest, sampling }",
         default: "none",
         doc: "Where messages are traced to that ask for it by a sampled `traceparent` and not by `Nats-Trace-Dest`; see below.",
-        read: |draft, field| msg_trace::read(field).map(|target| draft.spec.trace = Some(target)),
+        read: |draft, field| msg_trace::read(field).map(|target| draft.spec.trace = target),
     },
     Key {
         names: &["limits"],

@@ -32,18 +32,20 @@ pub const KEYS: &[Key<Draft>] = &[
     },
 ];
 
-/// The value of `msg_trace`.
-pub(super) fn read(field: &mut Field<'_>) -> Result<TraceTarget, ValueError> {
+/// The value of `msg_trace`; `None` if keys in it are wrong, which has been reported.
+pub(super) fn read(field: &mut Field<'_>) -> Result<Option<TraceTarget>, ValueError> {
     let mut draft = Draft::default();
     match field.value() {
         Value::Text(_) => draft.subject = Some(destination(field)?),
         Value::Map(_) => {
-            field.map(KEYS, &[], &mut draft)?;
+            if !field.map(KEYS, &[], &mut draft)? {
+                return Ok(None);
+            }
         }
         _ => return Err(field.expected("a subject, or { dest, sampling }")),
     }
     let subject = draft.subject.ok_or(ValueError::Missing("dest"))?;
-    Ok(TraceTarget { subject, sampling: draft.sampling.unwrap_or(100) })
+    Ok(Some(TraceTarget { subject, sampling: draft.sampling.unwrap_or(100) }))
 }
 
 fn destination(field: &mut Field<'_>) -> Result<String, ValueError> {

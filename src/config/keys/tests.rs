@@ -374,14 +374,14 @@ fn an_account_says_where_its_traces_go() {
     assert_eq!(target("msg_trace { dest: a, sampling: 1 }"), to("a", 1));
     assert_eq!(target("msg_trace { dest: a, sampling: \"50%\" }"), to("a", 50));
     for (value, problem) in [
-        ("1", "msg_trace should be a subject, or { dest, sampling }"),
+        ("1", "msg_trace: expected a subject, or { dest, sampling }, found an integer"),
         ("{ sampling: 5 }", "msg_trace: dest is missing"),
-        ("\"a.*\"", "msg_trace: \"a.*\" should be a subject without wildcards"),
-        ("{ dest: \"a b\" }", "dest: \"a b\" should be a subject without wildcards"),
-        ("{ dest: a, sampling: 0 }", "sampling should be a number from 1 to 100"),
+        ("\"a.*\"", "msg_trace: \"a.*\" is not known; use a subject without wildcards"),
+        ("{ dest: \"a b\" }", "dest: \"a b\" is not known; use a subject without wildcards"),
+        ("{ dest: a, sampling: 0 }", "sampling: 0 is out of range; use 1 to 100"),
         (
             "{ dest: a, sampling: \"101%\" }",
-            "sampling: \"101%\" should be a number from 1 to 100, such as 50 or \"50%\"",
+            "sampling: \"101%\" is not known; use a number from 1 to 100, such as 50 or \"50%\"",
         ),
         ("{ dest: a, ratio: 5 }", "unknown field \"ratio\""),
     ] {

@@ -281,6 +281,34 @@ pub fn a_peer_may_know_nothing_of_traces(kind: Kind) {
     assert_eq!(said, "HMSG $G foo 55 60\nNATS/1.0\nNats-Trace-Dest: trace\nNats-Trace-Hop: 1\n\nhello");
 }
 
+/// A message for a queue group that has left goes on to another server, which tells the part after.
+pub fn a_part_may_have_parts(kind: Kind) {
+    let node = Node::start(kind, "a", Setup::default());
+    let mut from = Peer::join(node.route_port, "f");
+    let mut member = Peer::join(node.route_port, "g");
+    member.send("RS+ $G foo q 2\r\n");
+    member.said();
+    let mut raw = Raw::connect(node.port);
+    raw.send("CONNECT {\"verbose\":false,\"headers\":true}\r\nSUB trace 1\r\n");
+    raw.expect_nothing();
+    let message = |hop: &str| format!("NATS/1.0\r\nNats-Trace-Dest: trace\r\nNats-Trace-Hop: {hop}\r\n\r\nhello");
+    let sent = message("2");
+    from.send(&format!("HMSG $G foo | q {} {}\r\n{sent}\r\n", sent.len() - 5, sent.len()));
+    from.said();
+    let passed_on = message("2.1");
+    assert_eq!(
+        member.said().into_iter().filter(|line| !line.starts_with("RS")).collect::<Vec<_>>().join("\r\n"),
+        format!("HMSG $G foo | q {} {}\r\n{passed_on}", passed_on.len() - 5, passed_on.len())
+    );
+    let told = told(&mut raw);
+    let why = "Message delivered but remote does not support message tracing so no trace event generated from there";
+    assert_eq!(told.hops, 1);
+    assert_eq!(
+        told.events,
+        ["in acc=$G kind=1 name=f subj=foo".to_owned(), format!("eg error={why} hop=2.1 kind=1 name=g")]
+    );
+}
+
 #[test]
 fn of_natsd() {
     each_server_tells_its_part(&[Natsd, Natsd]);
@@ -288,6 +316,7 @@ fn of_natsd() {
     streams_are_traced_across_servers(&[Natsd, Natsd]);
     parents_count_across_servers(&[Natsd, Natsd]);
     a_peer_may_know_nothing_of_traces(Natsd);
+    a_part_may_have_parts(Natsd);
 }
 
 #[test]
@@ -333,5 +362,6 @@ mod mixed {
     #[test]
     fn a_peer_may_know_nothing_of_traces() {
         super::a_peer_may_know_nothing_of_traces(Go);
+        super::a_part_may_have_parts(Go);
     }
 }

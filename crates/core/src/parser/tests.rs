@@ -122,6 +122,20 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+#[test]
+fn of_what_is_too_large_the_headers_can_be_read() {
+    let refused = |input: &'static str| {
+        let (message, total) = read_refused(input.as_bytes())?;
+        Some((message.subject, message.reply, message.headers(), total))
+    };
+    assert_eq!(read(b"HPUB a r 4 200\r\n", &LIMITS), Err(ParseError::PayloadTooLarge));
+    assert_eq!(refused("HPUB a r 4 200\r\nheadPAYLOAD"), Some((&b"a"[..], Some(&b"r"[..]), &b"head"[..], 200)));
+    assert_eq!(refused("hpub a 4 200\nhe"), Some((&b"a"[..], None, &b"he"[..], 200)));
+    for other in ["HPUB a 4 200", "PUB a 200\r\nhead", "HPUB a 4 x\r\n", "HPUB 4\r\n", "NO\r\n", ""] {
+        assert_eq!(refused(other), None, "{other:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn pieces_do_not_matter(
