@@ -11,7 +11,7 @@ use super::account::Account;
 use super::client_info;
 use super::imports::ServiceImport;
 use super::latency::{Measurement, Outcome};
-use super::msg_trace::switch_off;
+use super::msg_trace::{Trace, switch_off};
 use super::publish::{Publisher, publish_to};
 use super::responses::{RESERVED, Response};
 use crate::hub::Hub;
@@ -40,7 +40,7 @@ pub(super) fn request(
         subject = mapped;
     }
     let allowed = service.export.allow_trace;
-    let only = from.trace.is_some_and(|trace| trace.only());
+    let only = from.trace.is_some_and(Trace::only);
     if let Some(trace) = from.trace {
         trace.cross(exporter, message.subject, &subject);
         if only && !allowed {
@@ -48,20 +48,7 @@ pub(super) fn request(
         }
     }
     // What is only traced is not answered.
-    let message = &Message { reply: message.reply.filter(|_| !only), ..*message };
-    let latency = service.export.latency.as_ref().filter(|_| !only);
-    let measurement = latency.and_then(|latency| Measurement::begin(latency, message, from, service.share, batch));
-    let reply = match (message.reply, measurement) {
-        (Some(reply), measurement) => {
-            let response = Response { measurement, ..Response::new(account, reply, &service.export) };
-            Some(expect(exporter, response, from, batch))
-        }
-        (None, Some(measurement)) => {
-            measurement.end(exporter, Outcome::BadRequest, from, batch);
-            None
-        }
-        (None, None) => None,
-    };
+    let reply = if only { None } else { expect_answer(account, service, message, from, batch) };
     let (header_len, body) = introduce(account, service, message, from);
     let request = Message { subject: &subject, reply: reply.as_deref(), header_len, body: &body };
     let on_behalf = Publisher { depth: from.depth + 1, trace: from.trace.filter(|_| allowed), ..*from };
@@ -77,25 +64,54 @@ pub(super) fn request(
     delivered
 }
 
+/// A reply subject where the service is, if an answer is wanted; or at least it is measured.
+fn expect_answer(
+    account: &Arc<Account>,
+    service: &ServiceImport,
+    message: &Message<'_>,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> Option<Vec<u8>> {
+    let exporter = &service.exporter;
+    let latency = service.export.latency.as_ref();
+    let measurement = latency.and_then(|latency| Measurement::begin(latency, message, from, service.share, batch));
+    match (message.reply, measurement) {
+        (Some(reply), measurement) => {
+            let response = Response { measurement, ..Response::new(account, reply, &service.export) };
+            Some(expect(exporter, response, from, batch))
+        }
+        (None, Some(measurement)) => {
+            measurement.end(exporter, Outcome::BadRequest, from, batch);
+            None
+        }
+        (None, None) => None,
+    }
+}
+
 /// Hands an answer that was published in `account` back to the account that asked. Returns whether anybody there got it.
 pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publisher<'_>, batch: &mut Batch) -> bool {
     let Some(now) = batch.now().filter(|_| from.depth < MAX_DEPTH) else { return false };
     let last = message.body.is_empty();
     let owed = account.responses.lock().take(message.subject, last, now);
     let Some(response) = owed else { return false };
-    let mut untraced = Vec::new();
-    let mut message = message;
-    let switched_off;
-    if let Some(trace) = from.trace {
-        // Nobody has allowed to trace answers.
-        trace.cross(&response.importer, message.subject, &response.reply);
-        if trace.only() {
-            account.responses.lock().cancel(message.subject);
-            return false;
-        }
-        switched_off = switch_off(message, &mut untraced);
-        message = &switched_off;
+    let Some(trace) = from.trace else { return hand_back(account, &response, message, from, batch) };
+    trace.cross(&response.importer, message.subject, &response.reply);
+    if trace.only() {
+        account.responses.lock().cancel(message.subject);
+        return false;
     }
+    // Nobody has allowed to trace answers.
+    let from = Publisher { trace: None, ..*from };
+    hand_back(account, &response, &switch_off(message, &mut Vec::new()), &from, batch)
+}
+
+fn hand_back(
+    account: &Arc<Account>,
+    response: &Response,
+    message: &Message<'_>,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
     // The one who asked may answer in turn.
     let reply = message.reply.map(|reply| {
         let service = natsd_auth::account::Service {
@@ -106,7 +122,7 @@ pub(super) fn answer(account: &Arc<Account>, message: &Message<'_>, from: &Publi
         expect(&response.importer, Response::new(account, reply, &service), from, batch)
     });
     let answer = Message { subject: &response.reply, reply: reply.as_deref(), ..*message };
-    let on_behalf = Publisher { depth: from.depth + 1, echo: true, trace: None, ..*from };
+    let on_behalf = Publisher { depth: from.depth + 1, echo: true, ..*from };
     let delivered = publish_to(&response.importer, &answer, &on_behalf, batch);
     if let Some(measurement) = &response.measurement {
         measurement.end(account, Outcome::Answered, from, batch);

@@ -146,6 +146,7 @@ impl Arrival<'_> {
         let notes = Notes {
             ingress,
             events: Vec::new(),
+            size: 0,
             hops: 0,
             destination: destination.clone().into_bytes(),
             awaited: None,

@@ -44,10 +44,15 @@ pub(crate) struct Trace {
     notes: RefCell<Notes>,
 }
 
+/// Bytes of text that are told of one message; what happens to it beyond is left out.
+const MAX_TOLD: usize = 8 << 20;
+
 struct Notes {
     ingress: MsgTraceIngress,
     /// All that came after.
     events: Vec<MsgTrace>,
+    /// Bytes of their text.
+    size: usize,
     hops: u64,
     /// The destination, as it is called in the account that the message is in now.
     destination: Vec<u8>,
@@ -72,7 +77,11 @@ impl Trace {
     }
 
     fn note(&self, event: MsgTrace) {
-        self.notes.borrow_mut().events.push(event);
+        let mut notes = self.notes.borrow_mut();
+        if notes.size < MAX_TOLD {
+            notes.size += size(&event);
+            notes.events.push(event);
+        }
     }
 
     fn note_egress(&self, link: &Link, error: &str, more: impl FnOnce(&mut MsgTraceEgress)) {
@@ -90,7 +99,10 @@ impl Trace {
 
     /// Tells what happened.
     pub(crate) fn tell(self, hub: &Arc<Hub>, batch: &mut Batch) {
-        let Notes { ingress, events, hops, awaited, .. } = self.notes.into_inner();
+        let Notes { ingress, events, size, hops, awaited, .. } = self.notes.into_inner();
+        if size >= MAX_TOLD {
+            log::warn!("The trace of a message to {:?} is cut after {MAX_TOLD} bytes", ingress.subj);
+        }
         if let Some(awaited) = awaited {
             awaited.complete();
         }
@@ -103,6 +115,24 @@ impl Trace {
         let message = Message { subject, reply: None, header_len: header.len(), body: &body };
         publish_to(&self.account, &message, &Publisher::server(hub), batch);
     }
+}
+
+/// About how many bytes it takes to tell.
+fn size(event: &MsgTrace) -> usize {
+    /// What there is besides text.
+    const FIXED: usize = 100;
+    let text = match event {
+        MsgTrace::Ingress(ingress) => ingress.name.len() + ingress.acc.len() + ingress.subj.len(),
+        MsgTrace::SubjectMapping { to, .. } => to.len(),
+        MsgTrace::StreamExport { acc, to, .. } => acc.len() + to.len(),
+        MsgTrace::ServiceImport { acc, from, to, .. } => acc.len() + from.len() + to.len(),
+        MsgTrace::JetStream { stream, subject, .. } => stream.len() + subject.len(),
+        MsgTrace::Egress(egress) => [&egress.name, &egress.acc, &egress.subscription, &egress.queue, &egress.error]
+            .map(String::len)
+            .iter()
+            .sum(),
+    };
+    FIXED + text
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -144,3 +174,6 @@ fn is_destination(subject: &str) -> bool {
     let blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'\x0c');
     natsd_core::subject::is_valid_literal(subject.as_bytes()) && !subject.bytes().any(blank)
 }
+
+#[cfg(test)]
+mod tests;
