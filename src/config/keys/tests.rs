@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, mappings, monitoring, msg_trace, operator, permissions, scion, server, sharing,
-    tls, unsupported, websocket,
+    accounts, authorization, callout, cluster, mappings, monitoring, msg_trace, operator, permissions, scion, server,
+    sharing, tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
