@@ -172,14 +172,11 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use natsd_auth::account::AccountSpec;
 
     use super::*;
-    use crate::link::outbound::{Outbound, OutboundLimits, Sink};
-    use crate::link::{Kind, Link};
-    use crate::transport::Peer;
+    use crate::hub::stage::link;
+    use crate::link::Kind;
 
     fn account(name: &str) -> Arc<Account> {
         Arc::new(Account::new(AccountSpec::named(name), Arc::default()))
@@ -193,10 +190,7 @@ mod tests {
     #[test]
     fn what_stays_imported_is_not_touched() {
         let (exporter, importer) = (account("A"), account("B"));
-        let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
-        let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-        let link = Arc::new(Link::new(1, Kind::Client, peer, None, Outbound::new(Sink::Task), limits));
-        let subscription = Arc::new(Subscription::new(link, importer.clone(), b">", None, b"1"));
+        let subscription = Arc::new(Subscription::new(link(Kind::Client), importer.clone(), b">", None, b"1"));
         importer.subscribe(subscription.clone());
         let take = |subjects: &[&str]| {
             let streams = subjects.iter().map(|subject| import(&exporter, subject)).collect();

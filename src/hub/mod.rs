@@ -12,6 +12,8 @@ pub(crate) mod publish;
 pub(crate) mod remote;
 mod responses;
 pub(crate) mod service;
+#[cfg(test)]
+pub(crate) mod stage;
 pub(crate) mod stats;
 pub(crate) mod subscription;
 mod system_imports;

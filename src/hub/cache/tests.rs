@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use natsd_auth::{Permissions, Rules, User};
 use natsd_core::subject;
@@ -8,10 +7,9 @@ use proptest::prelude::*;
 use super::MatchCache;
 use crate::hub::account::Account;
 use crate::hub::matches::Matches;
+use crate::hub::stage::link;
 use crate::hub::subscription::Subscription;
-use crate::link::outbound::{Outbound, OutboundLimits, Sink};
 use crate::link::{Kind, Link};
-use crate::transport::Peer;
 
 /// What happens to an account.
 #[derive(Clone, Debug)]
@@ -67,13 +65,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
-fn link(id: u64, permissions: Option<Permissions>) -> Arc<Link> {
-    let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
-    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    let link = Link::new(id, Kind::Client, peer, None, Outbound::new(Sink::Task), limits);
+fn client(permissions: Option<Permissions>) -> Arc<Link> {
+    let client = link(Kind::Client);
     let user = User { permissions: permissions.map(Arc::new), ..User::with_secret("u", "p") };
-    link.user.store(Some(Arc::new(user)));
-    Arc::new(link)
+    client.user.store(Some(Arc::new(user)));
+    client
 }
 
 /// Sids of all that a message reaches, with their group.
@@ -111,7 +107,7 @@ proptest! {
         steps in steps(),
     ) {
         let account = Arc::new(Account::new(natsd_auth::account::AccountSpec::named("ACC"), Arc::default()));
-        let links: Vec<_> = clients.into_iter().zip(1..).map(|(may, id)| link(id, may)).collect();
+        let links: Vec<_> = clients.into_iter().map(client).collect();
         let (mut cache, mut scratch) = (MatchCache::default(), Matches::default());
         let mut subscriptions: Vec<Arc<Subscription>> = Vec::new();
         for (sid, step) in steps.into_iter().enumerate() {

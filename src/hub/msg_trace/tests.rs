@@ -1,36 +1,14 @@
-use std::sync::OnceLock;
-use std::time::Duration;
-
 use natsd_auth::account::AccountSpec;
 use natsd_core::error::CloseReason;
 
 use super::*;
-use crate::config::options::Options;
 use crate::hub::remote::RemoteInterest;
+use crate::hub::stage::{hub, link};
 use crate::hub::subscription::Subscription;
 use crate::link::PeerServer;
-use crate::link::outbound::{Outbound, OutboundLimits, Sink};
-use crate::server::identity::Identity;
-use crate::transport::Peer;
 
 const ASKS: &[u8] = b"NATS/1.0\r\nNats-Trace-Dest: trace\r\n\r\n";
 const ASKS_ONLY: &[u8] = b"NATS/1.0\r\nNats-Trace-Dest: trace\r\nNats-Trace-Only: 1\r\n\r\n";
-
-fn hub() -> &'static Arc<Hub> {
-    static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
-    HUB.get_or_init(|| {
-        let options = Options::default();
-        let identity = Identity::generate(&options);
-        Arc::new(Hub::new(options, identity))
-    })
-}
-
-fn link(kind: Kind) -> Arc<Link> {
-    let max_pending = 64 << 20;
-    let limits = OutboundLimits { max_pending, stall_at: usize::MAX, write_deadline: Duration::from_secs(1) };
-    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    Arc::new(Link::new(1, kind, peer, None, Outbound::new(Sink::Task), limits))
-}
 
 /// An account, a publisher, and somebody who listens to `trace`.
 struct Stage {

@@ -1,31 +1,21 @@
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use natsd_auth::account::AccountSpec;
 use natsd_core::route::interest::Change;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::config::options::Options;
 use crate::hub::InterestObserver;
 use crate::hub::cache::MatchCache;
 use crate::hub::remote::RemoteInterest;
+use crate::hub::stage::{hub, link};
 use crate::hub::subscription::Subscription;
 use crate::link::Kind;
-use crate::link::outbound::{Outbound, OutboundLimits, Sink};
-use crate::server::identity::Identity;
-use crate::transport::Peer;
 
 const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
 
 fn account() -> Arc<Account> {
     Arc::new(Account::new(AccountSpec::named("ACC"), Arc::default()))
-}
-
-fn link(kind: Kind) -> Arc<Link> {
-    let limits = OutboundLimits { max_pending: 1 << 20, stall_at: 1 << 20, write_deadline: Duration::from_secs(1) };
-    let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-    Arc::new(Link::new(1, kind, peer, None, Outbound::new(Sink::Task), limits))
 }
 
 fn subscribe(account: &Arc<Account>, link: &Arc<Link>, subject: &str, queue: Option<&str>, sid: &str) {
@@ -43,15 +33,6 @@ fn add_remote(account: &Account, link: &Arc<Link>, subject: &str, queue: Option<
 fn sent(link: &Link) -> String {
     let mut out = link.outbound();
     String::from_utf8(std::mem::take(out.buffer())).unwrap()
-}
-
-fn hub() -> &'static Arc<Hub> {
-    static HUB: OnceLock<Arc<Hub>> = OnceLock::new();
-    HUB.get_or_init(|| {
-        let options = Options::default();
-        let identity = Identity::generate(&options);
-        Arc::new(Hub::new(options, identity))
-    })
 }
 
 fn publish_from(account: &Arc<Account>, from: &Arc<Link>, echo: bool) -> bool {
