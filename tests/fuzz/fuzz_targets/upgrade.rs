@@ -6,7 +6,7 @@ use natsd_core::websocket::origin::Origin;
 use natsd_core::websocket::upgrade::{CookieNames, Rules, upgrade};
 
 fuzz_target!(|input: &[u8]| {
-    let cookies = CookieNames { user: "u".into(), password: "p".into(), token: "t".into() };
+    let cookies = CookieNames { jwt: "j".into(), user: "u".into(), password: "p".into(), token: "t".into() };
     let allowed_origins: Vec<_> = Origin::parse_web("http://a.example").into_iter().collect();
     let all =
         Rules { tls: false, compression: true, same_origin: true, allowed_origins, headers: String::new(), cookies };
