@@ -1,5 +1,6 @@
 //! What differs between two configurations, and which of it a running server can take over.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use natsd_api::go_duration;
@@ -91,6 +92,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         config_file: _,
         config_digest: _,
         server_name,
+        server_tags,
+        server_metadata,
         listen,
         client_advertise,
         http,
@@ -145,6 +148,8 @@ fn entries(options: &Options) -> Vec<Entry> {
         fixed("listen", list(listen, ToString::to_string, ", ")),
         live("client_advertise", some(client_advertise)),
         fixed("server_name", some(server_name)),
+        live("server_tags", server_tags.join(", ")),
+        live("server_metadata", metadata(server_metadata)),
         fixed("http", some(&http.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("https", some(&https.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("http_base_path", http_base_path),
@@ -192,6 +197,10 @@ fn entries(options: &Options) -> Vec<Entry> {
     entries.extend(websocket_entries(websocket.as_ref()));
     entries.extend(scion_entries(scion.as_ref()));
     entries
+}
+
+fn metadata(metadata: &BTreeMap<String, String>) -> String {
+    metadata.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 fn global_mappings(accounts: &[AccountSpec]) -> String {

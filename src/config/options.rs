@@ -6,6 +6,7 @@ mod operator;
 mod tls;
 mod websocket;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -254,6 +255,10 @@ pub struct Options {
     pub config_digest: Option<String>,
     /// `server_name`; the server id when unset.
     pub server_name: Option<String>,
+    /// `server_tags`, in lower case, each once.
+    pub server_tags: Vec<String>,
+    /// `server_metadata`.
+    pub server_metadata: BTreeMap<String, String>,
     /// `listen`: one address or a list; or `host` and `port`.
     pub listen: Vec<Listen>,
     /// `client_advertise`: `host[:port]`.
@@ -354,6 +359,8 @@ impl Default for Options {
             config_file: None,
             config_digest: None,
             server_name: None,
+            server_tags: Vec::new(),
+            server_metadata: BTreeMap::new(),
             listen: vec![Listen::Tcp { host: "0.0.0.0".into(), port: DEFAULT_PORT }],
             client_advertise: None,
             http: None,

@@ -140,12 +140,15 @@ impl Hub {
 
     /// Who this server is, for the next thing that it tells.
     pub(crate) fn server_info(&self) -> ServerInfo {
+        let options = self.options.load();
         ServerInfo {
             name: self.identity.name.clone(),
-            host: self.options.load().client_host().to_owned(),
+            host: options.client_host().to_owned(),
             id: self.identity.id.clone(),
             cluster: self.news.borrow().cluster.clone(),
             ver: COMPATIBLE_VERSION.into(),
+            tags: options.server_tags.clone(),
+            metadata: options.server_metadata.clone(),
             jetstream: false,
             flags: 0,
             seq: self.told.fetch_add(1, Relaxed) + 1,

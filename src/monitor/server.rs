@@ -239,6 +239,8 @@ fn limits(options: &Options) -> Varz {
         max_pending: options.max_pending as u64,
         write_deadline: nanos(options.write_deadline),
         config_digest: options.config_digest.clone().unwrap_or_default(),
+        tags: options.server_tags.clone(),
+        metadata: options.server_metadata.clone(),
         ..Varz::default()
     }
 }

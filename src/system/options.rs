@@ -23,6 +23,8 @@ pub(super) struct Own<'a> {
     pub name: &'a str,
     pub host: &'a str,
     pub cluster: &'a str,
+    /// In lower case.
+    pub tags: &'a [String],
 }
 
 /// An option of an endpoint over HTTP, and what it is called in requests.
@@ -96,8 +98,9 @@ impl Options {
                 return Ok(false);
             }
         }
-        // No server here has tags, or a domain.
-        Ok(self.texts("tags")?.is_empty() && self.text("domain")?.is_empty())
+        let has_tag = |tag: &&str| own.tags.contains(&tag.trim().to_lowercase());
+        // No server here has a domain.
+        Ok(self.texts("tags")?.iter().all(has_tag) && self.text("domain")?.is_empty())
     }
 
     /// These options as those of an endpoint.
@@ -139,7 +142,10 @@ impl Options {
 mod tests {
     use super::*;
 
-    const OWN: Own<'_> = Own { name: "north-1", host: "127.0.0.1", cluster: "c1" };
+    fn mean(json: &str) -> Result<bool, OptionsError> {
+        let tags = ["region:eu".to_owned(), "fast".to_owned()];
+        read(json).mean(Own { name: "north-1", host: "127.0.0.1", cluster: "c1", tags: &tags })
+    }
 
     fn read(json: &str) -> Options {
         Options::read(json.as_bytes()).unwrap()
@@ -161,10 +167,14 @@ mod tests {
             (r#"{"host":"10."}"#, false),
             (r#"{"tags":[]}"#, true),
             (r#"{"tags":["a"]}"#, false),
+            (r#"{"tags":["FAST "]}"#, true),
+            (r#"{"tags":["fast","region:EU"]}"#, true),
+            (r#"{"tags":["fast","region:us"]}"#, false),
+            (r#"{"tags":["region"]}"#, false),
             (r#"{"tags":null,"domain":null}"#, true),
             (r#"{"domain":"hub"}"#, false),
         ] {
-            assert_eq!(read(json).mean(OWN), Ok(expected), "{json}");
+            assert_eq!(mean(json), Ok(expected), "{json}");
         }
     }
 
@@ -196,8 +206,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(read(r#"{"limit":"x"}"#).number("limit").unwrap_err().to_string(), "limit must be a number");
-        assert_eq!(read(r#"{"tags":["a",1]}"#).mean(OWN).unwrap_err().to_string(), "tags must be a list of strings");
-        assert_eq!(read(r#"{"tags":1}"#).mean(OWN).unwrap_err().to_string(), "tags must be a list of strings");
+        assert_eq!(mean(r#"{"tags":["a",1]}"#).unwrap_err().to_string(), "tags must be a list of strings");
+        assert_eq!(mean(r#"{"tags":1}"#).unwrap_err().to_string(), "tags must be a list of strings");
         assert!(Options::read(b"[]").is_err() && Options::read(b"x").is_err());
     }
 }

@@ -42,7 +42,8 @@ impl Voice {
     /// Whether a request that means such servers means this one.
     pub(super) fn is_meant(&self, mean: impl FnOnce(Own<'_>) -> bool) -> bool {
         let cluster = self.hub.news.borrow().cluster.clone();
-        mean(Own { name: &self.hub.identity.name, host: &self.host, cluster: &cluster })
+        let tags = &self.hub.options().server_tags;
+        mean(Own { name: &self.hub.identity.name, host: &self.host, cluster: &cluster, tags })
     }
 
     /// Who this is, for the next thing that it says.

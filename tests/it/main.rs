@@ -14,6 +14,7 @@ mod harness;
 mod interop;
 #[cfg(feature = "lab")]
 mod lab;
+mod labels;
 mod legacy;
 mod log_lines;
 mod logs;

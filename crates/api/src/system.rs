@@ -1,5 +1,7 @@
 //! What servers tell in the system account: answers to requests, and events.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::omit::empty;
@@ -20,6 +22,12 @@ pub struct ServerInfo {
     pub cluster: String,
     /// Version of nats-server that it is compatible with.
     pub ver: String,
+    /// What its operator files it under, in lower case.
+    #[serde(skip_serializing_if = "empty")]
+    pub tags: Vec<String>,
+    /// What its operator says of it.
+    #[serde(skip_serializing_if = "empty")]
+    pub metadata: BTreeMap<String, String>,
     /// Whether it keeps streams.
     pub jetstream: bool,
     /// What else it can do, as bits.

@@ -135,6 +135,12 @@ pub struct Varz {
     pub config_load_time: Time,
     /// `sha256:…` of the configuration; empty without a file.
     pub config_digest: String,
+    /// What the operator files the server under, in lower case; absent without any.
+    #[serde(skip_serializing_if = "empty")]
+    pub tags: Vec<String>,
+    /// What the operator says of the server; absent when nothing.
+    #[serde(skip_serializing_if = "empty")]
+    pub metadata: BTreeMap<String, String>,
     /// Account of the servers themselves; absent without one.
     #[serde(skip_serializing_if = "empty")]
     pub system_account: String,

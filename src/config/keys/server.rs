@@ -1,5 +1,6 @@
 //! The keys at the top level.
 
+mod labels;
 mod users;
 
 use std::path::PathBuf;
@@ -97,6 +98,8 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "Name of the server, unique in its cluster.",
         read: |draft, field| field.name().map(|name| draft.options.server_name = Some(name)),
     },
+    labels::TAGS,
+    labels::METADATA,
     Key {
         names: &["authorization"],
         takes: "map",

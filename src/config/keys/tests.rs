@@ -114,6 +114,25 @@ fn monitoring_is_on_the_host_of_the_clients_unless_it_has_its_own() {
 }
 
 #[test]
+fn a_server_is_labelled() {
+    assert_eq!(options("server_tags: \" Region:EU \"").server_tags, ["region:eu"]);
+    assert_eq!(options("server_tags: [a, B, \"\", A]").server_tags, ["a", "b"]);
+    assert_eq!(options("server_tags: []").server_tags, [""; 0]);
+    let labelled = options("server_metadata { Rack: \"7\", hall: north }");
+    let expected = [("Rack", "7"), ("hall", "north")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(labelled.server_metadata, expected.into());
+    for (text, reason) in [
+        ("server_tags: 5", ":1:1: server_tags: expected a string, found an integer"),
+        ("server_tags: [a, 5 ]", ":1:18: server_tags: expected a string, found an integer"),
+        ("server_metadata: [a]", "expected a map"),
+        ("server_metadata { a: 5 }", ":1:19: server_metadata: expected a string, found an integer"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains(reason), "{text}: {errors}");
+    }
+}
+
+#[test]
 fn users_come_by_password_or_key() {
     let nkey = nkeys::KeyPair::new_user().public_key();
     for (text, list, required) in [

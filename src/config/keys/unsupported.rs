@@ -16,8 +16,6 @@ pub(super) const SERVER: &[&str] = &[
     "prof_block_rate",
     "prof_port",
     "proxies",
-    "server_metadata",
-    "server_tags",
     "store_dir",
     "storedir",
     "write_timeout",
