@@ -8,8 +8,8 @@ use natsd_auth::{DirectoryBuilder, DirectoryError};
 use super::ruby_flags::{Daemonize, RubyFlags};
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
-    Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, ScionOptions, SyslogAddr,
-    TlsOptions,
+    Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, RouteLogin, ScionOptions,
+    SyslogAddr, TlsOptions,
 };
 use crate::config::{self, ConfigErrors, Warnings};
 
@@ -148,10 +148,10 @@ pub struct ServeFlags {
     #[arg(long = "max_traced_msg_len", value_name = "N", help_heading = "Logging")]
     max_traced_msg_len: Option<u32>,
 
-    /// Listen for routes: host:port, nats://host:port, or nats://ISD-AS,host:port with --scion
-    #[arg(long, visible_alias = "cluster_listen", value_name = "URL", value_parser = address::listen)]
+    /// Listen for routes: host:port, nats://[USER:PASSWORD@]host:port, or nats://ISD-AS,host:port with --scion
+    #[arg(long, visible_alias = "cluster_listen", value_name = "URL", value_parser = address::cluster)]
     #[arg(help_heading = "Cluster")]
-    cluster: Option<Listen>,
+    cluster: Option<(Listen, Option<RouteLogin>)>,
 
     /// Name of the cluster
     #[arg(long = "cluster_name", value_name = "NAME", value_parser = config::name, help_heading = "Cluster")]
@@ -317,7 +317,9 @@ impl ServeFlags {
             return;
         }
         let cluster = cluster.get_or_insert_default();
-        set(&mut cluster.listen, &self.cluster.clone().map(|listen| vec![listen]));
+        let (listen, login) = self.cluster.clone().unzip();
+        set(&mut cluster.listen, &listen.map(|listen| vec![listen]));
+        set_some(&mut cluster.login, &login.flatten());
         set(&mut cluster.routes, &self.routes.clone().map(|Routes(routes)| routes));
         set_some(&mut cluster.name, &self.cluster_name);
         set_some(&mut cluster.advertise, &self.cluster_advertise);

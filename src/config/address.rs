@@ -1,8 +1,9 @@
 //! Addresses to listen on and URLs of peers, as written in files and flags.
 
+use natsd_core::route::hello::Secret;
 use natsd_path::{AddrError, ScionAddr};
 
-use super::options::{Listen, PeerAddr, RouteUrl, SyslogAddr};
+use super::options::{Listen, PeerAddr, RouteLogin, RouteUrl, SyslogAddr};
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,11 +36,11 @@ pub enum AddressError {
     #[error("{0:?} asks for TLS, which is not supported by this version of natsd; write nats-route://host:port")]
     Tls(String),
     /// Credentials of routes.
-    #[error(
-        "the URL of a listener holds a user, but authorization of routes is not supported by this version of natsd; \
-         write it without"
-    )]
+    #[error("the URL of a listener holds a user; write it without, and user and password in authorization {{}}")]
     ListenerUser,
+    /// A user without a password.
+    #[error("the URL of a listener holds a user without a password; write nats://user:password@host:port")]
+    ListenerPassword,
     /// Not the URL of a syslog.
     #[error("{0:?} is not the URL of a syslog; write udp://host:port, tcp://host:port or unix:///path")]
     Syslog(String),
@@ -56,6 +57,18 @@ pub fn listen(text: &str) -> Result<Listen, AddressError> {
     }
     let (host, port) = host_port(address)?;
     Ok(Listen::Tcp { host: if host.is_empty() { "0.0.0.0".into() } else { host }, port })
+}
+
+/// Parses `--cluster`: an address to listen on, perhaps with the user and password that peers need.
+pub fn cluster(text: &str) -> Result<(Listen, Option<RouteLogin>), AddressError> {
+    let (scheme, rest) = text.split_once("://").map_or(("nats", text), |(scheme, rest)| (scheme, rest));
+    let Some((credentials, address)) = rest.rsplit_once('@') else { return Ok((listen(text)?, None)) };
+    let (user, password) = credentials.split_once(':').ok_or(AddressError::ListenerPassword)?;
+    let login = RouteLogin { user: percent_decoded(user), password: Secret(percent_decoded(password)) };
+    if login.user.is_empty() {
+        return Err(AddressError::ListenerPassword);
+    }
+    Ok((listen(&format!("{scheme}://{address}"))?, Some(login)))
 }
 
 /// Parses `host:port`; port -1 comes out as 0, any free port. 0 is refused: nats-server takes it for the default port
@@ -256,6 +269,9 @@ mod tests {
             assert!(!route(text).expect_err(text).to_string().contains("secret"), "{text}");
             assert!(!listen(text).expect_err(text).to_string().contains("secret"), "{text}");
         }
+        for text in ["nats://u:secret@h", "u:secret@h:0", "http://u:secret@h:1:2", "secret@h:1", ":secret@h:1"] {
+            assert!(!cluster(text).expect_err(text).to_string().contains("secret"), "{text}");
+        }
         let refused = listeners.map(|text| listen(text).expect_err(text).to_string()).into_iter();
         let refused = refused.chain(routes.map(|text| route(text).expect_err(text).to_string()));
         insta::assert_snapshot!(refused.collect::<Vec<_>>().join("\n"));
@@ -266,6 +282,7 @@ mod tests {
         fn no_text_panics(text in "(nats://|nats-route://)?[0-9a-f:,@%\\[\\]./-]{0,40}|\\PC*") {
             let _ = listen(&text);
             let _ = route(&text);
+            let _ = cluster(&text);
             let _ = advertised(&text);
             let _ = split_urls(&text);
         }

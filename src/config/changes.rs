@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use natsd_api::go_duration;
 use natsd_auth::account::{AccountSpec, GLOBAL};
+use natsd_auth::{RoutePermissions, Rule, Rules};
 
 use super::options::{ClusterOptions, OperatorOptions, Options, Remote, ScionOptions, TlsOptions, WebsocketOptions};
 
@@ -213,6 +214,9 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         name,
         listen,
         routes,
+        login,
+        auth_timeout,
+        permissions,
         no_advertise,
         advertise,
         connect_retries,
@@ -230,6 +234,13 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         fixed("cluster.name", some(name)),
         fixed("cluster.listen", list(listen, ToString::to_string, ", ")),
         routes,
+        // Which user it is is nobody's business.
+        Entry {
+            secret: login.iter().map(|login| format!("{:?}", (&login.user, &login.password.0))).collect(),
+            ..live("cluster.authorization", if login.is_some() { "required" } else { "open" })
+        },
+        live("cluster.authorization.timeout", go_duration(*auth_timeout)),
+        live("cluster.permissions", shown_permissions(permissions.as_ref())),
         live("cluster.advertise", some(advertise)),
         live("cluster.no_advertise", no_advertise),
         live("cluster.connect_retries", connect_retries),
@@ -239,6 +250,21 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.ping_interval", go_duration(*ping_interval)),
         live("cluster.ping_max", ping_max),
     ]
+}
+
+/// `import allow a, b deny c; export deny d`; empty for everything.
+fn shown_permissions(permissions: Option<&RoutePermissions>) -> String {
+    let some = |what: &str, rules: &[Rule]| match rules {
+        [] => String::new(),
+        rules => format!(" {what} {}", list(rules, ToString::to_string, ", ")),
+    };
+    let shown = |what: &str, rules: &Rules| match some("allow", &rules.allow) + &some("deny", &rules.deny) {
+        rules if rules.is_empty() => None,
+        rules => Some(format!("{what}{rules}")),
+    };
+    let Some(RoutePermissions { import, export }) = permissions else { return String::new() };
+    let both = [shown("import", import), shown("export", export)];
+    both.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// As in nats-server, nothing of it changes while the server runs.
@@ -342,8 +368,11 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use natsd_core::route::hello::Secret;
+
     use super::*;
     use crate::config::address;
+    use crate::config::options::RouteLogin;
 
     #[test]
     fn equal_options_change_nothing() {
@@ -430,6 +459,23 @@ mod tests {
         });
         assert!(said.contains("websocket.authorization: old=of the server, new=its own"), "{said}");
         assert!(!said.contains("hidden"), "{said}");
+    }
+
+    #[test]
+    fn other_rules_for_routes_are_shown_but_not_their_user() {
+        let with = |password: &str, permissions| {
+            let login = RouteLogin { user: "hidden".into(), password: Secret(password.into()) };
+            let cluster = ClusterOptions { login: Some(login), permissions, ..ClusterOptions::default() };
+            Options { cluster: Some(cluster), ..Options::default() }
+        };
+        let import = Rules { allow: vec!["a".parse().expect("a rule")], deny: vec!["b.>".parse().expect("a rule")] };
+        let permissions = RoutePermissions { import, ..RoutePermissions::default() };
+        let change = |key, old: &str, new: &str| Change { key, old: old.into(), new: new.into() };
+        let expected = vec![
+            change("cluster.authorization", "required", "required"),
+            change("cluster.permissions", "", "import allow a deny b.>"),
+        ];
+        assert_eq!(changes(&with("one", None), &with("two", Some(permissions))), Ok(expected));
     }
 
     #[test]

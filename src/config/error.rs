@@ -177,6 +177,15 @@ pub enum ValueError {
     /// What the Ruby server did and natsd does not.
     #[error("{0}")]
     NoCounterpart(&'static str),
+    /// Servers are one user to each other.
+    #[error("servers of a cluster are one user to each other; write user and password, and remove this")]
+    ClusterLogin,
+    /// `allow_responses` for servers.
+    #[error("allow_responses means nothing between servers; remove it")]
+    ClusterReplies,
+    /// A queue group for servers.
+    #[error("{0:?} names a queue group, which permissions of a cluster cannot; write the subject alone")]
+    ClusterQueue(String),
     /// An account that there is anyhow.
     #[error("{0:?} is the account of clients that name none; put what is to hold for it at the top level")]
     ReservedAccount(String),
@@ -263,6 +272,11 @@ pub enum Warning {
         /// The value, taken as seconds.
         seconds: i64,
     },
+    /// Permissions of a cluster where they used to stand.
+    InnerClusterPermissions {
+        /// Where the key stands.
+        at: Position,
+    },
     /// Routes are pinged at least every 30 s.
     RoutePingInterval {
         /// Where the key stands.
@@ -278,6 +292,9 @@ impl fmt::Display for Warning {
                 "{at}: invalid use of field {key:?}: {key} should be converted to a duration; it is taken as {seconds} \
                  seconds, write \"{seconds}s\" in quotes"
             ),
+            Warning::InnerClusterPermissions { at } => {
+                write!(f, "{at}: permissions within the authorization of a cluster are deprecated; put them beside it")
+            }
             Warning::RoutePingInterval { at } => {
                 write!(f, "{at}: ping_interval of a cluster is at most 30s; 30s is taken")
             }

@@ -2,6 +2,7 @@
 
 mod callout;
 mod check;
+mod cluster;
 mod operator;
 mod tls;
 mod websocket;
@@ -19,6 +20,7 @@ use natsd_path::{Preference, ScionAddr};
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
+pub use cluster::{ClusterOptions, Remote, RouteLogin};
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
@@ -134,71 +136,6 @@ impl fmt::Display for SyslogAddr {
         };
         write!(f, "{scheme}://")?;
         fmt_host_port(f, host, *port)
-    }
-}
-
-/// A configured route: one peer and its addresses, most wanted first.
-///
-/// In the file an entry of `routes` is one URL, or a list of URLs that all lead to the same peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remote {
-    /// At least one.
-    pub urls: Vec<RouteUrl>,
-}
-
-/// `cluster {}`.
-#[derive(Clone, Debug)]
-pub struct ClusterOptions {
-    /// `name`; a random one, agreed with the peers, when unset.
-    pub name: Option<String>,
-    /// `listen`, or `host` and `port`; one address or a list.
-    pub listen: Vec<Listen>,
-    /// `routes`.
-    pub routes: Vec<Remote>,
-    /// `no_advertise`: tell clients nothing of the other servers.
-    pub no_advertise: bool,
-    /// `advertise`: `host[:port]` told to peers in place of the bound address.
-    pub advertise: Option<String>,
-    /// `connect_retries` of implicit routes; explicit ones are retried for ever.
-    pub connect_retries: u32,
-    /// `connect_backoff`: 1 s doubling to 30 s instead of every second.
-    pub connect_backoff: bool,
-    /// `pool_size`; `None` turns pooling off (-1 in the file).
-    pub pool_size: Option<u16>,
-    /// `ping_interval` of routes, at most 30 s.
-    pub ping_interval: Duration,
-    /// `ping_max` of routes.
-    pub ping_max: u32,
-    /// `tls {}` of routes; present when they are to use TLS.
-    pub tls: Option<TlsOptions>,
-}
-
-impl Default for ClusterOptions {
-    fn default() -> Self {
-        Self {
-            name: None,
-            listen: Vec::new(),
-            routes: Vec::new(),
-            no_advertise: false,
-            advertise: None,
-            connect_retries: 0,
-            connect_backoff: false,
-            pool_size: Some(3),
-            ping_interval: Duration::from_secs(30),
-            ping_max: 2,
-            tls: None,
-        }
-    }
-}
-
-impl ClusterOptions {
-    /// Where routes come in or lead to over SCION.
-    fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
-        let dialled = self.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {
-            PeerAddr::Scion(address) => Some(address),
-            PeerAddr::Tcp { .. } => None,
-        });
-        scion_listeners(&self.listen).chain(dialled)
     }
 }
 

@@ -122,7 +122,9 @@ impl Account {
         let filtered = !all && self.filtered.load(Ordering::Relaxed);
         local.matches(subject, &mut found.local(filtered.then_some(subject)));
         drop(local);
-        self.remote.read().matches(subject, &mut found.remote());
+        if self.observer.get().is_none_or(|observer| observer.may_export(subject)) {
+            self.remote.read().matches(subject, &mut found.remote());
+        }
         self.imports.find_services(subject, &mut found.services);
         found.response = self.reply_prefix.get().is_some_and(|prefix| subject.starts_with(prefix));
     }

@@ -81,6 +81,11 @@ impl Accounts {
         self.table.read().values().map(|entry| entry.account.clone()).collect()
     }
 
+    /// What was matched so far does not count any more.
+    pub(crate) fn forget_matches(&self) {
+        self.with_strangers().iter().for_each(|account| account.changed());
+    }
+
     /// From now on these accounts are configured, and the one of clients that name none; of others only those that came by
     /// tokens. `system` names the one of the servers.
     pub(crate) fn configure(&self, specs: &[AccountSpec], system: Option<&str>) {

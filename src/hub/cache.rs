@@ -33,12 +33,14 @@ struct Entry {
 }
 
 impl MatchCache {
-    /// What `subject` matches in `account`, always the same one for a cache. `scratch` is used if it is not cached.
+    /// As [`find_permitted`](Self::find_permitted), of one who may publish anywhere.
+    #[cfg(test)]
     pub(crate) fn find<'a>(&'a mut self, account: &Account, subject: &[u8], scratch: &'a mut Matches) -> &'a Matches {
         self.look_up(account, subject, scratch, || true)
     }
 
-    /// As [`find`](Self::find), but `None` if one may not publish to `subject`. What `may` says of it, always the same for a
+    /// What `subject` matches in `account`, always the same one for a cache. `scratch` is used if it is not cached. `None`
+    /// if one may not publish to `subject`. What `may` says of it, always the same for a
     /// cache, is remembered like what it matches, and so costs a message nothing.
     pub(crate) fn find_permitted<'a>(
         &'a mut self,

@@ -48,6 +48,11 @@ use subscription::Subscription;
 pub(crate) trait InterestObserver: Send + Sync {
     /// Interest in `account` changed.
     fn changed(&self, account: &[u8], change: Change<'_>);
+    /// Whether messages to `subject` may go to other servers. What it says may be remembered until
+    /// [`Accounts::forget_matches`].
+    fn may_export(&self, _subject: &[u8]) -> bool {
+        true
+    }
 }
 
 /// See the [module](self).

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountInfo, AccountStat, Pathz, Varz};
+use natsd_api::{AccountInfo, AccountStat, Pathz, SubjectPermissions, Varz};
 use natsd_path::IsdAs;
 
 use crate::tls::Facts;
@@ -30,6 +30,9 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Connections to other servers, in any order.
     fn routes(&self) -> Vec<Route>;
+
+    /// What this server takes of and gives to other servers.
+    fn route_permissions(&self) -> RoutePermissions;
 
     /// Subscriptions of all clients, in any order.
     fn subscriptions(&self) -> Vec<Subscription>;
@@ -165,6 +168,9 @@ pub struct Route {
     pub traffic: Traffic,
 }
 
+/// `import` and `export` of a server: what it takes of and gives to others; `None` for all.
+pub type RoutePermissions = (Option<SubjectPermissions>, Option<SubjectPermissions>);
+
 /// What only the routes know of one of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteFacts {
@@ -176,6 +182,8 @@ pub struct RouteFacts {
     pub did_solicit: bool,
     /// It stands in the configuration.
     pub is_configured: bool,
+    /// Of the other server.
+    pub permissions: RoutePermissions,
     /// Number of subjects that the other server wants.
     pub subscriptions: u64,
     /// Account, when it serves only one; or empty.
@@ -186,6 +194,9 @@ pub struct RouteFacts {
 pub trait RouteSource: Send + Sync + 'static {
     /// What is known of the route with this connection id; `None` before the other server has said who it is.
     fn facts(&self, rid: u64) -> Option<RouteFacts>;
+
+    /// What this server takes of and gives to other servers.
+    fn permissions(&self) -> RoutePermissions;
 
     /// What the other server wants over the route with this connection id. The sid of a subscription is nats-server's
     /// name for it, `R $G foo.bar`, and with a queue `R $G foo.bar workers`.

@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use documents::Documents;
-pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RouteSource};
+pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RoutePermissions, RouteSource};
 pub use inspect::{Subscription, SubscriptionCounts, Traffic};
 use params::{ParamError, Params};
 pub use paths::{path_event, peer_info};

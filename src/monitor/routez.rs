@@ -30,10 +30,13 @@ fn answer(context: &Context, params: &Params) -> Result<Routez, ParamError> {
             info
         })
         .collect();
+    let (import, export) = context.inspect.route_permissions();
     Ok(Routez {
         server_id: context.inspect.server_id(),
         server_name: context.inspect.server_name(),
         now,
+        import,
+        export,
         num_routes: routes.len() as u64,
         routes,
     })
@@ -54,6 +57,8 @@ pub(super) fn info(route: Route, now: Time) -> RouteInfo {
         rtt: route.rtt.map(rtt).unwrap_or_default(),
         uptime: uptime(now.since(start)),
         idle: uptime(now.since(last_activity)),
+        import: route.facts.permissions.0,
+        export: route.facts.permissions.1,
         pending_size: route.traffic.pending,
         in_msgs: route.traffic.in_msgs,
         out_msgs: route.traffic.out_msgs,

@@ -10,7 +10,7 @@ use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
 use super::accounts;
-use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteSource};
+use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RoutePermissions, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Token, Traffic};
 use crate::config::options::{
     ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions, WebsocketOptions,
@@ -18,7 +18,6 @@ use crate::config::options::{
 use crate::hub::{self, Hub};
 use crate::link::{Kind, Link};
 use crate::operators::Pass;
-use crate::route::ACCEPTED_HANDSHAKE;
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 use crate::tls::file_ends;
 use crate::transport;
@@ -155,6 +154,10 @@ impl Inspect for ServerView {
             .collect()
     }
 
+    fn route_permissions(&self) -> RoutePermissions {
+        self.routes.as_ref().map(|routes| routes.permissions()).unwrap_or_default()
+    }
+
     fn subscriptions(&self) -> Vec<Subscription> {
         self.links(Kind::Client).iter().flat_map(|link| subscriptions(link)).collect()
     }
@@ -264,7 +267,7 @@ fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> Cluste
         tls_required: options.tls.is_some(),
         // Whoever makes a route shows a certificate.
         tls_verify: options.tls.is_some(),
-        auth_timeout: ACCEPTED_HANDSHAKE.as_secs_f64(),
+        auth_timeout: options.auth_timeout.as_secs_f64(),
         tls_timeout: options.tls.as_ref().map_or(DEFAULT_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
         pool_size: options.pool_size.unwrap_or(0),
         ..ClusterVarz::default()

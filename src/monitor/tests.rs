@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, Routez, Subsz, Varz};
+use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, Routez, SubjectPermissions, Subsz, Varz};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -111,6 +111,11 @@ impl Inspect for Sample {
             rtt: None,
             traffic: Traffic::default(),
         }]
+    }
+
+    fn route_permissions(&self) -> RoutePermissions {
+        let export = SubjectPermissions { allow: vec!["orders.>".into()], deny: Vec::new() };
+        (None, Some(export))
     }
 
     fn subscriptions(&self) -> Vec<Subscription> {

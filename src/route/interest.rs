@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use natsd_auth::RoutePermissions;
 use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
 use parking_lot::RwLock;
@@ -17,6 +19,28 @@ pub(crate) struct Announcer {
     /// Accounts that other implementations expect on a connection of their own.
     dedicated: Vec<String>,
     routes: RwLock<Vec<OpenRoute>>,
+    rules: ArcSwap<Rules>,
+}
+
+/// Which subjects may pass.
+#[derive(Default)]
+struct Rules {
+    now: Option<RoutePermissions>,
+    /// Those that held before, until peers know all that these change.
+    before: Option<Option<RoutePermissions>>,
+}
+
+fn may_import(permissions: &Option<RoutePermissions>, subject: &[u8]) -> bool {
+    permissions.as_ref().is_none_or(|permissions| permissions.may_import(subject))
+}
+
+impl Rules {
+    /// Whether peers are to hear of `change`: of an end also if they may still know of the beginning.
+    fn let_pass(&self, change: Change<'_>) -> bool {
+        let gone = matches!(change, Change::Plain { interested: false, .. } | Change::Queue { members: 0, .. });
+        let known = || self.before.as_ref().is_some_and(|before| may_import(before, change.subject()));
+        may_import(&self.now, change.subject()) || (gone && known())
+    }
 }
 
 struct OpenRoute {
@@ -27,16 +51,62 @@ struct OpenRoute {
 
 impl Announcer {
     /// `pool_size` is our own; it decides where our interest goes, whatever the size that the peer uses for its own.
-    pub(crate) fn new(pool_size: Option<u16>, dedicated: Vec<String>) -> Self {
-        Self { pool_size: pool_size.unwrap_or(0), dedicated, routes: RwLock::default() }
+    pub(crate) fn new(pool_size: Option<u16>, dedicated: Vec<String>, permissions: Option<RoutePermissions>) -> Self {
+        let rules = ArcSwap::from_pointee(Rules { now: permissions, before: None });
+        Self { pool_size: pool_size.unwrap_or(0), dedicated, routes: RwLock::default(), rules }
+    }
+
+    /// Whether messages to `subject` are taken from other servers.
+    pub(crate) fn may_import(&self, subject: &[u8]) -> bool {
+        may_import(&self.rules.load().now, subject)
+    }
+
+    /// From now on only what these `permissions` allow may pass. Peers are told of what they may know of local interest
+    /// now and might not before, and the other way round.
+    pub(crate) fn set_permissions(&self, permissions: Option<RoutePermissions>, accounts: &[Arc<Account>]) {
+        let before = self.rules.load().now.clone();
+        self.rules.store(Arc::new(Rules { now: permissions.clone(), before: Some(before.clone()) }));
+        for account in accounts {
+            account.local_interest(|change| {
+                let was = may_import(&before, change.subject());
+                match (was, may_import(&permissions, change.subject())) {
+                    (false, true) => self.tell(&account.name, change),
+                    (true, false) => self.tell(&account.name, change.ended()),
+                    _ => {}
+                }
+            });
+        }
+        self.rules.store(Arc::new(Rules { now: permissions, before: None }));
+    }
+
+    fn tell(&self, account: &[u8], change: Change<'_>) {
+        for route in self.routes.read().iter().filter(|route| self.carries(&route.peer, account)) {
+            route.link.send_soon(|out| change.write(out, named(&route.peer.slot, account)));
+        }
     }
 
     /// From now on `link` is told of changes, and of all there is: changes may arrive twice, but none is missed.
     pub(crate) fn open(&self, link: &Arc<Link>, peer: &Introduction, configured: bool, accounts: &[Arc<Account>]) {
         self.routes.write().push(OpenRoute { link: link.clone(), peer: peer.clone(), configured });
+        self.tell_all(link, peer, accounts);
+    }
+
+    /// `link`, which is open, has a peer that heeds other interest than before: tells it all there is.
+    pub(crate) fn retell(&self, link: &Arc<Link>, peer: &Introduction, accounts: &[Arc<Account>]) {
+        if let Some(route) = self.routes.write().iter_mut().find(|route| Arc::ptr_eq(&route.link, link)) {
+            route.peer = peer.clone();
+        }
+        self.tell_all(link, peer, accounts);
+    }
+
+    fn tell_all(&self, link: &Arc<Link>, peer: &Introduction, accounts: &[Arc<Account>]) {
         for account in accounts.iter().filter(|account| self.carries(peer, &account.name)) {
             let name = named(&peer.slot, &account.name);
-            account.local_interest(|change| link.send_soon(|out| change.write(out, name)));
+            account.local_interest(|change| {
+                if self.rules.load().let_pass(change) {
+                    link.send_soon(|out| change.write(out, name));
+                }
+            });
         }
     }
 
@@ -53,6 +123,8 @@ impl Announcer {
             remote_name: route.peer.info.server_name.clone(),
             did_solicit: route.peer.solicited,
             is_configured: route.configured,
+            import: route.peer.info.import.clone(),
+            export: route.peer.info.export.clone(),
             account: match &route.peer.slot {
                 Slot::Pool(_) => None,
                 Slot::Account(account) => Some(account.clone()),
@@ -82,9 +154,13 @@ impl Announcer {
 
 impl InterestObserver for Announcer {
     fn changed(&self, account: &[u8], change: Change<'_>) {
-        for route in self.routes.read().iter().filter(|route| self.carries(&route.peer, account)) {
-            route.link.send_soon(|out| change.write(out, named(&route.peer.slot, account)));
+        if self.rules.load().let_pass(change) {
+            self.tell(account, change);
         }
+    }
+
+    fn may_export(&self, subject: &[u8]) -> bool {
+        self.rules.load().now.as_ref().is_none_or(|permissions| permissions.may_export(subject))
     }
 }
 

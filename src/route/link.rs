@@ -20,12 +20,12 @@ use super::interest::Announcer;
 use super::protocol::{Broker, RouteProtocol};
 use super::registry::Command;
 use super::trace;
-use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
 use crate::hub::msg_trace::{Arrival, Trace};
 use crate::hub::publish::{Publisher, publish_routed};
 use crate::hub::remote::RemoteInterest;
+use crate::hub::{Hub, InterestObserver};
 use crate::link::batch::Batch;
 use crate::link::{self, Kind, Link, PeerServer, task};
 
@@ -72,11 +72,20 @@ impl task::Protocol for RouteLink {
         self.protocol.handle_timeout(&mut self.side.with(batch));
     }
 
+    fn holds_input(&self) -> bool {
+        self.protocol.is_checking()
+    }
+
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        self.protocol.poll_check(cx, &mut self.side.with(batch));
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             let mut broker = self.side.with(batch);
             match command {
-                Some(command) => self.protocol.handle_command(command, &mut broker),
+                Some(command) => {
+                    self.protocol.handle_command(command, &mut broker);
+                    // A comparison that has just begun is to wake this task.
+                    self.protocol.poll_check(cx, &mut broker);
+                }
                 None => return broker.close(CloseReason::Stale),
             }
         }
@@ -184,13 +193,15 @@ impl HubSide {
             header_len: message.header_len,
             body: message.body,
         };
-        let (hub, link) = (&self.hub, &self.link);
+        let (hub, link, announcer) = (&self.hub, &self.link, &self.announcer);
         let queues = message.queues;
         let mut publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
-            let matches = cache.find(account, message.subject, &mut scratch);
-            let from = Publisher { trace, ..Publisher::new(hub, link, true) };
-            publish_routed(account, message, queues, matches, &from, batch);
+            let may = || announcer.may_import(message.subject);
+            if let Some(matches) = cache.find_permitted(account, message.subject, &mut scratch, may) {
+                let from = Publisher { trace, ..Publisher::new(hub, link, true) };
+                publish_routed(account, message, queues, matches, &from, batch);
+            }
             batch.matches = scratch;
         };
         if to_clients.header_len > 0 && account.may_trace(to_clients.headers()) {
@@ -272,7 +283,11 @@ impl Broker for InBatch<'_> {
 
     fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
         match self.side.account(interest.account) {
-            Some(account) if subject::is_valid(interest.subject) => self.side.subscribe(account, &interest),
+            Some(account)
+                if subject::is_valid(interest.subject) && self.side.announcer.may_export(interest.subject) =>
+            {
+                self.side.subscribe(account, &interest)
+            }
             _ => Ok(()),
         }
     }
@@ -285,6 +300,18 @@ impl Broker for InBatch<'_> {
 
     fn deliver(&mut self, message: Message<'_>) {
         self.side.deliver(&message, self.batch);
+    }
+
+    fn retell(&mut self, peer: &Introduction) {
+        let side = &*self.side;
+        side.announcer.retell(&side.link, peer, &side.hub.accounts.with_strangers());
+    }
+
+    fn renew(&mut self) {
+        let announcer = self.side.announcer.clone();
+        for (account, gone) in self.side.remote.extract_if(|(_, known)| !announcer.may_export(known.subject())) {
+            account.remove_remote(&gone);
+        }
     }
 
     fn measured(&mut self, rtt: Duration) {

@@ -2,10 +2,11 @@
 //!
 //! `natsd_core::route` says what is to be done; here it is done. [`registry`] shares the cluster among the tasks of all
 //! routes, [`protocol`] is one end of a route, [`link`] is that among the other connections of the server, [`interest`]
-//! tells peers what clients here subscribe to, [`dial`] and [`race`] find a way to a peer, [`accept`] takes those who find us.
+//! tells peers what clients here subscribe to, [`gate`] knows who may be a peer, [`dial`] and [`race`] find a way to a peer, [`accept`] takes those who find us.
 
 mod accept;
 mod dial;
+mod gate;
 mod interest;
 mod link;
 mod protocol;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Terms};
-use natsd_core::route::hello::{PROTOCOL, RouteInfo};
+use natsd_auth::{Login, Rule, Rules};
+use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
+use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -37,6 +39,7 @@ use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
 pub(crate) use dial::ScionDial;
 use dial::{Dialled, Dialler};
+use gate::Gate;
 use interest::Announcer;
 use link::RouteLink;
 use protocol::RouteProtocol;
@@ -44,8 +47,6 @@ use registry::Registry;
 pub(crate) use registry::View;
 pub(crate) use status::RouteStatus;
 
-/// Until a peer that dialled us must have said who it is.
-pub(crate) const ACCEPTED_HANDSHAKE: Duration = Duration::from_secs(2);
 /// Until a peer that we dialled must have; longer, as it may be far away.
 const DIALLED_HANDSHAKE: Duration = Duration::from_secs(5);
 /// Until the first ping.
@@ -125,8 +126,9 @@ impl Routes {
             connect_backoff: options.connect_backoff,
             seed: fastrand::u64(..),
         };
-        let registry = Arc::new(Registry::new(|now| Cluster::new(config, now)));
-        let announcer = Arc::new(Announcer::new(options.pool_size, dedicated));
+        let gate = Gate::new(login(&options), hub.slow_checks.clone());
+        let registry = Arc::new(Registry::new(gate, |now| Cluster::new(config, now)));
+        let announcer = Arc::new(Announcer::new(options.pool_size, dedicated, options.permissions.clone()));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
         let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
@@ -173,7 +175,11 @@ impl Routes {
     /// Takes over what can change of `options`; clients reach this server at `client_urls`.
     pub(crate) fn reload(&self, options: &ClusterOptions, client_urls: &ClientUrls) {
         let shared = &self.shared;
+        let (import, export) = rules(options);
         let terms = Terms {
+            auth_required: options.login.is_some(),
+            import,
+            export,
             ip: advertised(options, self.addresses.first().map_or(0, SocketAddr::port)),
             client_urls: client_urls.clone(),
             max_payload: shared.hub.options().max_payload as i64,
@@ -182,7 +188,16 @@ impl Routes {
             connect_backoff: options.connect_backoff,
         };
         let (gone, new) = shared.dialler.reconfigure(&options.routes, &mut shared.next_route.lock());
-        shared.options.store(Arc::new(options.clone()));
+        let other_peers = shared.registry.gate.set(login(options));
+        let before = shared.options.swap(Arc::new(options.clone()));
+        let other_subjects = before.permissions != options.permissions;
+        if other_subjects {
+            shared.announcer.set_permissions(options.permissions.clone(), &shared.hub.accounts.with_strangers());
+            shared.hub.accounts.forget_matches();
+        }
+        if other_subjects || other_peers {
+            shared.registry.renew();
+        }
         shared.registry.drive(None, |cluster, now| {
             cluster.set_terms(terms);
             gone.iter().for_each(|route| cluster.remove_route(*route, now));
@@ -215,7 +230,7 @@ impl Shared {
 
     /// As [`serve`](Self::serve); `greeted` if our `INFO` has been sent.
     fn serve_greeted(self: &Arc<Self>, connection: Connection, greeted: bool) {
-        let timing = self.timing(ACCEPTED_HANDSHAKE);
+        let timing = self.timing(self.options.load().auth_timeout);
         self.run(connection, |shared, link, observed| {
             RouteProtocol::acceptor(shared.registry.clone(), link, timing, observed, greeted)
         });
@@ -224,6 +239,11 @@ impl Shared {
     /// We came to a peer.
     fn serve_dialled(self: &Arc<Self>, dial: Dial, (connection, credentials): Dialled) {
         let timing = self.timing(DIALLED_HANDSHAKE);
+        // Servers heard of are of the same cluster.
+        let credentials = match dial.place {
+            Place::Configured(_) => credentials,
+            Place::Told(_) => self.options.load().login.clone().map(|login| (login.user, login.password)),
+        };
         let place = dial.place.clone();
         let link = self.run(connection, |shared, link, observed| {
             RouteProtocol::dialer(shared.registry.clone(), link, timing, observed, dial, credentials)
@@ -284,15 +304,30 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
     }
 }
 
-/// What this server says of itself to peers.
 /// The accounts that share the connections of a pool.
 fn shared_accounts(hub: &Hub) -> Vec<String> {
     let accounts = hub.accounts.all().into_iter().filter(|account| !hub.is_system(account));
     accounts.map(|account| account.display_name()).collect()
 }
 
+/// Who may make routes here.
+fn login(options: &ClusterOptions) -> Option<Login> {
+    options.login.as_ref().map(|login| Login::new(&login.user, &login.password.0))
+}
+
+/// What may pass, as peers are told: imports and exports.
+fn rules(options: &ClusterOptions) -> (Option<SubjectRules>, Option<SubjectRules>) {
+    let text = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
+    let shown = |rules: &Rules| SubjectRules { allow: text(&rules.allow), deny: text(&rules.deny) };
+    let told = |rules: &Rules| Some(rules).filter(|rules| **rules != Rules::default()).map(shown);
+    let permissions = options.permissions.as_ref();
+    permissions.map(|permissions| (told(&permissions.import), told(&permissions.export))).unwrap_or_default()
+}
+
+/// What this server says of itself to peers.
 fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
     let (host, port) = listener.unwrap_or_default();
+    let (import, export) = rules(options);
     RouteInfo {
         server_id: hub.identity.id.clone(),
         server_name: hub.identity.name.clone(),
@@ -302,7 +337,10 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         host,
         port,
         headers: !hub.options().no_header_support,
+        auth_required: options.login.is_some(),
         tls_required: options.tls.is_some(),
+        import,
+        export,
         max_payload: hub.options().max_payload as i64,
         ip: advertised(options, port),
         cluster: options.name.clone().unwrap_or_else(unique_id),

@@ -2,14 +2,16 @@
 //! [`Broker`].
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
-use natsd_core::route::hello::Secret;
+use natsd_core::route::hello::{RouteConnect, RouteInfo, Secret};
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
 
+use super::gate::{Outcome, Verdict};
 use super::registry::{Command, Registry};
 
 /// The server around a route.
@@ -27,6 +29,10 @@ pub(crate) trait Broker {
     fn unsubscribe(&mut self, interest: Interest<'_>);
     /// A message for our clients.
     fn deliver(&mut self, message: Message<'_>);
+    /// The peer heeds other interest now: tell it all that there is once more.
+    fn retell(&mut self, peer: &Introduction);
+    /// Other subjects may pass: forget interest that is not to be heeded any more.
+    fn renew(&mut self);
     /// The round-trip time was measured.
     fn measured(&mut self, rtt: Duration);
     /// The route is over: closes the connection when all that was sent is written.
@@ -43,7 +49,17 @@ pub(crate) struct RouteProtocol {
     configured: bool,
     observed: Option<String>,
     introduced: Option<Introduction>,
+    /// The user and password of a peer that came to us.
+    given: Option<(String, Secret)>,
+    checking: Option<Checking>,
     closed: bool,
+}
+
+/// A password that is being compared.
+struct Checking {
+    outcome: Outcome,
+    /// What the peer said with it; `None` if that was a while ago.
+    connect: Option<RouteConnect>,
 }
 
 impl RouteProtocol {
@@ -70,7 +86,8 @@ impl RouteProtocol {
         dial: Dial,
         credentials: Option<(String, Secret)>,
     ) -> Self {
-        let dialer = Dialer { slot: dial.slot.clone(), credentials, gossip_mode: dial.gossip_mode };
+        let reserved = matches!(dial.place, Place::Told(_));
+        let dialer = Dialer { slot: dial.slot.clone(), credentials, reserved, gossip_mode: dial.gossip_mode };
         let session = Session::dialer(dialer, timing, registry.now());
         Self::new(registry, link, session, Some(dial), observed)
     }
@@ -85,7 +102,19 @@ impl RouteProtocol {
         let reader = Reader::default();
         let configured = dial.as_ref().is_some_and(|dial| matches!(dial.place, Place::Configured(_)));
         let dial = dial.map(|dial| dial.id);
-        Self { registry, link, session, reader, dial, configured, observed, introduced: None, closed: false }
+        Self {
+            registry,
+            link,
+            session,
+            reader,
+            dial,
+            configured,
+            observed,
+            introduced: None,
+            given: None,
+            checking: None,
+            closed: false,
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
@@ -103,6 +132,9 @@ impl RouteProtocol {
     pub(crate) fn handle_input(&mut self, input: &[u8], broker: &mut impl Broker) -> (usize, usize) {
         let mut taken = 0;
         while !self.closed {
+            if self.is_checking() {
+                return (taken, 1);
+            }
             match self.reader.read(&input[taken..]) {
                 Ok(Read::Op(op, len)) => {
                     taken += len;
@@ -140,7 +172,11 @@ impl RouteProtocol {
             Op::Connect(json) => self.session.handle_connect(json),
             Op::Ping => self.session.handle_ping(),
             Op::Pong => self.session.handle_pong(self.registry.now()),
-            Op::Error(text) => self.session.handle_error(text),
+            Op::Error(text) => {
+                let said = String::from_utf8_lossy(&text[..text.len().min(256)]).escape_debug().to_string();
+                log::error!("{} - Route Error {said}", self.describe());
+                self.session.handle_error(text);
+            }
             Op::Ignored => return,
         }
         self.act(broker);
@@ -148,6 +184,9 @@ impl RouteProtocol {
 
     /// The cluster has decided something about this route.
     pub(crate) fn handle_command(&mut self, command: Command, broker: &mut impl Broker) {
+        if matches!(command, Command::Renew) {
+            broker.renew();
+        }
         self.obey(command);
         self.act(broker);
     }
@@ -176,6 +215,10 @@ impl RouteProtocol {
             Command::Close(reason, text) => self.session.close(reason, text.as_deref()),
             Command::Probe => self.session.probe(self.registry.now()),
             Command::Tell(info) => self.session.tell(&info),
+            Command::Renew => {
+                let connect = self.checking.take().and_then(|checking| checking.connect);
+                self.authenticate(connect);
+            }
         }
     }
 
@@ -184,6 +227,13 @@ impl RouteProtocol {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Send(bytes) => broker.send(&bytes),
+                Action::Authenticate(connect) => {
+                    self.given = Some((
+                        connect.user.clone().unwrap_or_default(),
+                        connect.password.clone().unwrap_or(Secret(String::new())),
+                    ));
+                    self.authenticate(Some(connect));
+                }
                 Action::CheckCluster(connect) => {
                     self.drive(|cluster, link, now| cluster.handle_connect(link, &connect, now));
                 }
@@ -194,7 +244,7 @@ impl RouteProtocol {
                     }
                 }
                 Action::Confirmed => self.drive(|cluster, link, now| cluster.handle_confirmed(link, now)),
-                Action::Update(info) => self.drive(|cluster, link, _| cluster.handle_update(link, info)),
+                Action::Update(info) => self.update(info, broker),
                 Action::Gossip(info) => self.drive(|cluster, _, now| cluster.handle_gossip(&info, now)),
                 Action::Rtt(rtt) => broker.measured(rtt),
                 Action::Close(reason) => {
@@ -203,6 +253,54 @@ impl RouteProtocol {
                 }
             }
         }
+    }
+
+    /// Lets a peer in, or lets it stay, that has the right user and password; now or when that is known.
+    fn authenticate(&mut self, connect: Option<RouteConnect>) {
+        let Some((user, Secret(password))) = &self.given else { return };
+        match (self.registry.gate.judge(user, password), connect) {
+            (Verdict::Later(outcome), connect) => self.checking = Some(Checking { outcome, connect }),
+            (Verdict::Refused, _) => self.refuse(),
+            (Verdict::Admitted, Some(connect)) => self.session.admit(connect),
+            (Verdict::Admitted, None) => {}
+        }
+    }
+
+    fn refuse(&mut self) {
+        let user = self.given.as_ref().map(|(user, _)| user).filter(|user| !user.is_empty());
+        let about = user.map(|user| format!(" - User {user:?}")).unwrap_or_default();
+        log::error!("{} - authentication error{about}", self.describe());
+        self.session.close(CloseReason::Unauthorized, Some("Authorization Violation"));
+    }
+
+    /// Whether a password is being compared, and what the peer says has to wait.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.checking.is_some()
+    }
+
+    /// Looks whether the password has been compared.
+    pub(crate) fn poll_check(&mut self, cx: &mut Context<'_>, broker: &mut impl Broker) {
+        let Some(checking) = &mut self.checking else { return };
+        let Poll::Ready(right) = checking.outcome.as_mut().poll(cx) else { return };
+        let connect = self.checking.take().and_then(|checking| checking.connect);
+        match connect {
+            _ if !right => self.refuse(),
+            Some(connect) => self.session.admit(connect),
+            None => {}
+        }
+        self.act(broker);
+    }
+
+    /// The peer says something new of itself.
+    fn update(&mut self, info: RouteInfo, broker: &mut impl Broker) {
+        if let Some(peer) = self.introduced.as_mut().filter(|_| !info.lame_duck) {
+            let rules = (info.import.clone(), info.export.clone());
+            if (&peer.info.import, &peer.info.export) != (&rules.0, &rules.1) {
+                (peer.info.import, peer.info.export) = rules;
+                broker.retell(peer);
+            }
+        }
+        self.drive(|cluster, link, _| cluster.handle_update(link, info));
     }
 
     fn introduce(&mut self, peer: Introduction) {
@@ -232,126 +330,4 @@ impl Drop for RouteProtocol {
 }
 
 #[cfg(test)]
-mod tests {
-    use natsd_core::route::cluster::{Cluster, Config};
-    use natsd_core::route::hello::RouteInfo;
-    use tokio::sync::mpsc;
-
-    use super::*;
-
-    const TIMING: Timing = Timing {
-        handshake: Duration::from_secs(2),
-        first_ping: Duration::from_secs(1),
-        ping_interval: Duration::from_secs(30),
-        ping_max: 2,
-    };
-
-    /// Keeps what a route did.
-    #[derive(Default)]
-    struct Recorder {
-        sent: Vec<u8>,
-        log: Vec<String>,
-    }
-
-    impl Broker for Recorder {
-        fn trace(&self, _op: &Op<'_>) {}
-
-        fn send(&mut self, bytes: &[u8]) {
-            self.sent.extend_from_slice(bytes);
-        }
-
-        fn open(&mut self, peer: &Introduction, configured: bool) {
-            self.log.push(format!("open {} {:?} configured {configured}", peer.info.server_name, peer.slot));
-        }
-
-        fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
-            self.log.push(format!("subscribe {}", String::from_utf8_lossy(interest.subject)));
-            Ok(())
-        }
-
-        fn unsubscribe(&mut self, interest: Interest<'_>) {
-            self.log.push(format!("unsubscribe {}", String::from_utf8_lossy(interest.subject)));
-        }
-
-        fn deliver(&mut self, message: Message<'_>) {
-            self.log.push(format!("deliver {}", String::from_utf8_lossy(message.body)));
-        }
-
-        fn measured(&mut self, _rtt: Duration) {
-            self.log.push("measured".into());
-        }
-
-        fn close(&mut self, reason: CloseReason) {
-            self.log.push(format!("close {reason}"));
-        }
-    }
-
-    fn registry(name: &str, routes: usize) -> Arc<Registry> {
-        let info = RouteInfo {
-            server_id: format!("N{name}"),
-            server_name: name.into(),
-            cluster: "c".into(),
-            ..RouteInfo::default()
-        };
-        let config = Config {
-            info,
-            routes,
-            pool_size: Some(1),
-            dedicated: Vec::new(),
-            shared: Vec::new(),
-            advertise: true,
-            connect_retries: 0,
-            connect_backoff: false,
-            seed: 1,
-        };
-        Arc::new(Registry::new(|now| Cluster::new(config, now)))
-    }
-
-    fn acceptor(registry: &Arc<Registry>, link: u64) -> (RouteProtocol, mpsc::Receiver<Command>) {
-        let commands = registry.enrol(LinkId(link));
-        (RouteProtocol::acceptor(registry.clone(), LinkId(link), TIMING, Some("127.0.0.1".into()), false), commands)
-    }
-
-    /// Hands what one end has sent to the other.
-    fn carry(from: &mut Recorder, to: &mut RouteProtocol, broker: &mut Recorder) {
-        let bytes = std::mem::take(&mut from.sent);
-        let (taken, _) = to.handle_input(&bytes, broker);
-        assert!(taken == bytes.len(), "whole lines are sent");
-    }
-
-    #[tokio::test]
-    async fn two_servers_meet() {
-        let (a, b) = (registry("a", 1), registry("b", 0));
-        let dial = a.next_dial().await;
-        let _commands = a.enrol(LinkId(1));
-        let (mut at_a, mut at_b) = (Recorder::default(), Recorder::default());
-        let mut dialer = RouteProtocol::dialer(a.clone(), LinkId(1), TIMING, None, dial, None);
-        let (mut acceptor, _more_commands) = acceptor(&b, 1);
-        dialer.start(&mut at_a);
-        acceptor.start(&mut at_b);
-        carry(&mut at_b, &mut dialer, &mut at_a);
-        carry(&mut at_a, &mut acceptor, &mut at_b);
-        carry(&mut at_b, &mut dialer, &mut at_a);
-        at_a.sent.extend_from_slice(b"RS+ $G foo\r\nRMSG $G bar 2\r\nhi\r\nRS- $G foo\r\n");
-        carry(&mut at_a, &mut acceptor, &mut at_b);
-        assert_eq!(at_a.log, ["measured", "open b Pool(0) configured true"]);
-        assert_eq!(at_b.log, ["open a Pool(0) configured false", "subscribe foo", "deliver hi", "unsubscribe foo"]);
-
-        drop(dialer);
-        let again = a.next_dial().await;
-        assert_eq!(again.attempt, 1, "the route is made again");
-    }
-
-    #[test]
-    fn nothing_counts_before_set_up_is_over() {
-        for line in ["RS+ $G foo\r\n", "RS- $G foo\r\n", "RMSG $G foo 0\r\n\r\n", "RMSG $G foo 9999999\r\n"] {
-            let mut broker = Recorder::default();
-            let (mut route, _commands) = acceptor(&registry("a", 0), 1);
-            route.start(&mut broker);
-            broker.sent.clear();
-            route.handle_input(line.as_bytes(), &mut broker);
-            assert_eq!(broker.log, ["close Protocol Violation"], "{line}");
-            assert!(broker.sent.is_empty(), "without a word: {line}");
-        }
-    }
-}
+mod tests;

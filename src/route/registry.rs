@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::gate::Gate;
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Dial, Event, LinkId};
 use natsd_core::route::hello::RouteInfo;
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Probe,
     /// Send this `INFO`.
     Tell(Box<RouteInfo>),
+    /// Other users and passwords are right now, or other subjects may pass.
+    Renew,
 }
 
 /// What clients are told of the cluster.
@@ -42,6 +45,8 @@ pub(crate) struct View {
 
 /// The cluster and the ways to its connections.
 pub(crate) struct Registry {
+    /// Who is let into the cluster.
+    pub(crate) gate: Gate,
     state: Mutex<State>,
     started: Instant,
     dials: Notify,
@@ -55,11 +60,11 @@ struct State {
 
 impl Registry {
     /// `make` gets the time that all other times are measured on.
-    pub(crate) fn new(make: impl FnOnce(Duration) -> Cluster) -> Self {
+    pub(crate) fn new(gate: Gate, make: impl FnOnce(Duration) -> Cluster) -> Self {
         let cluster = make(Duration::ZERO);
         let view = watch::Sender::new(view_of(&cluster));
         let state = Mutex::new(State { cluster, links: HashMap::new() });
-        Self { state, started: Instant::now(), dials: Notify::new(), view }
+        Self { gate, state, started: Instant::now(), dials: Notify::new(), view }
     }
 
     /// Time since the start.
@@ -93,6 +98,13 @@ impl Registry {
     pub(crate) fn leave(&self, link: LinkId) {
         self.state.lock().links.remove(&link);
         self.drive(Some(link), |cluster, now| cluster.handle_closed(link, now));
+    }
+
+    /// Tells all connections that the rules for them are others now.
+    pub(crate) fn renew(&self) {
+        let mut state = self.state.lock();
+        // The task of one that cannot take it sees the end of the channel and closes the connection.
+        state.links.retain(|_, sender| sender.try_send(Command::Renew).is_ok());
     }
 
     /// Lets the cluster know something. Returns what the connection `own` has to do about it; others are told.

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Routes;
+use natsd_api::SubjectPermissions;
+use natsd_core::route::hello::SubjectRules;
+
+use super::{Routes, rules};
 use crate::hub::account::Account;
 use crate::hub::remote::RemoteInterest;
 use crate::link::Link;
-use crate::monitor::{RouteFacts, RouteSource, Subscription};
+use crate::monitor::{RouteFacts, RoutePermissions, RouteSource, Subscription};
 
 /// An open route.
 #[derive(Clone)]
@@ -17,6 +20,10 @@ pub(crate) struct RouteStatus {
     pub remote_id: String,
     /// Name of the peer.
     pub remote_name: String,
+    /// What the peer takes of messages.
+    pub import: Option<SubjectRules>,
+    /// What the peer gives of messages.
+    pub export: Option<SubjectRules>,
     /// Whether this server dialled.
     pub did_solicit: bool,
     /// Whether it is in the configuration.
@@ -34,6 +41,10 @@ impl Routes {
     }
 }
 
+fn shown(rules: SubjectRules) -> SubjectPermissions {
+    SubjectPermissions { allow: rules.allow, deny: rules.deny }
+}
+
 impl RouteSource for Routes {
     fn facts(&self, rid: u64) -> Option<RouteFacts> {
         let route = self.status().into_iter().find(|route| route.link.id == rid)?;
@@ -41,10 +52,16 @@ impl RouteSource for Routes {
             subscriptions: self.interest_behind(rid).len() as u64,
             remote_id: route.remote_id,
             remote_name: route.remote_name,
+            permissions: (route.import.map(shown), route.export.map(shown)),
             did_solicit: route.did_solicit,
             is_configured: route.is_configured,
             account: route.account.unwrap_or_default(),
         })
+    }
+
+    fn permissions(&self) -> RoutePermissions {
+        let (import, export) = rules(&self.shared.options.load());
+        (import.map(shown), export.map(shown))
     }
 
     fn subscriptions_of(&self, rid: u64) -> Vec<Subscription> {

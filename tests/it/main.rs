@@ -33,6 +33,8 @@ mod proxy;
 mod reference;
 mod reload;
 mod route;
+mod route_permissions;
+mod route_users;
 mod run_files;
 #[cfg(feature = "lab")]
 mod scion;

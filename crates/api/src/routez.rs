@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::omit::{empty, null_as_default};
-use crate::{SubDetail, Time};
+use crate::{SubDetail, SubjectPermissions, Time};
 
 /// `/routez`: the connections to other servers of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,12 @@ pub struct Routez {
     pub server_name: String,
     /// When this was read.
     pub now: Time,
+    /// Subjects that this server lets its peers know of and takes messages to; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<SubjectPermissions>,
+    /// Subjects that this server lets its peers have; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<SubjectPermissions>,
     /// Number of connections; a peer has several when pooled.
     pub num_routes: u64,
     /// The connections.
@@ -49,6 +55,12 @@ pub struct RouteInfo {
     pub uptime: String,
     /// Since `last_activity`.
     pub idle: String,
+    /// `import` of the other server; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<SubjectPermissions>,
+    /// `export` of the other server; absent for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<SubjectPermissions>,
     /// Bytes waiting to be sent.
     pub pending_size: u64,
     /// Messages received.

@@ -19,6 +19,6 @@ pub use connection_type::{ConnectionType, ConnectionTypeError};
 pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
 pub use login::Login;
 pub use nkey::{InvalidNkey, Nkey, check_account_key};
-pub use permissions::{Permissions, Rule, RuleError, Rules};
+pub use permissions::{Permissions, RoutePermissions, Rule, RuleError, Rules};
 pub use replies::{Replies, ReplyPolicy};
 pub use secret::Secret;

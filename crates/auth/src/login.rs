@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 
 use crate::Secret;
 
-/// Who may see something over HTTP. Prints without the password.
+/// Who may see something over HTTP, or make a route. Prints without the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     user: String,
@@ -18,18 +18,23 @@ impl Login {
         Self { user: user.to_owned(), password: Secret::new(password) }
     }
 
+    /// Whether these are the name and the password. A wrong name takes the same time as a wrong password; with a hash
+    /// that may be seconds.
+    pub fn verify(&self, user: &str, password: &str) -> bool {
+        let right_user: bool = self.user.as_bytes().ct_eq(user.as_bytes()).into();
+        right_user & self.password.verify(password)
+    }
+
     /// Whether the value of a header `Authorization` is that of Basic authentication with this name and password.
-    /// A wrong name takes the same time as a wrong password; with a hash that may be seconds.
+    /// As slow as [`verify`](Self::verify).
     pub fn admits(&self, authorization: &str) -> bool {
         const NOBODY: (String, String) = (String::new(), String::new());
         let (user, password) = credentials(authorization).unwrap_or(NOBODY);
-        let right_user: bool = self.user.as_bytes().ct_eq(user.as_bytes()).into();
-        let right_password = self.password.verify(&password);
         // An empty pair may be what is wanted, but not what nothing means.
-        right_user & right_password & !authorization.is_empty()
+        self.verify(&user, &password) & !authorization.is_empty()
     }
 
-    /// Whether [`admits`](Self::admits) takes long.
+    /// Whether [`verify`](Self::verify) takes long.
     pub fn is_hashed(&self) -> bool {
         self.password.is_hashed()
     }
@@ -64,6 +69,13 @@ mod tests {
             assert!(!login.admits(&wrong), "{wrong}");
         }
         assert!(!login.admits(&basic("me:a:b").replace("Basic", "Bearer")));
+    }
+
+    #[test]
+    fn name_and_password_both_have_to_be_right() {
+        let login = Login::new("me", "p");
+        assert!(login.verify("me", "p"));
+        assert!(!login.verify("me", "q") && !login.verify("m", "p") && !login.verify("", ""));
     }
 
     #[test]

@@ -96,6 +96,11 @@ fn covers(rule: &Rule, subject: &[u8]) -> bool {
 }
 
 impl Rule {
+    /// Whether it is about members of a queue group only.
+    pub fn names_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
     fn is_about(&self, subject: &[u8]) -> bool {
         subject::matches(self.subject.as_bytes(), subject)
     }
@@ -122,13 +127,40 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Whether what is said about `subject` may pass. One with wildcards is compared as a literal, as in nats-server.
+    fn pass(&self, subject: &[u8]) -> bool {
+        (self.allow.is_empty() || self.allow.iter().any(|rule| rule.is_about(subject))) && !self.deny(subject, None)
+    }
+}
+
+/// What passes between a server and its peers, of interest as well as of messages. A subscription that is wider than what
+/// passes, if it passes itself, gets what does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutePermissions {
+    /// What peers hear of our interest, and we take of their messages.
+    pub import: Rules,
+    /// What we heed of the peers' interest, and send them.
+    pub export: Rules,
+}
+
+impl RoutePermissions {
+    /// Whether peers hear of interest in `subject`, and messages to it are taken from them.
+    pub fn may_import(&self, subject: &[u8]) -> bool {
+        self.import.pass(subject)
+    }
+
+    /// Whether the peers' interest in `subject` is heeded, and messages to it are sent to them.
+    pub fn may_export(&self, subject: &[u8]) -> bool {
+        self.export.pass(subject)
+    }
+}
+
 impl Permissions {
     /// Whether the user may publish to `subject` whoever asked for it.
     pub fn may_publish(&self, subject: &[u8]) -> bool {
         let only_replies = self.replies.is_some() && self.publish.allow.is_empty();
-        let allow = &self.publish.allow;
-        let allowed = !only_replies && (allow.is_empty() || allow.iter().any(|rule| rule.is_about(subject)));
-        allowed && !self.publish.deny(subject, None)
+        !only_replies && self.publish.pass(subject)
     }
 
     /// Whether the user may subscribe to `subject`, in `queue` if there is one.
@@ -236,6 +268,24 @@ mod tests {
         assert!(permissions.may_receive(b"s.x", None) && !permissions.may_receive(b"s.deny.x", None));
         assert!(permissions.may_receive(b"s.q", None) && permissions.may_receive(b"s.q", Some(b"good")));
         assert!(!permissions.may_receive(b"s.q", Some(b"bad")));
+    }
+
+    #[test]
+    fn routes_let_pass_what_both_rules_say() {
+        let permissions = RoutePermissions { import: rules(&["i.>"], &["i.not"]), export: rules(&[], &["secret.>"]) };
+        for (subject, imported, exported) in [
+            ("i.x", true, true),
+            ("i.>", true, true),
+            ("i.not", false, true),
+            (">", false, true),
+            ("secret.x", false, false),
+            ("secret.>", false, false),
+            ("secret", false, true),
+        ] {
+            let found = (permissions.may_import(subject.as_bytes()), permissions.may_export(subject.as_bytes()));
+            assert_eq!(found, (imported, exported), "{subject}");
+        }
+        assert!(RoutePermissions::default().may_import(b">") && RoutePermissions::default().may_export(b">"));
     }
 
     #[test]

@@ -141,6 +141,13 @@ fn a_cluster_by_flags() {
     assert_eq!(cluster.routes.len(), 2);
     assert_eq!((cluster.name.as_deref(), cluster.advertise.as_deref()), (Some("c"), Some("pub:6222")));
     assert_eq!((cluster.no_advertise, cluster.connect_retries), (true, 3));
+    let login = |args: &str| {
+        let file = "cluster { authorization { user: f, password: p } }";
+        let login = options_over(file, args).expect("valid").cluster.expect("cluster").login.expect("some");
+        (login.user, login.password.0)
+    };
+    assert_eq!(login("--cluster nats://r%40:a%3Ab@127.0.0.1:-1"), ("r@".into(), "a:b".into()));
+    assert_eq!(login("--cluster nats://127.0.0.1:-1"), ("f".into(), "p".into()));
     let over = options_over("cluster { listen: 6222, name: x }", "--cluster_name y").expect("valid");
     let cluster = over.cluster.expect("cluster");
     assert_eq!((cluster.listen, cluster.name.as_deref()), (vec![tcp("0.0.0.0", 6222)], Some("y")));

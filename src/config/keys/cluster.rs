@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+mod authorization;
+
 use super::{tls, unsupported};
+use natsd_auth::RoutePermissions;
+
 use crate::config::address;
 use crate::config::error::{ValueError, Warning};
 use crate::config::field::{Field, Key};
@@ -18,6 +22,8 @@ pub struct Draft {
     options: ClusterOptions,
     host: Option<String>,
     port: Option<u16>,
+    /// `permissions` in `authorization`, which those beside it outdo.
+    inner_permissions: Option<RoutePermissions>,
 }
 
 /// The keys of `cluster {}`.
@@ -63,6 +69,23 @@ pub const KEYS: &[Key<Draft>] = &[
             draft.options.routes = field.items(items, |entry| Ok(Remote { urls: entry.each(route)? }))?;
             Ok(())
         },
+    },
+    Key {
+        names: &["authorization"],
+        takes: "{ user, password, timeout }",
+        default: "everybody may make routes",
+        doc: "The one user that servers have to be to make a route here: dialled are those of `routes` with user and password \
+              in the URL, `nats-route://user:password@host:port`, and those heard of from peers as this user. `timeout` is \
+              how long they may take to say so (\"2s\").",
+        read: authorization::read,
+    },
+    Key {
+        names: &["permissions"],
+        takes: "{ import, export }, each a subject, list of subjects, or { allow, deny }",
+        default: "everything",
+        doc: "What passes between this server and its peers: with `import`, what they hear of the subscriptions here, and \
+              what is taken of their messages; with `export`, what is heeded of their subscriptions, and what they get.",
+        read: authorization::permissions,
     },
     Key {
         names: &["advertise", "cluster_advertise"],
@@ -149,7 +172,8 @@ pub const KEYS: &[Key<Draft>] = &[
 pub(super) fn read(field: &mut Field<'_>) -> Result<ClusterOptions, ValueError> {
     let mut draft = Draft::default();
     field.map(KEYS, unsupported::CLUSTER, &mut draft)?;
-    let Draft { mut options, host, port } = draft;
+    let Draft { mut options, host, port, inner_permissions } = draft;
+    options.permissions = options.permissions.or(inner_permissions);
     match (host, port) {
         (None, None) => {}
         _ if !options.listen.is_empty() => return Err(ValueError::ListenTwice),

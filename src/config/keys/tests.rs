@@ -226,6 +226,39 @@ fn durations_are_quoted_and_bare_integers_are_seconds_with_a_warning() {
 }
 
 #[test]
+fn servers_of_a_cluster_are_one_user_to_each_other() {
+    let cluster = |text: &str| options(&format!("cluster {{ listen: 6222, {text} }}")).cluster.expect(text);
+    let login = |text| cluster(text).login.map(|login| (login.user, login.password.0));
+    assert_eq!(login("authorization { username: u, pass: p }"), Some(("u".into(), "p".into())));
+    assert_eq!(login("authorization { user: u }"), Some(("u".into(), String::new())));
+    assert_eq!(login("authorization { timeout: 3 }"), None);
+    assert_eq!(cluster("authorization { timeout: 0.5 }").auth_timeout, Duration::from_millis(500));
+    let both = r#"permissions { import: [a, "b.>"], export { deny: c } }"#;
+    let expected = cluster(both).permissions.expect("some");
+    assert!(expected.may_import(b"b.x") && !expected.may_import(b"c"));
+    assert!(expected.may_export(b"b.x") && !expected.may_export(b"c"));
+    let (inner, warnings) = loaded(&format!("cluster {{ listen: 6222, authorization {{ {both} }} }}")).expect("valid");
+    assert_eq!(inner.cluster.expect("on").permissions, Some(expected));
+    assert!(warnings.to_string().contains("1:41: permissions within the authorization of a cluster"), "{warnings}");
+    let outer = "authorization { permissions { import: x } }, permissions { import: y }";
+    let (outer, _) = loaded(&format!("cluster {{ listen: 6222, {outer} }}")).expect("valid");
+    assert!(outer.cluster.expect("on").permissions.expect("some").may_import(b"y"));
+    for (text, reason) in [
+        ("authorization { password: hidden }", "authorization: user is missing"),
+        ("authorization { token: hidden }", "token: servers of a cluster are one user to each other"),
+        ("authorization { users: [{user: a}] }", "users: servers of a cluster are one user"),
+        ("authorization { nkey: hidden }", "unknown field \"nkey\""),
+        ("permissions { import: a, allow_responses: true }", "allow_responses means nothing between servers"),
+        ("permissions { export: \"a q\" }", "\"a q\" names a queue group"),
+        ("permissions { import: \"a q\" }", "\"a q\" names a queue group"),
+        ("permissions { import: \"a..b\" }", "\"a..b\" is not a subject"),
+    ] {
+        let errors = loaded(&format!("cluster {{ listen: 6222, {text} }}")).expect_err(text).to_string();
+        assert!(errors.contains(reason) && !errors.contains("hidden"), "{text}: {errors}");
+    }
+}
+
+#[test]
 fn routes_are_pinged_every_thirty_seconds_at_least() {
     let (options, warnings) = loaded("cluster { listen: 6222, ping_interval: \"2m\" }").expect("valid");
     assert_eq!(options.cluster.expect("cluster").ping_interval, Duration::from_secs(30));

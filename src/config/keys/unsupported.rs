@@ -28,8 +28,7 @@ pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];
 
 /// In `cluster {}`.
-pub(super) const CLUSTER: &[&str] =
-    &["accounts", "authorization", "compression", "permissions", "write_deadline", "write_timeout"];
+pub(super) const CLUSTER: &[&str] = &["accounts", "compression", "write_deadline", "write_timeout"];
 
 /// In `authorization {}`.
 pub(super) const AUTHORIZATION: &[&str] = &["proxy_required"];

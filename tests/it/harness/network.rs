@@ -162,6 +162,16 @@ impl Pair {
         Self { ground, servers }
     }
 
+    /// As [`start`](Self::start) without TCP, with something else in the options of each server.
+    pub fn start_with(ground: Ground, mut change: impl FnMut(usize, &mut ClusterOptions)) -> Self {
+        let servers = [0, 1].map(|here| {
+            let mut options = ground.options(here, "latency", false);
+            change(here, options.cluster.as_mut().expect("they are clustered"));
+            ground.serve(options)
+        });
+        Self { ground, servers }
+    }
+
     /// The first server dials the second one's SCION and TCP address; the second one has no SCION and dials nobody.
     pub fn start_half(ground: Ground) -> Self {
         let second = ground.serve(ground.without_scion());

@@ -20,7 +20,7 @@ pub struct Node {
     pub name: String,
     pub port: u16,
     pub route_port: u16,
-    config: String,
+    config: RefCell<String>,
     process: RefCell<Option<Child>>,
     dir: tempfile::TempDir,
 }
@@ -30,6 +30,8 @@ pub struct Node {
 pub struct Setup<'a> {
     /// Nodes that it has routes to.
     pub routes: &'a [&'a Node],
+    /// In the URLs of those: `user:password@`.
+    pub login: &'a str,
     /// `pool_size`, when not the default.
     pub pool_size: Option<i32>,
     /// More of `cluster {}`.
@@ -44,7 +46,7 @@ impl Node {
         let (port, route_port) = (free_port(), free_port());
         let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
         let mut cluster = format!("name: c1\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
-        let routes: Vec<_> = setup.routes.iter().map(|node| node.route_url()).collect();
+        let routes: Vec<_> = setup.routes.iter().map(|node| node.route_url(setup.login)).collect();
         if !routes.is_empty() {
             writeln!(cluster, "routes: [{}]", routes.join(", ")).expect("a String takes all");
         }
@@ -53,19 +55,20 @@ impl Node {
         }
         writeln!(config, "cluster {{\n{cluster}}}\n{}", setup.more).expect("a String takes all");
         let dir = tempfile::tempdir().expect("a temporary directory");
+        let config = RefCell::new(config);
         let node = Self { kind, name: name.into(), port, route_port, config, process: RefCell::new(None), dir };
         node.spawn();
         node
     }
 
-    fn route_url(&self) -> String {
-        format!("\"nats-route://127.0.0.1:{}\"", self.route_port)
+    fn route_url(&self, login: &str) -> String {
+        format!("\"nats-route://{login}127.0.0.1:{}\"", self.route_port)
     }
 
     fn spawn(&self) {
         let file = self.dir.path().join("server.conf");
         let own = self.dir.path().to_str().expect("temporary directories have plain names");
-        std::fs::write(&file, self.config.replace("{dir}", own)).expect("the configuration can be written");
+        std::fs::write(&file, self.config.borrow().replace("{dir}", own)).expect("the configuration can be written");
         let log = std::fs::File::options().create(true).append(true).open(self.log_file()).expect("a log file");
         let child = Command::new(self.kind.path())
             .arg("-c")
@@ -96,6 +99,25 @@ impl Node {
     /// What the server has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Changes a part of the configuration, and waits until the server has taken it over.
+    pub fn reload(&self, old: &str, new: &str) {
+        const DONE: &str = "Reloaded server configuration";
+        let changed = self.config.borrow().replacen(old, new, 1);
+        assert_ne!(changed, *self.config.borrow(), "{old:?} is not in the configuration");
+        let own = self.dir.path().to_str().expect("temporary directories have plain names");
+        let text = changed.replace("{dir}", own);
+        std::fs::write(self.dir.path().join("server.conf"), text).expect("the configuration can be written");
+        self.config.replace(changed);
+        let before = self.log().matches(DONE).count();
+        let pid = self.process.borrow().as_ref().map(Child::id).expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().expect("kill is there").success());
+        let start = Instant::now();
+        while self.log().matches(DONE).count() == before {
+            assert!(start.elapsed() < DEADLINE, "{} does not reload; its log:\n{}", self.name, self.log());
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Ends the server without giving it a chance to say so.

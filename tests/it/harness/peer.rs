@@ -3,11 +3,15 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 
+use serde_json::Value;
+
 use super::DEADLINE;
 
 /// A connection to the route port of a server.
 pub struct Peer {
     stream: BufReader<TcpStream>,
+    /// The last INFO of the server.
+    pub info: Value,
 }
 
 impl Peer {
@@ -15,22 +19,32 @@ impl Peer {
     pub fn connect(route_port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", route_port)).expect("the server accepts routes");
         stream.set_read_timeout(Some(DEADLINE)).expect("a positive time-out");
-        let mut peer = Self { stream: BufReader::new(stream) };
+        let mut peer = Self { stream: BufReader::new(stream), info: Value::Null };
         let info = peer.line();
         assert!(info.starts_with("INFO {") && info.ends_with("} "), "{info:?}");
         peer
     }
 
-    /// Connects and becomes a member of `c1`, without a pool: the least that a peer can be.
-    pub fn join(route_port: u16, name: &str) -> Self {
+    /// As [`join`](Self::join), with more in the CONNECT, such as user and password.
+    pub fn join_as(route_port: u16, name: &str, more: &str) -> Self {
         let mut peer = Self::connect(route_port);
-        peer.send(&format!("CONNECT {{\"name\":\"N{name}\",\"cluster\":\"c1\",\"headers\":true}}\r\n"));
-        peer.send(&format!(
+        peer.introduce(name, more);
+        peer.said();
+        peer
+    }
+
+    /// Says who it is, with more in the CONNECT.
+    pub fn introduce(&mut self, name: &str, more: &str) {
+        self.send(&format!("CONNECT {{\"name\":\"N{name}\",\"cluster\":\"c1\",\"headers\":true{more}}}\r\n"));
+        self.send(&format!(
             "INFO {{\"server_id\":\"N{name}\",\"server_name\":\"{name}\",\"version\":\"2.15.2\",\"proto\":2,\
              \"host\":\"127.0.0.1\",\"port\":1,\"headers\":true,\"max_payload\":1048576,\"cluster\":\"c1\"}}\r\n"
         ));
-        peer.said();
-        peer
+    }
+
+    /// Connects and becomes a member of `c1`, without a pool: the least that a peer can be.
+    pub fn join(route_port: u16, name: &str) -> Self {
+        Self::join_as(route_port, name, "")
     }
 
     pub fn send(&mut self, text: &str) {
@@ -43,6 +57,9 @@ impl Peer {
         let mut line = String::new();
         let read = self.stream.read_line(&mut line).expect("the server sends a line in time");
         assert!(read > 0, "the server closed the connection");
+        if let Some(json) = line.strip_prefix("INFO ") {
+            self.info = serde_json::from_str(json).expect("INFO carries JSON");
+        }
         line.trim_end_matches("\r\n").to_owned()
     }
 

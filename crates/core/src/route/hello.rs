@@ -88,6 +88,12 @@ pub struct RouteInfo {
     /// Compression mode.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub compression: String,
+    /// What of the sender's interest its peers hear of, and what it takes from them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<SubjectRules>,
+    /// What of the peers' interest the sender heeds, and what it sends them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export: Option<SubjectRules>,
     /// Connections a pair of servers shares out accounts over; 0 when there is just one for all.
     #[serde(skip_serializing_if = "is_zero")]
     pub route_pool_size: u16,
@@ -126,6 +132,23 @@ impl RouteInfo {
     pub fn is_natsd(&self) -> bool {
         !self.natsd.is_empty()
     }
+}
+
+/// Subjects that are allowed, and of those the ones that are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubjectRules {
+    /// Empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_none")]
+    pub allow: Vec<String>,
+    /// Goes before `allow`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_none")]
+    pub deny: Vec<String>,
+}
+
+/// Go writes `null` for lists without entries where it does not leave them out.
+fn null_as_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// A password: serialized where it has to be sent, and never shown.
@@ -218,6 +241,8 @@ mod tests {
         assert_eq!((info.server_id.as_str(), info.port, info.route_pool_idx), ("NBF2", 14403, 2));
         assert_eq!(GossipMode::from(info.gossip_mode), GossipMode::Disabled);
         assert!(!info.is_natsd());
+        let import = SubjectRules { allow: vec!["i.>".into()], deny: Vec::new() };
+        assert_eq!((info.import, info.export), (Some(import), None));
     }
 
     #[test]

@@ -34,7 +34,22 @@ pub enum Change<'a> {
     },
 }
 
-impl Change<'_> {
+impl<'a> Change<'a> {
+    /// What it is about, with wildcards.
+    pub fn subject(&self) -> &'a [u8] {
+        match *self {
+            Self::Plain { subject, .. } | Self::Queue { subject, .. } => subject,
+        }
+    }
+
+    /// The same interest, when there is none any more.
+    pub fn ended(self) -> Self {
+        match self {
+            Self::Plain { subject, .. } => Self::Plain { subject, interested: false },
+            Self::Queue { subject, queue, .. } => Self::Queue { subject, queue, members: 0 },
+        }
+    }
+
     /// Appends the line that tells a peer; `account` is `None` on a route dedicated to it.
     pub fn write(&self, out: &mut Vec<u8>, account: Option<&[u8]>) {
         match *self {
@@ -66,5 +81,9 @@ mod tests {
         Change::Queue { subject: b"a", queue: b"q", members: 0 }.write(&mut out, Some(b"$G"));
         Change::Plain { subject: b"a", interested: false }.write(&mut out, None);
         assert_eq!(out, b"RS+ $G a\r\nRS+ $G a q 2\r\nRS- $G a q\r\nRS- a\r\n");
+        let mut out = Vec::new();
+        Change::Plain { subject: b"a", interested: true }.ended().write(&mut out, None);
+        Change::Queue { subject: b"a", queue: b"q", members: 2 }.ended().write(&mut out, None);
+        assert_eq!(out, b"RS- a\r\nRS- a q\r\n");
     }
 }

@@ -35,6 +35,8 @@ pub enum CloseReason {
     ClusterRenamed,
     /// A client, a gateway or a leafnode reached the port for routes.
     WrongPort,
+    /// The peer has not the user and password that it needs.
+    Unauthorized,
     /// The peer did not finish set-up in time.
     HandshakeTimeout,
     /// Pings went unanswered.
@@ -59,6 +61,7 @@ impl fmt::Display for CloseReason {
             Self::ClusterName => "Cluster Name Conflict",
             Self::ClusterRenamed => "Cluster Renamed",
             Self::WrongPort => "Incorrect Port",
+            Self::Unauthorized => "Authentication Failure",
             Self::HandshakeTimeout => "Authentication Timeout",
             Self::Stale => "Stale Connection",
             Self::ProtocolViolation => "Protocol Violation",

@@ -52,8 +52,10 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Dialer {
     /// Which connection is wanted.
     pub slot: Slot,
-    /// User and password of the route's URL.
+    /// User and password of the route's URL, or those of the cluster.
     pub credentials: Option<(String, Secret)>,
+    /// The acceptor is not known to be ours: it gets credentials only if its `INFO` asks for them.
+    pub reserved: bool,
     /// Told to the acceptor: what it does with our `INFO`.
     pub gossip_mode: GossipMode,
 }
@@ -74,6 +76,8 @@ pub struct Introduction {
 pub enum Action {
     /// Write these bytes.
     Send(Vec<u8>),
+    /// See whether this dialer's user and password are right: [`Session::admit`], or [`Session::close`].
+    Authenticate(RouteConnect),
     /// Check the cluster's name in a dialer's `CONNECT`; on a conflict, [`Session::close`].
     CheckCluster(RouteConnect),
     /// Decide on the peer: [`Session::greet`] as dialer, [`Session::open`] as acceptor, or [`Session::close`].
@@ -96,6 +100,8 @@ pub enum Action {
 enum State {
     /// Acceptor, before `CONNECT`.
     AwaitConnect,
+    /// Acceptor, before it is known whether user and password are right.
+    Authenticating,
     /// Before the peer's `INFO`.
     AwaitInfo,
     /// Before the cluster's verdict.
@@ -115,6 +121,8 @@ pub struct Session {
     dialer: Option<Dialer>,
     timing: Timing,
     peer_id: String,
+    /// The acceptor asks for user and password.
+    asked: bool,
     actions: VecDeque<Action>,
     /// Handshake deadline, then the next ping.
     deadline: Duration,
@@ -144,6 +152,7 @@ impl Session {
             dialer,
             timing,
             peer_id: String::new(),
+            asked: false,
             actions: VecDeque::new(),
             deadline: now + timing.handshake,
             probe_deadline: None,
@@ -178,6 +187,15 @@ impl Session {
             _ => return self.violation(),
         }
         let Ok(connect) = serde_json::from_slice::<RouteConnect>(json) else { return self.violation() };
+        self.state = State::Authenticating;
+        self.actions.push_back(Action::Authenticate(connect));
+    }
+
+    /// User and password of the dialer are right.
+    pub fn admit(&mut self, connect: RouteConnect) {
+        if self.state != State::Authenticating {
+            return;
+        }
         if connect.lang.is_some() {
             return self.close(CloseReason::WrongPort, Some("attempted to connect to route port"));
         }
@@ -210,6 +228,7 @@ impl Session {
     fn introduce(&mut self, info: RouteInfo) {
         self.state = State::Introduced;
         self.peer_id.clone_from(&info.server_id);
+        self.asked = info.auth_required;
         let slot = self.dialer.as_ref().map_or_else(|| Slot::of(&info), |dialer| dialer.slot.clone());
         let solicited = self.dialer.is_some();
         self.actions.push_back(Action::Introduce(Introduction { info, slot, solicited }));
@@ -218,7 +237,7 @@ impl Session {
     /// The cluster wants the acceptor that was introduced: introduces us. `own` is our `INFO` as of now.
     pub fn greet(&mut self, own: &RouteInfo, now: Duration) {
         if let (State::Introduced, Some(dialer)) = (self.state, &self.dialer) {
-            let hello = hello(dialer, own);
+            let hello = hello(dialer, own, self.asked);
             self.state = State::Greeting;
             self.send(hello);
             self.ping(now);
@@ -253,7 +272,7 @@ impl Session {
     pub fn handle_ping(&mut self) {
         match self.state {
             State::Closed => {}
-            State::AwaitConnect => self.violation(),
+            State::AwaitConnect | State::Authenticating => self.violation(),
             _ => self.send(b"PONG\r\n".to_vec()),
         }
     }
@@ -339,8 +358,8 @@ impl Session {
 }
 
 /// `CONNECT` and `INFO` of the dialer.
-fn hello(dialer: &Dialer, own: &RouteInfo) -> Vec<u8> {
-    let (user, password) = dialer.credentials.clone().unzip();
+fn hello(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
+    let (user, password) = dialer.credentials.clone().filter(|_| asked || !dialer.reserved).unzip();
     let mut bytes = RouteConnect {
         echo: true,
         user,

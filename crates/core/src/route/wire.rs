@@ -177,9 +177,10 @@ impl Reader {
         let account = self.account(&mut args)?;
         let subject = args.next()?;
         let queue = args.next();
-        let weight = match queue {
-            Some(_) => u32::try_from(parse_size(args.next()?)?).ok().filter(|&weight| weight > 0)?,
-            None => 1,
+        let weight = match (queue, queue.and_then(|_| args.next())) {
+            (Some(_), Some(weight)) => u32::try_from(parse_size(weight)?).ok().filter(|&weight| weight > 0)?,
+            // nats-server leaves it out when a reload lets interest in a group pass.
+            (Some(_), None) | (None, _) => 1,
         };
         args.next().is_none().then_some(Interest { account, subject, queue, weight })
     }
@@ -342,6 +343,8 @@ mod tests {
             op(b"rs+  ACC\tfoo q 17 \r\n"),
             Op::Subscribe(Interest { subject: b"foo", queue: Some(b"q"), weight: 17, ..interest })
         );
+        let single = Interest { subject: b"foo", queue: Some(b"q"), weight: 1, ..interest };
+        assert_eq!(op(b"RS+ ACC foo q \r\n"), Op::Subscribe(single));
         assert_eq!(op(b"RS- ACC foo.*\n"), Op::Unsubscribe(Interest { weight: 0, ..interest }));
         assert_eq!(
             op(b"RS- ACC foo q\r\n"),
@@ -399,7 +402,6 @@ mod tests {
     #[test]
     fn what_cannot_be_right_is_refused() {
         assert_eq!(error(b"RS+ ACC\r\n"), WireError::Malformed("RS+"));
-        assert_eq!(error(b"RS+ ACC foo q\r\n"), WireError::Malformed("RS+"));
         assert_eq!(error(b"RS+ ACC foo q 0\r\n"), WireError::Malformed("RS+"));
         assert_eq!(error(b"RS+ ACC foo q 4294967296\r\n"), WireError::Malformed("RS+"));
         assert_eq!(error(b"RS- ACC foo q 1\r\n"), WireError::Malformed("RS-"));

@@ -294,6 +294,12 @@ impl Cluster {
         }
     }
 
+    fn tell_on_all_links(&mut self) {
+        for link in self.peers.values().flat_map(|peer| peer.links.values()) {
+            self.events.push_back(Event::Tell(link.id, Box::new(self.info.clone())));
+        }
+    }
+
     fn admit(&mut self, link: LinkId, target: Option<TargetId>, peer: Introduction, now: Duration) {
         let Introduction { info, slot, solicited } = peer;
         self.events.push_back(Event::Open(link));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::dial::{Place, Policy};
 use super::{ClientUrls, Cluster, Event, GossipMode, LinkId};
 use crate::route::CloseReason;
+use crate::route::hello::SubjectRules;
 
 /// What can change of a server's part in its cluster; see [`Config`](super::Config).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,12 @@ pub struct Terms {
     pub ip: String,
     /// Where clients reach this server.
     pub client_urls: ClientUrls,
+    /// Whether peers need user and password.
+    pub auth_required: bool,
+    /// What of our interest peers hear of.
+    pub import: Option<SubjectRules>,
+    /// What of the peers' interest we heed.
+    pub export: Option<SubjectRules>,
     /// Largest message that this server takes, bytes.
     pub max_payload: i64,
     /// Whether clients hear of other servers.
@@ -49,7 +56,7 @@ impl Cluster {
 
     /// From now on `terms` hold. Peers are told if they concern them.
     pub fn set_terms(&mut self, terms: Terms) {
-        let Terms { ip, client_urls, max_payload, advertise, connect_retries, connect_backoff } = terms;
+        let Terms { ip, client_urls, max_payload, advertise, connect_retries, connect_backoff, .. } = terms;
         self.dialing.policy = Policy { connect_retries, backoff: connect_backoff };
         if std::mem::replace(&mut self.advertise, advertise) != advertise {
             self.events.push_back(Event::UrlsChanged);
@@ -57,8 +64,14 @@ impl Cluster {
         let mut info = self.info.clone();
         let client_urls = if advertise && !info.lame_duck { client_urls } else { ClientUrls::default() };
         (info.connect_urls, info.ws_connect_urls) = (client_urls.plain, client_urls.websocket);
-        (info.ip, info.max_payload) = (ip, max_payload);
-        if info != self.info {
+        (info.ip, info.max_payload, info.auth_required) = (ip, max_payload, terms.auth_required);
+        let same_rules = (&info.import, &info.export) == (&terms.import, &terms.export);
+        (info.import, info.export) = (terms.import, terms.export);
+        if !same_rules {
+            self.info = info;
+            // Peers tell us of interest anew on the connection where they hear of it.
+            self.tell_on_all_links();
+        } else if info != self.info {
             self.info = info;
             self.tell_peers();
         }

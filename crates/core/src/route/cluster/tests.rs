@@ -4,6 +4,7 @@ mod network;
 
 use super::*;
 use network::{Network, config, info};
+use crate::route::hello::SubjectRules;
 use proptest::prelude::*;
 
 fn secs(seconds: u64) -> Duration {
@@ -114,6 +115,9 @@ fn peers_hear_what_an_operator_changes() {
     let terms = |ip: &str, advertise| Terms {
         ip: ip.into(),
         client_urls: ClientUrls { plain: vec!["nats.example:1".into()], ..ClientUrls::default() },
+        auth_required: false,
+        import: None,
+        export: None,
         max_payload: 5,
         advertise,
         connect_retries: 1,
@@ -126,6 +130,32 @@ fn peers_hear_what_an_operator_changes() {
     network.run(secs(1));
     assert!(network.servers[0].cluster.client_urls().plain.is_empty());
     assert!(network.servers[1].cluster.client_urls().plain.is_empty());
+}
+
+#[test]
+fn other_rules_are_told_on_every_connection() {
+    let mut network = Network::new(&[&[], &[0]]);
+    network.run(secs(1));
+    let cluster = &mut network.servers[1].cluster;
+    let mut told = |allow: Option<&str>| {
+        let rules = allow.map(|subject| SubjectRules { allow: vec![subject.into()], ..SubjectRules::default() });
+        cluster.set_terms(Terms {
+            ip: String::new(),
+            client_urls: ClientUrls::default(),
+            auth_required: false,
+            import: None,
+            export: rules.clone(),
+            max_payload: 5,
+            advertise: true,
+            connect_retries: 0,
+            connect_backoff: false,
+        });
+        let events = std::iter::from_fn(|| cluster.poll_event());
+        events.filter(|event| matches!(event, Event::Tell(_, info) if info.export == rules)).count()
+    };
+    assert_eq!(told(Some("a")), 3);
+    assert_eq!(told(Some("a")), 0);
+    assert_eq!(told(None), 3);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn closed(actions: &[Action]) -> Option<&CloseReason> {
 }
 
 fn dialer(slot: Slot) -> Session {
-    let dialer = Dialer { slot, credentials: None, gossip_mode: GossipMode::Default };
+    let dialer = Dialer { slot, credentials: None, reserved: false, gossip_mode: GossipMode::Default };
     Session::dialer(dialer, TIMING, START)
 }
 
@@ -53,9 +53,18 @@ fn greeting() -> Session {
     session
 }
 
+/// `CONNECT` arrives, with the right credentials if it is one.
+fn let_in(session: &mut Session, json: &[u8]) {
+    session.handle_connect(json);
+    match session.actions.pop_back() {
+        Some(Action::Authenticate(connect)) => session.admit(connect),
+        other => session.actions.extend(other),
+    }
+}
+
 fn open_acceptor() -> Session {
     let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
-    session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
+    let_in(&mut session, br#"{"name":"them","cluster":"c"}"#);
     session.handle_info(&json(&info("them")));
     session.open(START, 0.0);
     actions(&mut session);
@@ -66,7 +75,7 @@ fn open_acceptor() -> Session {
 fn the_acceptor_speaks_first_and_opens_when_the_peer_is_admitted() {
     let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
     assert!(sent(&actions(&mut session)).starts_with("INFO {\"server_id\":\"us\""));
-    session.handle_connect(br#"{"name":"them","cluster":"c"}"#);
+    let_in(&mut session, br#"{"name":"them","cluster":"c"}"#);
     assert!(matches!(&actions(&mut session)[..], [Action::CheckCluster(connect)] if connect.name == "them"));
     session.handle_info(&json(&RouteInfo { route_pool_idx: 2, ..info("them") }));
     let introduced = actions(&mut session);
@@ -118,12 +127,45 @@ fn a_dedicated_route_names_its_account() {
 }
 
 #[test]
+fn credentials_are_reserved_for_those_who_ask() {
+    let hello = |reserved, auth_required| {
+        let credentials = Some(("u".to_owned(), Secret("hidden".into())));
+        let dialer = Dialer { slot: Slot::Pool(0), credentials, reserved, gossip_mode: GossipMode::Default };
+        let mut session = Session::dialer(dialer, TIMING, START);
+        session.handle_info(&json(&RouteInfo { auth_required, ..info("them") }));
+        session.greet(&info("us"), START);
+        sent(&actions(&mut session)).contains("\"user\":\"u\",\"pass\":\"hidden\"")
+    };
+    assert!(hello(false, false) && hello(false, true) && hello(true, true));
+    assert!(!hello(true, false));
+}
+
+#[test]
+fn nothing_goes_on_before_credentials_are_known_to_be_right() {
+    let mut session = Session::acceptor(None, TIMING, START);
+    session.handle_connect(b"{\"user\":\"u\"}");
+    assert!(
+        matches!(&actions(&mut session)[..], [Action::Authenticate(connect)] if connect.user.as_deref() == Some("u"))
+    );
+    session.handle_timeout(secs(2));
+    assert_eq!(closed(&actions(&mut session)), Some(&CloseReason::HandshakeTimeout));
+    session.admit(RouteConnect::default());
+    assert_eq!(actions(&mut session), []);
+    for early in [Session::handle_ping, Session::handle_traffic, |session: &mut Session| session.handle_info(b"{}")] {
+        let mut session = Session::acceptor(None, TIMING, START);
+        session.handle_connect(b"{}");
+        early(&mut session);
+        assert_eq!(closed(&actions(&mut session)), Some(&CloseReason::ProtocolViolation));
+    }
+}
+
+#[test]
 fn strangers_on_the_route_port_are_told_so() {
     let mut errors = Vec::new();
     for connect in [r#"{"lang":"go","verbose":false}"#, r#"{"gateway":"g1"}"#, "{"] {
         let mut session = Session::acceptor(Some(&info("us")), TIMING, START);
         actions(&mut session);
-        session.handle_connect(connect.as_bytes());
+        let_in(&mut session, connect.as_bytes());
         let said = actions(&mut session);
         errors.push(format!("{connect}: {:?} {:?}", sent(&said), closed(&said)));
     }
