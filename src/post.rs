@@ -40,7 +40,12 @@ pub(crate) struct Delivery<'a> {
 impl Post {
     /// `max_pending` bytes may wait to be taken; who sends more waits for nobody, and all of it is lost.
     pub(crate) fn open(hub: Arc<Hub>, account: Arc<Account>, max_pending: usize) -> Self {
-        let limits = OutboundLimits { max_pending, stall_at: usize::MAX, write_deadline: Duration::from_secs(3600) };
+        let limits = OutboundLimits {
+            max_pending,
+            stall_at: usize::MAX,
+            write_deadline: Duration::from_secs(3600),
+            retry: false,
+        };
         let mut out = Outbound::new(Sink::Task);
         out.takes_headers = true;
         let nowhere = Peer::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));

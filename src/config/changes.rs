@@ -123,6 +123,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         ping_interval,
         ping_max,
         write_deadline,
+        write_timeout,
         no_fast_producer_stall,
         no_header_support,
         lame_duck_duration,
@@ -173,6 +174,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("ping_interval", go_duration(*ping_interval)),
         live("ping_max", ping_max),
         live("write_deadline", go_duration(*write_deadline)),
+        live("write_timeout", write_timeout),
         live("no_fast_producer_stall", no_fast_producer_stall),
         fixed("no_header_support", no_header_support),
         live("lame_duck_duration", go_duration(*lame_duck_duration)),
@@ -224,6 +226,8 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         pool_size,
         ping_interval,
         ping_max,
+        write_deadline,
+        write_timeout,
         tls,
     } = cluster.unwrap_or(&default);
     let passwords =
@@ -249,6 +253,8 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         fixed("cluster.pool_size", pool_size.map_or(-1, i32::from)),
         live("cluster.ping_interval", go_duration(*ping_interval)),
         live("cluster.ping_max", ping_max),
+        live("cluster.write_deadline", some(&write_deadline.map(go_duration))),
+        live("cluster.write_timeout", write_timeout),
     ]
 }
 

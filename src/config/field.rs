@@ -7,7 +7,7 @@ use super::address;
 use super::duration;
 use super::error::{ConfigError, ValueError, Warning};
 use super::language::{Entry, Map, Node, Position, Value};
-use super::options::Listen;
+use super::options::{Listen, WriteTimeout};
 
 /// What an operator can write, and what it changes in a `T`.
 pub struct Key<T: 'static> {
@@ -164,6 +164,16 @@ impl<'a> Field<'a> {
             _ => return Err(self.expected("a duration such as \"2m\"")),
         };
         Ok(if duration.is_zero() { default } else { duration })
+    }
+
+    /// What becomes of a connection that is written to too slowly.
+    pub(super) fn write_timeout(&mut self) -> Result<WriteTimeout, ValueError> {
+        match self.text()? {
+            "default" => Ok(WriteTimeout::Default),
+            "close" => Ok(WriteTimeout::Close),
+            "retry" => Ok(WriteTimeout::Retry),
+            other => Err(ValueError::Word { found: other.to_owned(), expected: "\"default\", \"close\" or \"retry\"" }),
+        }
     }
 
     /// A duration of at least `min`, which must be in quotes.

@@ -159,6 +159,28 @@ pub struct ScionOptions {
     pub path_preference: Preference,
 }
 
+/// What becomes of a connection that takes longer than `write_deadline` to be written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteTimeout {
+    /// `default`: it is cut if it is a client, and stays, as with `retry`, if it is a route.
+    #[default]
+    Default,
+    /// `close`: it is cut.
+    Close,
+    /// `retry`: it stays, if something of what waited was written meanwhile.
+    Retry,
+}
+
+impl fmt::Display for WriteTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Close => "close",
+            Self::Retry => "retry",
+        })
+    }
+}
+
 /// Who may connect: `authorization {}` and `no_auth_user`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorization {
@@ -248,6 +270,8 @@ pub struct Options {
     pub ping_max: u32,
     /// `write_deadline`.
     pub write_deadline: Duration,
+    /// `write_timeout` of clients.
+    pub write_timeout: WriteTimeout,
     /// `no_fast_producer_stall`.
     pub no_fast_producer_stall: bool,
     /// `no_header_support`.
@@ -324,6 +348,7 @@ impl Default for Options {
             ping_interval: Duration::from_secs(120),
             ping_max: 2,
             write_deadline: Duration::from_secs(10),
+            write_timeout: WriteTimeout::Default,
             no_fast_producer_stall: false,
             no_header_support: false,
             lame_duck_duration: Duration::from_secs(120),

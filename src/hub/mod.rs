@@ -32,7 +32,7 @@ use natsd_core::route::interest::Change;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::config::options::Options;
+use crate::config::options::{Options, WriteTimeout};
 use crate::link::outbound::OutboundLimits;
 use crate::link::{Kind, Link};
 use crate::operators::Operators;
@@ -171,14 +171,29 @@ impl Hub {
         self.next_id.fetch_add(1, Relaxed)
     }
 
-    /// How much may wait for a connection.
-    pub(crate) fn outbound_limits(&self) -> OutboundLimits {
+    /// How much may wait for a connection of this kind, and how long.
+    pub(crate) fn outbound_limits(&self, kind: Kind) -> OutboundLimits {
         let options = self.options.load();
         let max_pending = options.max_pending;
+        let of_routes = options.cluster.as_ref().filter(|_| kind == Kind::Route);
+        let policy = of_routes.map_or(options.write_timeout, |cluster| cluster.write_timeout);
         OutboundLimits {
             max_pending,
             stall_at: if options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
-            write_deadline: options.write_deadline,
+            write_deadline: of_routes.and_then(|cluster| cluster.write_deadline).unwrap_or(options.write_deadline),
+            retry: match policy {
+                WriteTimeout::Default => kind == Kind::Route,
+                WriteTimeout::Close => false,
+                WriteTimeout::Retry => true,
+            },
+        }
+    }
+
+    /// A connection is too slow, and stays all the same.
+    pub(crate) fn count_slow(&self, link: &Link) {
+        self.stats.slow_consumers.add(link.kind);
+        if let Some(account) = &*link.account.load() {
+            account.traffic.slow_consumers.fetch_add(1, Relaxed);
         }
     }
 

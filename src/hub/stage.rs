@@ -22,7 +22,8 @@ pub(crate) fn hub() -> &'static Arc<Hub> {
 
 pub(crate) fn link(kind: Kind) -> Arc<Link> {
     let max_pending = 64 << 20;
-    let limits = OutboundLimits { max_pending, stall_at: usize::MAX, write_deadline: Duration::from_secs(1) };
+    let limits =
+        OutboundLimits { max_pending, stall_at: usize::MAX, write_deadline: Duration::from_secs(1), retry: false };
     let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
     Arc::new(Link::new(1, kind, peer, None, Outbound::new(Sink::Task), limits))
 }

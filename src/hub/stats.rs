@@ -79,7 +79,7 @@ impl ByKind {
         self.of(Kind::Client) + self.of(Kind::Route)
     }
 
-    fn add(&self, kind: Kind) {
+    pub(super) fn add(&self, kind: Kind) {
         if let Some(counter) = self.counter(kind) {
             counter.fetch_add(1, Relaxed);
         }

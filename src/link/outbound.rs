@@ -26,6 +26,19 @@ pub(crate) struct OutboundLimits {
     pub stall_at: usize,
     /// How long what waits may take to be written.
     pub write_deadline: Duration,
+    /// A connection that takes longer stays, as long as something of it is written meanwhile.
+    pub retry: bool,
+}
+
+/// What waited was not written in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    /// Nor was it the last time.
+    pub again: bool,
+    /// Bytes that waited when the time began.
+    pub waited: usize,
+    /// The connection is cut.
+    pub cut: bool,
 }
 
 /// What came of writing.
@@ -50,6 +63,8 @@ pub(crate) struct Outbound {
     written: usize,
     sink: Sink,
     backlog: Option<Backlog>,
+    /// Since when it is known to be slow.
+    slow: Option<Instant>,
     closing: Option<CloseReason>,
     waker: Option<Waker>,
     /// Somebody's batch will flush.
@@ -110,8 +125,18 @@ pub(crate) enum Sink {
 struct Backlog {
     /// Until then, what waited at the time must be written.
     deadline: Instant,
+    /// How much that was.
+    begun: usize,
     /// How much of that is left.
     left: usize,
+    /// Something was written, be it right before.
+    progressed: bool,
+}
+
+impl Backlog {
+    fn new(waiting: usize, progressed: bool, limits: &OutboundLimits) -> Self {
+        Self { deadline: Instant::now() + limits.write_deadline, begun: waiting, left: waiting, progressed }
+    }
 }
 
 thread_local! {
@@ -128,6 +153,7 @@ impl Outbound {
             written: 0,
             sink,
             backlog: None,
+            slow: None,
             closing: None,
             waker: None,
             flush_owed: false,
@@ -270,32 +296,38 @@ impl Outbound {
 
     /// Leaves all that waits to the task of the connection, and cuts the connection if it is too much.
     pub(crate) fn flush_by_task(&mut self, limits: &OutboundLimits) {
-        self.leave_to_task(limits);
+        self.leave_to_task(false, limits);
         if self.pending() > limits.max_pending {
             self.close(CloseReason::SlowConsumerPendingBytes);
         }
     }
 
     fn write(&mut self, limits: &OutboundLimits) {
+        let mut progressed = false;
         while self.owes() {
             let waiting = &self.buffer[self.written..];
             let written = match &mut self.sink {
                 Sink::Tcp(socket) => socket.try_write(waiting),
                 Sink::Tls(sink) => sink.try_write(waiting),
                 Sink::Ws(sink) => sink.try_write(waiting),
-                Sink::Task | Sink::Gone => return self.leave_to_task(limits),
+                Sink::Task | Sink::Gone => return self.leave_to_task(progressed, limits),
             };
             match written {
-                Ok(written) => self.wrote(written, limits),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.leave_to_task(limits),
+                Ok(written) => {
+                    progressed = true;
+                    self.wrote(written, limits);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.leave_to_task(progressed, limits);
+                }
                 Err(_) => return self.close(CloseReason::WriteError),
             }
         }
     }
 
-    fn leave_to_task(&mut self, limits: &OutboundLimits) {
+    fn leave_to_task(&mut self, progressed: bool, limits: &OutboundLimits) {
         if self.backlog.is_none() {
-            self.backlog = Some(Backlog { deadline: Instant::now() + limits.write_deadline, left: self.pending() });
+            self.backlog = Some(Backlog::new(self.pending(), progressed, limits));
             self.wake();
         }
     }
@@ -308,8 +340,9 @@ impl Outbound {
         }
         if let Some(backlog) = &mut self.backlog {
             backlog.left = backlog.left.saturating_sub(written);
+            backlog.progressed |= written > 0;
             if backlog.left == 0 {
-                *backlog = Backlog { deadline: Instant::now() + limits.write_deadline, left: pending };
+                *backlog = Backlog::new(pending, false, limits);
             }
         }
         if self.written >= COMPACT_AT && self.written >= pending {
@@ -356,6 +389,25 @@ impl Outbound {
     /// When what waits must be written.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.backlog.as_ref().map(|backlog| backlog.deadline)
+    }
+
+    /// For the task, when [`deadline`](Self::deadline) has come: whether that was too late, and what becomes of it.
+    pub(crate) fn check_deadline(&mut self, now: Instant, limits: &OutboundLimits) -> Option<Late> {
+        let pending = self.pending();
+        let backlog = self.backlog.as_mut().filter(|backlog| backlog.deadline <= now)?;
+        let cut = !limits.retry || !backlog.progressed;
+        let late = Late { again: self.slow.is_some(), waited: backlog.begun, cut };
+        *backlog = Backlog::new(pending, false, limits);
+        self.slow.get_or_insert(now);
+        if cut {
+            self.close(CloseReason::SlowConsumerWriteDeadline);
+        }
+        Some(late)
+    }
+
+    /// For the task: since when the connection was slow, if it is not any more.
+    pub(crate) fn take_recovery(&mut self) -> Option<Instant> {
+        if self.backlog.is_none() && self.closing.is_none() { self.slow.take() } else { None }
     }
 
     /// For the task: writes what was left to it. `stream` is what it writes to if that is not a socket.
@@ -423,5 +475,42 @@ impl Outbound {
             }
         }
         std::pin::Pin::new(stream).poll_flush(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_something_in_time_may_go_on() {
+        let deadline = Duration::from_secs(10);
+        let limits = |retry| OutboundLimits { max_pending: 100, stall_at: 100, write_deadline: deadline, retry };
+        let late = |retry, written: usize| {
+            let mut out = Outbound::new(Sink::Task);
+            out.buffer().extend_from_slice(&[0; 10]);
+            assert_eq!(out.flush(&limits(retry)), Flushed::Later);
+            assert_eq!(out.check_deadline(Instant::now(), &limits(retry)), None);
+            if written > 0 {
+                out.wrote(written, &limits(retry));
+            }
+            let due = out.deadline().expect("something waits");
+            (out.check_deadline(due, &limits(retry)), out)
+        };
+        let said = |again, waited, cut| Some(Late { again, waited, cut });
+        for (retry, written) in [(false, 0), (false, 3), (true, 0)] {
+            let (late, mut out) = late(retry, written);
+            assert_eq!(late, said(false, 10, true));
+            assert_eq!(out.closing(), Some(&CloseReason::SlowConsumerWriteDeadline));
+            assert_eq!(out.take_recovery(), None);
+        }
+        let (first, mut out) = late(true, 3);
+        assert_eq!(first, said(false, 10, false));
+        assert!(!out.is_closing() && out.take_recovery().is_none());
+        out.wrote(1, &limits(true));
+        let due = out.deadline().expect("something waits");
+        assert_eq!(out.check_deadline(due, &limits(true)), said(true, 7, false));
+        out.wrote(6, &limits(true));
+        assert!(out.take_recovery().is_some() && out.take_recovery().is_none());
     }
 }

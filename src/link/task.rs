@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use natsd_api::go_duration;
 use natsd_core::error::CloseReason;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
@@ -196,6 +197,12 @@ impl<P: Protocol> LinkTask<P> {
             let mut out = self.link.outbound();
             out.set_waker(cx.waker());
             let _ = out.poll_backlog(cx, self.source.stream(), &self.limits);
+            let recovered = out.take_recovery();
+            if recovered.is_some() {
+                drop(out);
+                self.note_recovery(recovered);
+                out = self.link.outbound();
+            }
             if out.is_closing() {
                 drop(out);
                 self.phase = Phase::Closing(Box::pin(sleep(LINGER)));
@@ -319,13 +326,33 @@ impl<P: Protocol> LinkTask<P> {
             }
             let now = Instant::now();
             if backlog.is_some_and(|deadline| deadline <= now) {
-                self.link.close(CloseReason::SlowConsumerWriteDeadline);
+                self.note_lateness(now);
             }
             if self.protocol.timeout().is_some_and(|due| due <= now) {
                 self.protocol.handle_timeout(now, &mut self.batch);
             }
             let next = self.protocol.timeout().unwrap_or(now + Duration::from_secs(3600));
             self.set_timer(next.max(now + Duration::from_millis(1)));
+        }
+    }
+
+    fn note_recovery(&self, slow_since: Option<Instant>) {
+        let took = slow_since.map(|since| since.elapsed().as_secs_f64()).unwrap_or_default();
+        log::info!("{} - Slow Consumer Recovered: Flush took {took:.3}s", self.link.describe());
+    }
+
+    /// What waits to be written may have waited too long.
+    fn note_lateness(&mut self, now: Instant) {
+        let Some(late) = self.link.outbound().check_deadline(now, &self.limits) else { return };
+        let state = if late.again { "State" } else { "Detected" };
+        let (deadline, waited) = (go_duration(self.limits.write_deadline), late.waited);
+        log::info!(
+            "{} - Slow Consumer {state}: WriteDeadline of {deadline} exceeded with 1 chunks of {waited} total bytes.",
+            self.link.describe()
+        );
+        // Who is cut is counted when it is gone.
+        if !late.again && !late.cut {
+            self.hub.count_slow(&self.link);
         }
     }
 

@@ -410,7 +410,7 @@ mod tests {
             ready(Ok(Connection { stream: Stream::Other(Box::new(stream)), peer }))
         });
         let dialler = Dialler::new(Vec::new(), dial, None);
-        let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT };
+        let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT, retry: false };
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
         let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(Sink::Task), limits));
         dialler.note(&place, &link);

@@ -263,7 +263,7 @@ impl Shared {
         };
         let (source, sink) = Source::split(stream);
         let hub = &self.hub;
-        let limits = hub.outbound_limits();
+        let limits = hub.outbound_limits(Kind::Route);
         let link = Arc::new(Link::new(hub.next_id(), Kind::Route, peer, None, Outbound::new(sink), limits));
         hub.register(&link);
         let commands = self.registry.enrol(LinkId(link.id));

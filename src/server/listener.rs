@@ -91,7 +91,7 @@ impl Listener {
     /// Serves a client, whatever its stream is.
     pub(crate) fn serve(self: &Arc<Self>, hub: &Arc<Hub>, connection: Connection) {
         let Connection { stream, peer } = connection;
-        let limits = hub.outbound_limits();
+        let limits = hub.outbound_limits(Kind::Client);
         let new = |sink| Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
         if self.tls.is_none() && !self.proxied {
             let (source, sink) = Source::split(stream);

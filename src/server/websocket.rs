@@ -119,7 +119,7 @@ async fn open(
 
 /// Serves a client that is in.
 fn serve(listener: &Arc<Listener>, hub: &Arc<Hub>, peer: Peer, stream: Stream, facts: Option<Facts>, upgrade: Upgrade) {
-    let limits = hub.outbound_limits();
+    let limits = hub.outbound_limits(Kind::Client);
     let Some((source, sink)) = websocket::split(stream, &upgrade, max_message(hub.options().max_payload)) else {
         return;
     };

@@ -38,6 +38,7 @@ mod route_users;
 mod run_files;
 #[cfg(feature = "lab")]
 mod scion;
+mod slow_writes;
 mod system;
 #[cfg(feature = "interop")]
 mod system_cli;

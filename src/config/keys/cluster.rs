@@ -158,6 +158,25 @@ pub const KEYS: &[Key<Draft>] = &[
         },
     },
     Key {
+        names: &["write_deadline"],
+        takes: "duration",
+        default: "that of the server",
+        doc: "How long a write to another server may take.",
+        read: |draft, field| {
+            let deadline = field.duration_or(Duration::ZERO)?;
+            draft.options.write_deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
+            Ok(())
+        },
+    },
+    Key {
+        names: &["write_timeout"],
+        takes: "default, close or retry",
+        default: "default, which is retry",
+        doc: "What becomes of a route on which a write takes longer: with `close` it ends, with `retry` it stays if something \
+              was written meanwhile.",
+        read: |draft, field| field.write_timeout().map(|policy| draft.options.write_timeout = policy),
+    },
+    Key {
         names: &["tls"],
         takes: "map",
         default: "off",

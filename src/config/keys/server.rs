@@ -2,6 +2,7 @@
 
 mod labels;
 mod users;
+mod writing;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -313,6 +314,7 @@ pub const KEYS: &[Key<Draft>] = &[
             field.duration_or(Duration::from_secs(10)).map(|deadline| draft.options.write_deadline = deadline)
         },
     },
+    writing::WRITE_TIMEOUT,
     Key {
         names: &["no_fast_producer_stall"],
         takes: "boolean",
@@ -320,6 +322,7 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "Does not slow down a client that publishes faster than another one reads.",
         read: |draft, field| field.bool().map(|on| draft.options.no_fast_producer_stall = on),
     },
+    writing::NO_SUBLIST_CACHE,
     Key {
         names: &["no_header_support"],
         takes: "boolean",

@@ -9,7 +9,7 @@ use super::{
     accounts, authorization, callout, cluster, mappings, monitoring, msg_trace, operator, permissions, scion, server,
     sharing, tls, unsupported, websocket,
 };
-use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr};
+use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, WriteTimeout};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
 fn loaded(text: &str) -> Result<(Options, Warnings), ConfigErrors> {
@@ -255,6 +255,24 @@ fn servers_of_a_cluster_are_one_user_to_each_other() {
     ] {
         let errors = loaded(&format!("cluster {{ listen: 6222, {text} }}")).expect_err(text).to_string();
         assert!(errors.contains(reason) && !errors.contains("hidden"), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn slow_writes_are_put_up_with_or_not() {
+    let set = options("write_timeout: retry\ncluster { listen: 6222, write_timeout: close, write_deadline: \"3s\" }");
+    let cluster = set.cluster.expect("on");
+    assert_eq!((set.write_timeout, cluster.write_timeout), (WriteTimeout::Retry, WriteTimeout::Close));
+    assert_eq!(cluster.write_deadline, Some(Duration::from_secs(3)));
+    let set = options("write_timeout: default\ncluster { listen: 6222 }\nno_sublist_cache: true");
+    assert_eq!((set.write_timeout, set.cluster.expect("on").write_deadline), (WriteTimeout::Default, None));
+    for (text, reason) in [
+        ("write_timeout: never", "\"never\" is not known; use \"default\", \"close\" or \"retry\""),
+        ("write_timeout: true", "expected a string, found a boolean"),
+        ("disable_sublist_cache: 1", "expected true or false"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains(reason), "{text}: {errors}");
     }
 }
 

@@ -3,14 +3,12 @@
 /// At the top level.
 pub(super) const SERVER: &[&str] = &[
     "default_js_domain",
-    "disable_sublist_cache",
     "feature_flags",
     "gateway",
     "jetstream",
     "leaf",
     "leafnodes",
     "mqtt",
-    "no_sublist_cache",
     "ocsp",
     "ocsp_cache",
     "prof_block_rate",
@@ -18,7 +16,6 @@ pub(super) const SERVER: &[&str] = &[
     "proxies",
     "store_dir",
     "storedir",
-    "write_timeout",
 ];
 
 /// In an account.
@@ -28,7 +25,7 @@ pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];
 
 /// In `cluster {}`.
-pub(super) const CLUSTER: &[&str] = &["accounts", "compression", "write_deadline", "write_timeout"];
+pub(super) const CLUSTER: &[&str] = &["accounts", "compression"];
 
 /// In `authorization {}`.
 pub(super) const AUTHORIZATION: &[&str] = &["proxy_required"];

@@ -6,7 +6,7 @@ use natsd_auth::RoutePermissions;
 use natsd_core::route::hello::Secret;
 use natsd_path::ScionAddr;
 
-use super::{Listen, PeerAddr, RouteUrl, TlsOptions, scion_listeners};
+use super::{Listen, PeerAddr, RouteUrl, TlsOptions, WriteTimeout, scion_listeners};
 
 /// A configured route: one peer and its addresses, most wanted first.
 ///
@@ -55,6 +55,10 @@ pub struct ClusterOptions {
     pub ping_interval: Duration,
     /// `ping_max` of routes.
     pub ping_max: u32,
+    /// `write_deadline` of routes; that of the server when unset.
+    pub write_deadline: Option<Duration>,
+    /// `write_timeout` of routes.
+    pub write_timeout: WriteTimeout,
     /// `tls {}` of routes; present when they are to use TLS.
     pub tls: Option<TlsOptions>,
 }
@@ -75,6 +79,8 @@ impl Default for ClusterOptions {
             pool_size: Some(3),
             ping_interval: Duration::from_secs(30),
             ping_max: 2,
+            write_deadline: None,
+            write_timeout: WriteTimeout::Default,
             tls: None,
         }
     }

@@ -70,6 +70,11 @@ impl Peer {
         lines.filter(|line| line != "PING" && !line.starts_with("INFO ") && !line.contains("$SYS")).collect()
     }
 
+    /// Reads so many bytes of whatever the server says; `false` if it closes before.
+    pub fn read_some(&mut self, bytes: usize) -> bool {
+        self.stream.read_exact(&mut vec![0; bytes]).is_ok()
+    }
+
     /// What the server says until it closes the connection.
     pub fn last_words(mut self) -> String {
         let mut words = Vec::new();

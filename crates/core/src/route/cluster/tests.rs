@@ -3,8 +3,8 @@
 mod network;
 
 use super::*;
-use network::{Network, config, info};
 use crate::route::hello::SubjectRules;
+use network::{Network, config, info};
 use proptest::prelude::*;
 
 fn secs(seconds: u64) -> Duration {
