@@ -273,7 +273,7 @@ fn shown_permissions(permissions: Option<&RoutePermissions>) -> String {
     both.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-/// As in nats-server, nothing of it changes while the server runs.
+/// As in nats-server, nothing of it changes while the server runs but its certificates.
 fn websocket_entries(websocket: Option<&WebsocketOptions>) -> Vec<Entry> {
     let default = WebsocketOptions::default();
     let WebsocketOptions {

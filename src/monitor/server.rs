@@ -41,13 +41,15 @@ pub(crate) struct ServerView {
 pub(crate) struct Certificates {
     clients: Option<Time>,
     routes: Option<Time>,
+    websocket: Option<Time>,
 }
 
 impl Certificates {
     pub(crate) fn read(options: &Options) -> Self {
         let ends = |tls: Option<&TlsOptions>| file_ends(tls?.first_certificate()?).map(Time);
         let routes = options.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref());
-        Self { clients: ends(options.tls.as_ref()), routes: ends(routes) }
+        let websocket = options.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref());
+        Self { clients: ends(options.tls.as_ref()), routes: ends(routes), websocket: ends(websocket) }
     }
 }
 
@@ -216,6 +218,7 @@ impl ServerView {
             same_origin: options.same_origin,
             allowed_origins: options.allowed_origins.iter().map(|(text, _)| text.clone()).collect(),
             compression: options.compression,
+            tls_cert_not_after: self.certificates.lock().websocket,
         }
     }
 

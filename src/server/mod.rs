@@ -55,6 +55,7 @@ pub struct Server {
     hub: Arc<Hub>,
     tls: Option<Arc<ClientTls>>,
     monitor_tls: Option<Acceptor>,
+    websocket_tls: Option<Arc<ClientTls>>,
     certificates: Arc<Mutex<Certificates>>,
     client_addrs: Vec<SocketAddr>,
     websocket_addr: Option<SocketAddr>,
@@ -98,6 +99,7 @@ impl Server {
         let mut server = Self {
             tls,
             monitor_tls: None,
+            websocket_tls: None,
             certificates: Arc::default(),
             client_addrs: Vec::new(),
             websocket_addr: None,
@@ -166,6 +168,7 @@ impl Server {
         }
         let websocket = Some(Doorkeeper::new(options));
         let (host, port, tls) = (host.clone(), address.port(), tls.map(Arc::new));
+        self.websocket_tls.clone_from(&tls);
         let listener = Arc::new(Listener { host, port, tls, proxied: false, websocket });
         self.websocket_addr = Some(address);
         self.accepting.push(tokio::spawn(websocket::accept(listener, self.hub.clone(), socket)));

@@ -38,7 +38,7 @@ pub enum ReloadError {
 const LOG_PLACE: [&str; 5] = ["log_file", "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog"];
 
 /// What is told whether it changes or not.
-const TLS: [&str; 2] = ["tls", "cluster.tls"];
+const TLS: [&str; 3] = ["tls", "cluster.tls", "websocket.tls"];
 
 impl Server {
     /// Takes over `options`, all of them or, when that is not possible, none. Connections stay, but for routes that are
@@ -98,6 +98,7 @@ impl Server {
 struct NewTls {
     clients: Option<ClientTls>,
     monitoring: Option<Acceptor>,
+    websocket: Option<ClientTls>,
     routes: Option<RouteTls>,
 }
 
@@ -107,6 +108,12 @@ impl NewTls {
         Ok(Self {
             clients: tls.map(|tls| ClientTls::new(tls, options.allow_non_tls)).transpose()?,
             monitoring: tls.map(tls::monitoring).transpose()?,
+            websocket: options
+                .websocket
+                .as_ref()
+                .and_then(|websocket| websocket.tls.as_ref())
+                .map(|tls| ClientTls::new(tls, false))
+                .transpose()?,
             routes: options.cluster.as_ref().and_then(|c| c.tls.as_ref()).map(RouteTls::new).transpose()?,
         })
     }
@@ -121,6 +128,10 @@ impl Server {
         }
         if let Some((now, new)) = self.monitor_tls.as_ref().zip(new.monitoring) {
             now.become_like(&new);
+        }
+        if let Some((now, new)) = self.websocket_tls.as_ref().zip(new.websocket) {
+            now.become_like(&new);
+            log::info!("Reloaded: websocket tls = enabled");
         }
         if let Some((now, new)) = self.cluster.as_ref().and_then(|cluster| cluster.routes.tls()).zip(new.routes) {
             now.become_like(&new);

@@ -245,6 +245,9 @@ pub struct WebsocketVarz {
     /// Messages are compressed with clients that offer it.
     #[serde(skip_serializing_if = "empty")]
     pub compression: bool,
+    /// When the certificate that they see ends; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<Time>,
 }
 
 /// The section of a feature that is off or that natsd does not have: `{}`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{LAX, start};
 use crate::harness::node::free_port;
 use crate::harness::server::{Program, TestServer, wait_for};
+use crate::harness::tls::Authority;
 use crate::harness::websocket::{Ws, websocket_port};
 use crate::harness::with_both;
 
@@ -20,6 +21,7 @@ with_both!(
     proxies_are_named_in_the_log,
     a_lame_duck_says_so,
     a_reload_leaves_it_alone,
+    a_reload_brings_other_certificates,
     pings_have_a_pace_of_their_own,
     clients_hear_of_the_cluster,
 );
@@ -142,6 +144,27 @@ fn a_reload_leaves_it_alone(program: Program) {
     server.reconfigure(&block("compression: true"));
     server.wait_for_line("Failed to reload server configuration: config reload not supported for ");
     ws.expect_pong();
+}
+
+fn a_reload_brings_other_certificates(program: Program) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let block = |more: &str| format!("websocket {{ host: 127.0.0.1, port: -1\n{}\n{more} }}", authority.block(""));
+    let mut server = TestServer::start(program, &block(""));
+    let port = websocket_port(&server);
+    let mut stays = Ws::open(port, Some(authority.stranger()), &[]);
+    for name in ["server.pem", "server.key"] {
+        std::fs::copy(other.file(name), authority.file(name)).expect("a file");
+    }
+    server.reconfigure(&block(""));
+    server.wait_for_line("Reloaded server configuration");
+    assert_eq!(Ws::request(port, Some(authority.stranger()), &[]).response, "", "{program:?}");
+    Ws::open(port, Some(other.stranger()), &[]);
+    stays.send(LAX);
+    stays.expect_pong();
+    std::fs::write(authority.file("server.key"), "no key").expect("a file");
+    server.reconfigure(&block(""));
+    server.wait_for_line("Failed to reload server configuration: ");
+    Ws::open(port, Some(other.stranger()), &[]);
 }
 
 fn pings_have_a_pace_of_their_own(program: Program) {
