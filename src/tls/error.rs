@@ -17,7 +17,7 @@ pub enum TlsError {
     #[error("missing 'key_file' in TLS configuration; add it (for clients, --tlskey does as well)")]
     NoKey,
     /// Nobody to vouch for others.
-    #[error("{0} needs ca_file: natsd does not take the system's certificates; add ca_file")]
+    #[error("{0} needs somebody to believe, and the system has no certificates of authorities; add ca_file")]
     NoRoots(&'static str),
     /// A file that cannot be read or holds something else.
     #[error("{key} {path}: {problem}; name a file in PEM that holds {expected}", path = path.display())]

@@ -26,7 +26,10 @@ pub(super) fn server(options: &TlsOptions, verify: bool) -> Result<Arc<ServerCon
         .map_err(|error| TlsError::Settings(error.to_string()))?;
     let builder = if verify {
         let roots = Arc::new(roots(options, "verify")?);
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+        // All authorities of the system would be a long list, and no help to who chooses a certificate.
+        let verifier = if options.ca_file.is_none() { verifier.clear_root_hint_subjects() } else { verifier };
+        let verifier = verifier.build();
         builder.with_client_cert_verifier(verifier.map_err(|error| TlsError::Settings(error.to_string()))?)
     } else {
         builder.with_no_client_auth()
@@ -143,9 +146,15 @@ pub(super) fn certificates(key: &'static str, path: &Path) -> Result<Vec<Certifi
     if chain.is_empty() { Err(wrong_file(key, path, EXPECTED, &"there is none in it")) } else { Ok(chain) }
 }
 
+/// Those of `ca_file`; without one, those of the system.
 fn roots(options: &TlsOptions, what: &'static str) -> Result<RootCertStore, TlsError> {
-    let path = options.ca_file.as_deref().ok_or(TlsError::NoRoots(what))?;
     let mut roots = RootCertStore::empty();
+    let Some(path) = options.ca_file.as_deref() else {
+        let system = rustls_native_certs::load_native_certs();
+        // A system may have certificates that are too old or odd to be read; the others count.
+        roots.add_parsable_certificates(system.certs);
+        return if roots.is_empty() { Err(TlsError::NoRoots(what)) } else { Ok(roots) };
+    };
     for certificate in certificates("ca_file", path)? {
         roots.add(certificate).map_err(|error| wrong_file("ca_file", path, "certificates", &error))?;
     }

@@ -1,6 +1,7 @@
 //! TLS of clients. The scenarios take the kind of the server: [`interop`](crate::interop) runs them with Go's
 //! nats-server as well.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
@@ -285,6 +286,45 @@ pub fn one_of_several_certificates_is_shown(program: Program) {
     assert!(is_admitted(&server, authority.stranger()), "the one for localhost");
 }
 
+/// Without a `ca_file`, authorities are those of the system.
+pub fn the_system_knows_authorities(program: Program) {
+    let authority = Authority::new();
+    let config = authority.block_without_ca("verify: true");
+    let start = |roots: &str| {
+        TestServer::start_in(program, &config, &[("SSL_CERT_FILE", roots), ("SSL_CERT_DIR", "")], |_| String::new())
+    };
+    let roots = authority.file("ca.pem").display().to_string();
+    let server = start(&roots);
+    assert!(is_admitted(&server, authority.member("client")));
+    assert!(!is_admitted(&server, authority.stranger()));
+    let other = Authority::new();
+    let server = start(&other.file("ca.pem").display().to_string());
+    assert!(!is_admitted(&server, authority.member("client")));
+}
+
+#[test]
+fn a_system_without_authorities_is_an_error() {
+    let authority = Authority::new();
+    let file = authority.file("test.conf");
+    let check = |config: &str| {
+        std::fs::write(&file, config).expect("a file");
+        let checked = Command::new(env!("CARGO_BIN_EXE_natsd"))
+            .args(["-t", "-c"])
+            .arg(&file)
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("SSL_CERT_DIR", "")
+            .output()
+            .expect("natsd runs");
+        String::from_utf8(checked.stderr).expect("text")
+    };
+    let said = check(&authority.block_without_ca("verify: true"));
+    assert!(said.contains("1:1: tls: verify needs somebody to believe") && said.contains("add ca_file"), "{said}");
+    let said = check(&format!("cluster {{ listen: 6222, {} }}", authority.block_without_ca("")));
+    assert!(said.contains("tls: verify needs somebody to believe"), "{said}");
+    let fine = check(&authority.block("verify: true"));
+    assert!(!fine.contains("believe"), "{fine}");
+}
+
 pub fn a_reload_brings_other_certificates(program: Program) {
     let (authority, other) = (Authority::new(), Authority::new());
     let https = "https: \"127.0.0.1:-1\"\n";
@@ -344,6 +384,7 @@ with_natsd!(
     certificates_say_who_one_is,
     one_of_several_certificates_is_shown,
     a_reload_brings_other_certificates,
+    the_system_knows_authorities,
 );
 
 #[test]

@@ -47,15 +47,16 @@ pub const KEYS: &[Key<TlsOptions>] = &[
     Key {
         names: &["ca_file"],
         takes: "string, path",
-        default: "none",
-        doc: "Whose certificates are believed, as PEM. `verify` and routes need it.",
+        default: "those of the system",
+        doc: "Whose certificates are believed, as PEM, by `verify` and on routes. Those of the system are where OpenSSL looks \
+              for them, or where `SSL_CERT_FILE` and `SSL_CERT_DIR` say.",
         read: |tls, field| path(field).map(|file| tls.ca_file = Some(file)),
     },
     Key {
         names: &["verify"],
         takes: "boolean",
         default: "false; routes: true",
-        doc: "Takes only those who show a certificate that `ca_file` vouches for. Routes always do.",
+        doc: "Takes only those who show a certificate that an authority of `ca_file` vouches for. Routes always do.",
         read: |tls, field| field.bool().map(|on| tls.verify = on),
     },
     Key {

@@ -37,7 +37,7 @@ pub struct TlsOptions {
     /// `certs`: several of these, of which the first is shown that is for the name that a client asks for; if none is, the
     /// first.
     pub certs: Vec<CertFiles>,
-    /// `ca_file`: PEM, whose certificates are believed.
+    /// `ca_file`: PEM, whose certificates are believed; those of the system when unset.
     pub ca_file: Option<PathBuf>,
     /// `verify`: only takes those who show a certificate that `ca_file` vouches for. Routes always do.
     pub verify: bool,

@@ -94,7 +94,17 @@ impl TestServer {
 
     /// As [`start`](Self::start); `note` sees the log between the listener and readiness.
     pub fn start_and_then(program: Program, config: &str, note: impl FnOnce(&mut Self) -> String) -> Self {
-        let mut server = Self::spawn(program, -1, config, &[]);
+        Self::start_in(program, config, &[], note)
+    }
+
+    /// As [`start_and_then`](Self::start_and_then), with these variables in the environment.
+    pub fn start_in(
+        program: Program,
+        config: &str,
+        variables: &[(&str, &str)],
+        note: impl FnOnce(&mut Self) -> String,
+    ) -> Self {
+        let mut server = Self::spawn(program, -1, config, &[], variables);
         let listening = server.wait_for_line("Listening for client connections on ");
         server.port = listening.rsplit_once(':').expect("host:port").1.parse().expect("a port");
         server.noted = note(&mut server);
@@ -104,7 +114,7 @@ impl TestServer {
 
     /// Starts a server that logs elsewhere, and waits until clients can connect.
     pub fn quiet(program: Program, config: &str, args: &[&str]) -> Self {
-        let mut server = Self::spawn(program, i32::from(free_port()), config, args);
+        let mut server = Self::spawn(program, i32::from(free_port()), config, args, &[]);
         wait_for("a listener", || match TcpStream::connect(("127.0.0.1", server.port)) {
             Ok(_) => Some(()),
             Err(_) => {
@@ -116,7 +126,7 @@ impl TestServer {
         server
     }
 
-    fn spawn(program: Program, port: i32, config: &str, args: &[&str]) -> Self {
+    fn spawn(program: Program, port: i32, config: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("server.conf");
         write_config(dir.path(), port, config);
@@ -124,6 +134,7 @@ impl TestServer {
             .arg("-c")
             .arg(&file)
             .args(args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -54,6 +54,12 @@ impl Authority {
         format!("tls {{ cert_file: \"{cert}\", key_file: \"{key}\", ca_file: \"{ca}\"\n{more} }}")
     }
 
+    /// As [`block`](Self::block), without saying whose certificates are believed.
+    pub fn block_without_ca(&self, more: &str) -> String {
+        let ca = format!(", ca_file: \"{}\"", self.file("ca.pem").display());
+        self.block(more).replace(&ca, "")
+    }
+
     /// A key that a certificate may have, as `pinned_certs` takes it.
     pub fn pin(&self, name: &str) -> String {
         use sha2::{Digest, Sha256};
