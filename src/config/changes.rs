@@ -95,6 +95,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         server_name,
         server_tags,
         server_metadata,
+        feature_flags,
         listen,
         client_advertise,
         http,
@@ -152,6 +153,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         fixed("server_name", some(server_name)),
         live("server_tags", server_tags.join(", ")),
         live("server_metadata", metadata(server_metadata)),
+        fixed("feature_flags", metadata(feature_flags)),
         fixed("http", some(&http.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("https", some(&https.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("http_base_path", http_base_path),
@@ -202,7 +204,7 @@ fn entries(options: &Options) -> Vec<Entry> {
     entries
 }
 
-fn metadata(metadata: &BTreeMap<String, String>) -> String {
+fn metadata(metadata: &BTreeMap<String, impl Display>) -> String {
     metadata.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 

@@ -48,12 +48,14 @@ pub enum ConfigError {
         key: String,
     },
     /// A key of nats-server that natsd does not obey yet.
-    #[error("{at}: {key} is not supported by this version of natsd; remove it if you can do without")]
+    #[error("{at}: {key} is not supported by this version of natsd{why}; remove it if you can do without")]
     Unsupported {
         /// Where the key stands.
         at: Position,
         /// The key as written.
         key: String,
+        /// Why not, after a colon; or empty.
+        why: String,
     },
     /// A value that its key does not take.
     #[error("{at}: {key}: {problem}")]
@@ -186,6 +188,9 @@ pub enum ValueError {
     /// A queue group for servers.
     #[error("{0:?} names a queue group, which permissions of a cluster cannot; write the subject alone")]
     ClusterQueue(String),
+    /// No feature of nats-server.
+    #[error("there is no feature {0:?}; remove it, or look at how it is written")]
+    NoSuchFlag(String),
     /// An account that there is anyhow.
     #[error("{0:?} is the account of clients that name none; put what is to hold for it at the top level")]
     ReservedAccount(String),

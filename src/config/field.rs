@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::address;
 use super::duration;
 use super::error::{ConfigError, ValueError, Warning};
+use super::keys::unsupported;
 use super::language::{Entry, Map, Node, Position, Value};
 use super::options::{Listen, WriteTimeout};
 
@@ -33,8 +34,8 @@ pub(super) struct Report {
 }
 
 /// Reads `map` by the table `keys`. All errors are reported, in the order of the file.
-pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], unsupported: &[&str], target: &mut T, report: &mut Report) {
-    read_both(map, (keys, target), (&[], &mut ()), unsupported, report);
+pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], refused: &[&str], target: &mut T, report: &mut Report) {
+    read_both(map, (keys, target), (&[], &mut ()), refused, report);
 }
 
 /// As [`read_map`], by two tables.
@@ -42,7 +43,7 @@ pub(super) fn read_both<T, U>(
     map: &Map,
     one: (&[Key<T>], &mut T),
     other: (&[Key<U>], &mut U),
-    unsupported: &[&str],
+    refused: &[&str],
     report: &mut Report,
 ) {
     for (name, entry) in map.in_file_order() {
@@ -51,8 +52,11 @@ pub(super) fn read_both<T, U>(
         if read_entry(name, entry, one.0, one.1, report) || read_entry(name, entry, other.0, other.1, report) {
             continue;
         }
-        if unsupported.contains(&lower.as_str()) {
-            report.errors.push(ConfigError::Unsupported { at, key });
+        if refused.contains(&lower.as_str()) {
+            if !unsupported::is_off(&lower, &entry.node.value) {
+                let why = unsupported::why(&lower).map(|why| format!(": {why}")).unwrap_or_default();
+                report.errors.push(ConfigError::Unsupported { at, key, why });
+            }
         } else if !entry.referenced {
             report.errors.push(ConfigError::Unknown { at, key });
         }

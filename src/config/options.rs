@@ -30,6 +30,14 @@ pub use websocket::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
 /// Default port for clients.
 pub const DEFAULT_PORT: u16 = 4222;
 
+/// What nats-server 2.15 can do in two ways, and whether it does it in the new one unless told.
+pub const FEATURES: [(&str, bool); 4] = [
+    ("js_ack_fc_v2", false),
+    ("js_api_reply_v2", false),
+    ("js_raft_delete_range", true),
+    ("js_snapshot_sources", false),
+];
+
 /// An address to listen on: TCP, or SCION with QUIC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -218,6 +226,8 @@ pub struct Options {
     pub server_tags: Vec<String>,
     /// `server_metadata`.
     pub server_metadata: BTreeMap<String, String>,
+    /// `feature_flags`, and for those of [`FEATURES`] that it does not name what nats-server does without.
+    pub feature_flags: BTreeMap<String, bool>,
     /// `listen`: one address or a list; or `host` and `port`.
     pub listen: Vec<Listen>,
     /// `client_advertise`: `host[:port]`.
@@ -322,6 +332,7 @@ impl Default for Options {
             server_name: None,
             server_tags: Vec::new(),
             server_metadata: BTreeMap::new(),
+            feature_flags: FEATURES.iter().map(|(flag, on)| ((*flag).to_owned(), *on)).collect(),
             listen: vec![Listen::Tcp { host: "0.0.0.0".into(), port: DEFAULT_PORT }],
             client_advertise: None,
             http: None,

@@ -154,6 +154,7 @@ impl Hub {
             ver: COMPATIBLE_VERSION.into(),
             tags: options.server_tags.clone(),
             metadata: options.server_metadata.clone(),
+            feature_flags: options.feature_flags.clone(),
             jetstream: false,
             flags: 0,
             seq: self.told.fetch_add(1, Relaxed) + 1,

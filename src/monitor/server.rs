@@ -247,6 +247,7 @@ fn limits(options: &Options) -> Varz {
         config_digest: options.config_digest.clone().unwrap_or_default(),
         tags: options.server_tags.clone(),
         metadata: options.server_metadata.clone(),
+        feature_flags: options.feature_flags.clone(),
         ..Varz::default()
     }
 }

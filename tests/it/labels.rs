@@ -47,6 +47,17 @@ fn labels_are_told(program: Program) {
     assert_eq!(told(&serde_json::from_str::<Value>(&event).expect("events are JSON")["server"]), expected, "{event}");
 }
 
+fn features_are_told(program: Program) {
+    let server = server(program, "feature_flags { js_ack_fc_v2: true, js_raft_delete_range: false }");
+    let mut sys = login(server.port, "sys");
+    sys.send("SUB _INBOX.> 1\r\n");
+    let (_, varz) = ask(&mut sys, ".VARZ", "");
+    let expected = json!({
+        "js_ack_fc_v2": true, "js_api_reply_v2": false, "js_raft_delete_range": false, "js_snapshot_sources": false
+    });
+    assert_eq!((&varz["data"]["feature_flags"], &varz["server"]["feature_flags"]), (&expected, &expected));
+}
+
 fn servers_are_meant_by_their_tags(program: Program) {
     let server = server(program, "server_tags: [\"region:eu\", fast]");
     let mut sys = login(server.port, "sys");
@@ -75,4 +86,4 @@ fn labels_change_at_a_reload(program: Program) {
     assert_eq!((&now["server"]["tags"], now["server"].get("metadata")), (&json!(["new"]), None), "{now}");
 }
 
-with_both!(labels_are_told, servers_are_meant_by_their_tags, labels_change_at_a_reload);
+with_both!(labels_are_told, features_are_told, servers_are_meant_by_their_tags, labels_change_at_a_reload);

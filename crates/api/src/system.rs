@@ -28,6 +28,9 @@ pub struct ServerInfo {
     /// What its operator says of it.
     #[serde(skip_serializing_if = "empty")]
     pub metadata: BTreeMap<String, String>,
+    /// What it does in a new way, and what not yet.
+    #[serde(skip_serializing_if = "empty")]
+    pub feature_flags: BTreeMap<String, bool>,
     /// Whether it keeps streams.
     pub jetstream: bool,
     /// What else it can do, as bits.

@@ -141,6 +141,9 @@ pub struct Varz {
     /// What the operator says of the server; absent when nothing.
     #[serde(skip_serializing_if = "empty")]
     pub metadata: BTreeMap<String, String>,
+    /// What the server does in a new way, and what not yet.
+    #[serde(skip_serializing_if = "empty")]
+    pub feature_flags: BTreeMap<String, bool>,
     /// Account of the servers themselves; absent without one.
     #[serde(skip_serializing_if = "empty")]
     pub system_account: String,

@@ -76,7 +76,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "map",
         default: "none",
         doc: "See below.",
-        read: |draft, field| field.map(LIMITS, unsupported::ACCOUNT_LIMITS, &mut draft.spec.limits).map(|_| ()),
+        read: |draft, field| field.map(LIMITS, &[], &mut draft.spec.limits).map(|_| ()),
     },
     Key {
         names: &["nkey"],
@@ -114,6 +114,13 @@ pub const LIMITS: &[Key<AccountLimits>] = &[
         default: "-1, that of the server",
         doc: "Largest message of one of its clients; it does not raise `max_payload` of the server.",
         read: |limits, field| limit(field).map(|max| limits.payload = max),
+    },
+    Key {
+        names: &["max_leafnodes", "max_leafs"],
+        takes: "integer",
+        default: "-1, unlimited",
+        doc: "Leaf nodes of the account, of which natsd has none: kept within any limit.",
+        read: |limits, field| limit(field).map(|max| limits.leaf_nodes = max),
     },
 ];
 

@@ -13,7 +13,7 @@ pub mod scion;
 pub mod server;
 pub mod sharing;
 pub mod tls;
-mod unsupported;
+pub(in crate::config) mod unsupported;
 pub mod websocket;
 
 #[cfg(test)]

@@ -101,6 +101,7 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     labels::TAGS,
     labels::METADATA,
+    labels::FEATURE_FLAGS,
     Key {
         names: &["authorization"],
         takes: "map",

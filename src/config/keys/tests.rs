@@ -478,6 +478,61 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
 }
 
 #[test]
+fn what_is_off_anyhow_may_be_turned_off() {
+    options(
+        "jetstream: false\nprof_port: 0\nocsp: false\nocsp_cache: false\ncluster { listen: 6222, compression: off }",
+    );
+    options("jetstream: disabled");
+    for (text, reason) in [
+        ("jetstream: enabled", "natsd: it keeps no streams; remove it"),
+        ("jetstream {}", "it keeps no streams"),
+        ("prof_port: 6060", "profile it with a tool for native ones"),
+        ("gateway: false", "no gateways"),
+        ("ocsp { mode: always }", "let an authority sign short-lived ones"),
+        (
+            "cluster { listen: 6222, compression: accept }",
+            "1:25: compression is not supported by this version of natsd: it",
+        ),
+        ("tls { cert_store: WindowsCurrentUser }", "the certificate store is one of Windows"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains(reason), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn features_are_those_of_nats_server() {
+    let flags = options("feature_flags { js_ack_fc_v2: true, js_raft_delete_range: false }").feature_flags;
+    let on: Vec<_> = flags.iter().filter(|(_, on)| **on).map(|(flag, _)| flag.as_str()).collect();
+    assert_eq!((on, flags.len()), (vec!["js_ack_fc_v2"], 4));
+    for (text, reason) in [
+        ("feature_flags { js_ack: true }", ":1:17: feature_flags: there is no feature \"js_ack\""),
+        ("feature_flags { js_ack_fc_v2: 1 }", "expected true or false"),
+        ("feature_flags: [js_ack_fc_v2]", "expected a map"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
+        assert!(errors.contains(reason), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn the_documentation_says_what_is_refused() {
+    let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
+    let blocks = [
+        ("", unsupported::SERVER),
+        ("an account: ", unsupported::ACCOUNT),
+        ("`cluster {}`: ", unsupported::CLUSTER),
+        ("`tls {}`: ", unsupported::TLS),
+    ];
+    let rows = blocks.into_iter().flat_map(|(block, keys)| {
+        let why = |key: &&'static str| unsupported::why(key).map(|why| (*key, why));
+        keys.iter().filter_map(why).map(move |(key, why)| format!("| {block}`{key}` | {why} |\n"))
+    });
+    let table: String = rows.collect();
+    assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let errors = load(Path::new("/no/such.conf"), Options::default()).expect_err("no file");
     assert!(errors.to_string().starts_with("cannot read the configuration file /no/such.conf: "), "{errors}");

@@ -108,6 +108,13 @@ pub const KEYS: &[Key<TlsOptions>] = &[
         read: |tls, field| names(field, tls::is_cipher_suite, CIPHERS).map(|names| tls.cipher_suites = names),
     },
     Key {
+        names: &["allow_insecure_cipher_suites"],
+        takes: "boolean",
+        default: "false",
+        doc: "Changes nothing: natsd knows no insecure ones that could be allowed, and `cipher_suites` with one is an error.",
+        read: |_, field| field.bool().map(|_| ()),
+    },
+    Key {
         names: &["curve_preferences"],
         takes: "list of X25519, CurveP256, CurveP384",
         default: "all, in this order",

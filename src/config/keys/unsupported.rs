@@ -1,9 +1,10 @@
 //! Keys of nats-server 2.15 that natsd does not obey yet. They are refused, never ignored: some of them keep people out.
 
+use crate::config::language::Value;
+
 /// At the top level.
 pub(super) const SERVER: &[&str] = &[
     "default_js_domain",
-    "feature_flags",
     "gateway",
     "jetstream",
     "leaf",
@@ -21,9 +22,6 @@ pub(super) const SERVER: &[&str] = &[
 /// In an account.
 pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
-/// In `limits {}` of an account.
-pub(super) const ACCOUNT_LIMITS: &[&str] = &["max_leafnodes", "max_leafs"];
-
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] = &["accounts", "compression"];
 
@@ -35,7 +33,6 @@ pub(super) const USER: &[&str] = &["proxy_required"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] = &[
-    "allow_insecure_cipher_suites",
     "ca_certs_match",
     "cert_match",
     "cert_match_by",
@@ -44,3 +41,37 @@ pub(super) const TLS: &[&str] = &[
     "ocsp_peer",
     "verify_cert_and_check_known_urls",
 ];
+
+/// Why a key is refused, and what to do instead where there is something. `None` for those that are just not there yet.
+pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "jetstream" | "store_dir" | "storedir" | "default_js_domain" => "it keeps no streams",
+        "gateway" => "it has no gateways between clusters; put all servers into one cluster",
+        "leaf" | "leafnodes" => "it has no leaf nodes",
+        "mqtt" => "it speaks no MQTT",
+        "prof_port" | "prof_block_rate" => "it is no Go program; profile it with a tool for native ones, such as perf",
+        "ocsp" => "it sends no proof that its certificates are not revoked; let an authority sign short-lived ones",
+        "ocsp_peer" | "ocsp_cache" => {
+            "it does not ask whether certificates are revoked; pin them, or let them be short-lived"
+        }
+        "cert_store" | "cert_match" | "cert_match_by" | "cert_match_skip_invalid" | "ca_certs_match" => {
+            "the certificate store is one of Windows; name files with cert_file, key_file and ca_file"
+        }
+        "compression" => "it does not compress what goes between servers; others do without towards it",
+        "accounts" => "accounts have no routes of their own",
+        "msg_trace" | "trace_dest" => "it does not trace messages",
+        _ => return None,
+    })
+}
+
+/// Whether a key is refused with every value but this one, which turns off what is not there anyhow.
+pub(in crate::config) fn is_off(key: &str, value: &Value) -> bool {
+    const SWITCHES: [&str; 5] = ["jetstream", "compression", "ocsp", "ocsp_peer", "ocsp_cache"];
+    let off = match value {
+        Value::Bool(on) => !on,
+        Value::Text(text) => ["off", "disabled", "disable", "false"].contains(&text.to_ascii_lowercase().as_str()),
+        Value::Int(number) => *number == 0 && ["prof_port", "prof_block_rate"].contains(&key),
+        _ => false,
+    };
+    off && (SWITCHES.contains(&key) || matches!(value, Value::Int(_)))
+}
