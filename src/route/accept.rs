@@ -94,8 +94,8 @@ pub(super) async fn accept(shared: Arc<Shared>, socket: TcpListener) {
 /// Routes begin with the handshake, and say who they are after it.
 async fn serve_tls(shared: &Arc<Shared>, stream: TcpStream, tls: &Acceptor) -> Result<(), HandshakeError> {
     let Connection { stream, peer } = tcp::connection(stream)?;
-    let (stream, _) = Arrival::new(stream).accept(tls).await?;
-    shared.serve(Connection { stream, peer });
+    let (stream, facts) = Arrival::new(stream).accept(tls).await?;
+    shared.serve_certified(Connection { stream, peer }, facts.names);
     Ok(())
 }
 
@@ -105,7 +105,7 @@ async fn serve_or_tunnel(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Res
     match (timeout(TUNNEL_TIMEOUT, begins_tunnel(&stream)).await, &shared.tunnel) {
         (Ok(Ok(true)), Some(tunnel)) => tunnel(stream),
         (Ok(Err(error)), _) => return Err(error),
-        _ => shared.serve_greeted(tcp::connection(stream)?, true),
+        _ => shared.serve_greeted(tcp::connection(stream)?),
     }
     Ok(())
 }

@@ -4,15 +4,64 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use natsd_auth::Login;
+use arc_swap::ArcSwap;
+use natsd_auth::{CertificateNames, Login};
+use natsd_core::route::hello::Secret;
 use tokio::sync::Semaphore;
 
-/// The user and password that peers need, if they need any.
+use crate::config::options::{ClusterOptions, PeerAddr};
+
+/// What peers need to come in.
 pub(crate) struct Gate {
-    login: ArcSwapOption<Login>,
+    terms: ArcSwap<Terms>,
     /// Turns for comparing a password with its bcrypt hash.
     turns: Arc<Semaphore>,
+}
+
+/// What peers have to be. Without anything, everybody may come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// A user with a password.
+    login: Option<Login>,
+    certified: Option<Certified>,
+}
+
+/// Certificates decide, and passwords do not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Certified {
+    /// They are for this user.
+    user: Option<String>,
+    /// They are for one of these hosts.
+    hosts: Vec<String>,
+}
+
+impl Terms {
+    pub(crate) fn of(options: &ClusterOptions) -> Self {
+        let login = options.login.as_ref().map(|login| Login::new(&login.user, &login.password.0));
+        let tls = options.tls.as_ref().filter(|tls| tls.verify_and_map || tls.check_known_urls);
+        let hosts = options.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match &url.address {
+            PeerAddr::Tcp { host, .. } => Some(host.clone()),
+            PeerAddr::Scion(_) => None,
+        });
+        let certified = tls.map(|tls| Certified {
+            user: options.login.as_ref().filter(|_| tls.verify_and_map).map(|login| login.user.clone()),
+            hosts: if tls.check_known_urls { hosts.collect() } else { Vec::new() },
+        });
+        Self { login, certified }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_login(login: Login) -> Self {
+        Self { login: Some(login), certified: None }
+    }
+}
+
+/// What a peer that came to us has shown.
+pub(super) struct Shown {
+    pub(super) user: String,
+    pub(super) password: Secret,
+    /// Who its certificate says that it is, where that decides.
+    pub(super) names: Option<Arc<CertificateNames>>,
 }
 
 /// Whether a peer may come in.
@@ -27,29 +76,40 @@ pub(crate) enum Verdict {
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 impl Gate {
-    pub(crate) fn new(login: Option<Login>, turns: Arc<Semaphore>) -> Self {
-        Self { login: ArcSwapOption::new(login.map(Arc::new)), turns }
+    pub(crate) fn new(terms: Terms, turns: Arc<Semaphore>) -> Self {
+        Self { terms: ArcSwap::from_pointee(terms), turns }
     }
 
     /// From now on this is what peers need. Whether that is something else.
-    pub(crate) fn set(&self, login: Option<Login>) -> bool {
-        let before = self.login.swap(login.clone().map(Arc::new));
-        before.as_deref() != login.as_ref()
+    pub(crate) fn set(&self, terms: Terms) -> bool {
+        let before = self.terms.swap(Arc::new(terms.clone()));
+        *before != terms
     }
 
-    /// A peer says that it is `user`. Passwords that are hashed are compared on a thread that may block.
-    pub(crate) fn judge(&self, user: &str, password: &str) -> Verdict {
-        let Some(login) = self.login.load_full() else { return Verdict::Admitted };
-        if login.is_hashed() {
-            let (user, password, turns) = (user.to_owned(), password.to_owned(), self.turns.clone());
-            return Verdict::Later(Box::pin(compare(login, user, password, turns)));
+    /// Passwords that are hashed are compared on a thread that may block.
+    pub(super) fn judge(&self, shown: &Shown) -> Verdict {
+        let terms = self.terms.load();
+        let told = |right| if right { Verdict::Admitted } else { Verdict::Refused };
+        if let Some(certified) = &terms.certified {
+            return told(shown.names.as_ref().is_some_and(|names| certified.admits(names)));
         }
-        if login.verify(user, password) { Verdict::Admitted } else { Verdict::Refused }
+        let Some(login) = &terms.login else { return Verdict::Admitted };
+        if login.is_hashed() {
+            let (user, password) = (shown.user.clone(), shown.password.0.clone());
+            return Verdict::Later(Box::pin(compare(login.clone(), user, password, self.turns.clone())));
+        }
+        told(login.verify(&shown.user, &shown.password.0))
+    }
+}
+
+impl Certified {
+    fn admits(&self, names: &CertificateNames) -> bool {
+        names.are_of_any(&self.hosts) || self.user.as_ref().is_some_and(|user| names.are_of(user))
     }
 }
 
 /// A peer that is gone meanwhile leaves the queue.
-async fn compare(login: Arc<Login>, user: String, password: String, turns: Arc<Semaphore>) -> bool {
+async fn compare(login: Login, user: String, password: String, turns: Arc<Semaphore>) -> bool {
     let Ok(turn) = turns.acquire_owned().await else { return false };
     let run = move || {
         let right = login.verify(&user, &password);

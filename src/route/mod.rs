@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use natsd_auth::{Login, Rule, Rules};
+use natsd_auth::{CertificateNames, Rule, Rules};
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
@@ -126,7 +126,7 @@ impl Routes {
             connect_backoff: options.connect_backoff,
             seed: fastrand::u64(..),
         };
-        let gate = Gate::new(login(&options), hub.slow_checks.clone());
+        let gate = Gate::new(gate::Terms::of(&options), hub.slow_checks.clone());
         let registry = Arc::new(Registry::new(gate, |now| Cluster::new(config, now)));
         let announcer = Arc::new(Announcer::new(options.pool_size, dedicated, options.permissions.clone()));
         let _ = hub.observer.set(announcer.clone());
@@ -188,7 +188,7 @@ impl Routes {
             connect_backoff: options.connect_backoff,
         };
         let (gone, new) = shared.dialler.reconfigure(&options.routes, &mut shared.next_route.lock());
-        let other_peers = shared.registry.gate.set(login(options));
+        let other_peers = shared.registry.gate.set(gate::Terms::of(options));
         let before = shared.options.swap(Arc::new(options.clone()));
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
@@ -225,14 +225,23 @@ impl Shared {
 
     /// A peer came to us.
     fn serve(self: &Arc<Self>, connection: Connection) {
-        self.serve_greeted(connection, false);
+        self.serve_accepted(connection, None, false);
     }
 
-    /// As [`serve`](Self::serve); `greeted` if our `INFO` has been sent.
-    fn serve_greeted(self: &Arc<Self>, connection: Connection, greeted: bool) {
+    /// As [`serve`](Self::serve), after our `INFO` has been sent.
+    fn serve_greeted(self: &Arc<Self>, connection: Connection) {
+        self.serve_accepted(connection, None, true);
+    }
+
+    /// As [`serve`](Self::serve), of a peer whose certificate has these names.
+    fn serve_certified(self: &Arc<Self>, connection: Connection, names: Option<Arc<CertificateNames>>) {
+        self.serve_accepted(connection, names, false);
+    }
+
+    fn serve_accepted(self: &Arc<Self>, connection: Connection, names: Option<Arc<CertificateNames>>, greeted: bool) {
         let timing = self.timing(self.options.load().auth_timeout);
         self.run(connection, |shared, link, observed| {
-            RouteProtocol::acceptor(shared.registry.clone(), link, timing, observed, greeted)
+            RouteProtocol::acceptor(shared.registry.clone(), link, timing, observed, greeted).with_names(names)
         });
     }
 
@@ -308,11 +317,6 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
 fn shared_accounts(hub: &Hub) -> Vec<String> {
     let accounts = hub.accounts.all().into_iter().filter(|account| !hub.is_system(account));
     accounts.map(|account| account.display_name()).collect()
-}
-
-/// Who may make routes here.
-fn login(options: &ClusterOptions) -> Option<Login> {
-    options.login.as_ref().map(|login| Login::new(&login.user, &login.password.0))
 }
 
 /// What may pass, as peers are told: imports and exports.

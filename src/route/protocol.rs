@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use natsd_auth::CertificateNames;
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
 use natsd_core::route::hello::{RouteConnect, RouteInfo, Secret};
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
 
-use super::gate::{Outcome, Verdict};
+use super::gate::{Outcome, Shown, Verdict};
 use super::registry::{Command, Registry};
 
 /// The server around a route.
@@ -49,8 +50,10 @@ pub(crate) struct RouteProtocol {
     configured: bool,
     observed: Option<String>,
     introduced: Option<Introduction>,
-    /// The user and password of a peer that came to us.
-    given: Option<(String, Secret)>,
+    /// What a peer that came to us has shown.
+    shown: Option<Shown>,
+    /// Who its certificate says that it is, where that decides.
+    names: Option<Arc<CertificateNames>>,
     checking: Option<Checking>,
     closed: bool,
 }
@@ -75,6 +78,12 @@ impl RouteProtocol {
         let info = (!greeted).then(|| registry.info());
         let session = Session::acceptor(info.as_ref(), timing, registry.now());
         Self::new(registry, link, session, None, observed)
+    }
+
+    /// The certificate of the peer that came has these names.
+    pub(crate) fn with_names(mut self, names: Option<Arc<CertificateNames>>) -> Self {
+        self.names = names;
+        self
     }
 
     /// For a connection that we made, to the IP address `observed`.
@@ -111,7 +120,8 @@ impl RouteProtocol {
             configured,
             observed,
             introduced: None,
-            given: None,
+            shown: None,
+            names: None,
             checking: None,
             closed: false,
         }
@@ -228,10 +238,11 @@ impl RouteProtocol {
             match action {
                 Action::Send(bytes) => broker.send(&bytes),
                 Action::Authenticate(connect) => {
-                    self.given = Some((
-                        connect.user.clone().unwrap_or_default(),
-                        connect.password.clone().unwrap_or(Secret(String::new())),
-                    ));
+                    self.shown = Some(Shown {
+                        user: connect.user.clone().unwrap_or_default(),
+                        password: connect.password.clone().unwrap_or(Secret(String::new())),
+                        names: self.names.clone(),
+                    });
                     self.authenticate(Some(connect));
                 }
                 Action::CheckCluster(connect) => {
@@ -257,8 +268,8 @@ impl RouteProtocol {
 
     /// Lets a peer in, or lets it stay, that has the right user and password; now or when that is known.
     fn authenticate(&mut self, connect: Option<RouteConnect>) {
-        let Some((user, Secret(password))) = &self.given else { return };
-        match (self.registry.gate.judge(user, password), connect) {
+        let Some(shown) = &self.shown else { return };
+        match (self.registry.gate.judge(shown), connect) {
             (Verdict::Later(outcome), connect) => self.checking = Some(Checking { outcome, connect }),
             (Verdict::Refused, _) => self.refuse(),
             (Verdict::Admitted, Some(connect)) => self.session.admit(connect),
@@ -267,7 +278,7 @@ impl RouteProtocol {
     }
 
     fn refuse(&mut self) {
-        let user = self.given.as_ref().map(|(user, _)| user).filter(|user| !user.is_empty());
+        let user = self.shown.as_ref().map(|shown| &shown.user).filter(|user| !user.is_empty());
         let about = user.map(|user| format!(" - User {user:?}")).unwrap_or_default();
         log::error!("{} - authentication error{about}", self.describe());
         self.session.close(CloseReason::Unauthorized, Some("Authorization Violation"));

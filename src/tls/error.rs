@@ -13,6 +13,9 @@ pub enum TlsError {
     /// Two ways to name certificates.
     #[error("certs cannot stand beside cert_file and key_file; move these into the list")]
     CertsAndFile,
+    /// What only routes can be asked for.
+    #[error("verify_cert_and_check_known_urls is for tls of a cluster alone; remove it")]
+    OnlyRoutes,
     /// No key.
     #[error("missing 'key_file' in TLS configuration; add it (for clients, --tlskey does as well)")]
     NoKey,

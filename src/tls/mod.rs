@@ -90,7 +90,8 @@ struct Settings {
 impl Acceptor {
     fn new(config: Arc<ServerConfig>, options: &TlsOptions) -> Self {
         let pinned = options.pinned_certs.as_slice().into();
-        Self::with(Settings { config, timeout: options.timeout, pinned, maps: options.verify_and_map })
+        let maps = options.verify_and_map || options.check_known_urls;
+        Self::with(Settings { config, timeout: options.timeout, pinned, maps })
     }
 
     fn with(settings: Settings) -> Self {
@@ -168,6 +169,9 @@ pub(crate) fn check_web(options: &TlsOptions) -> Result<(), TlsError> {
 ///
 /// As [`ClientTls::new`].
 pub(crate) fn check_server(options: &TlsOptions) -> Result<(), TlsError> {
+    if options.check_known_urls {
+        return Err(TlsError::OnlyRoutes);
+    }
     load::server(options, options.verify).map(|_| ())
 }
 

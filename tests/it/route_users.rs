@@ -6,6 +6,7 @@ use crate::harness::client::Client;
 use crate::harness::node::{Kind, Node, Setup};
 use crate::harness::peer::Peer;
 use crate::harness::server::{Program, wait_for};
+use crate::harness::tls::Authority;
 use crate::harness::with_both;
 
 const LOGIN: &str = "authorization { user: ruser, password: \"T0p:@ S3cret\", timeout: 5 }";
@@ -110,6 +111,35 @@ fn peers_show_passwords(kinds: [Kind; 3]) {
     hear_of_each_other(&[seed, second, third]);
 }
 
+/// The certificate of who dials is for a host that is known, or for the user; no password is shown.
+fn certificates_decide(kinds: [Kind; 2]) {
+    let authority = Authority::new();
+    let known = |host: &str| format!("routes: [\"nats-route://{host}:1\"]");
+    let user = |name: &str| format!("authorization {{ user: \"{name}\", password: any }}");
+    let (urls, maps) = ("verify_cert_and_check_known_urls: true", "verify_and_map: true");
+    for (tls, more, admitted) in [
+        (urls, known("localhost"), true),
+        (urls, known("127.0.0.2"), false),
+        (maps, user("localhost"), true),
+        (maps, user("other"), false),
+        (maps, String::new(), false),
+    ] {
+        let cluster = format!("{}\n{more}", authority.block(tls));
+        let a = Node::start(kinds[0], "a", Setup { cluster: &cluster, ..Setup::default() });
+        let plain = authority.block("");
+        let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &plain, ..Setup::default() });
+        let mut at_a = a.client();
+        at_a.subscribe("foo", "1");
+        at_a.flush();
+        if admitted {
+            b.client().wait_for_interest("foo", true);
+        } else {
+            wait_for("a refusal", || b.log().contains("Authorization Violation").then_some(()));
+            assert!(!b.client().sees_interest("foo"), "{tls} {more}");
+        }
+    }
+}
+
 fn strangers_are_refused(kinds: [Kind; 2]) {
     let a = server(kinds[0], LOGIN);
     for (name, login) in [("b", ""), ("c", "ruser:wrong@")] {
@@ -127,6 +157,11 @@ fn natsd_shows_passwords_to_natsd() {
     strangers_are_refused([Program::Natsd; 2]);
 }
 
+#[test]
+fn certificates_decide_among_natsd() {
+    certificates_decide([Program::Natsd; 2]);
+}
+
 #[cfg(feature = "interop")]
 mod mixed {
     use super::Program::{Go, Natsd};
@@ -137,6 +172,12 @@ mod mixed {
         super::peers_show_passwords([Natsd, Go, Natsd]);
         super::peers_show_passwords([Natsd, Go, Go]);
         super::peers_show_passwords([Go; 3]);
+    }
+
+    #[test]
+    fn certificates_decide() {
+        super::certificates_decide([Go, Natsd]);
+        super::certificates_decide([Natsd, Go]);
     }
 
     #[test]

@@ -13,6 +13,28 @@ pub struct CertificateNames {
     pub subject: DistinguishedName,
 }
 
+impl CertificateNames {
+    /// Whether one of the names is `user`, or the subject is, whatever the order of its parts.
+    pub fn are_of(&self, user: &str) -> bool {
+        let mut alternatives = self.emails.iter().chain(&self.dns).chain(&self.uris);
+        !user.is_empty()
+            && (alternatives.any(|name| name == user)
+                || DistinguishedName::parse(user).is_some_and(|subject| subject == self.subject))
+    }
+
+    /// Whether one of the host names is one of `hosts`. It may begin with `*`, for one label.
+    pub fn are_of_any(&self, hosts: &[String]) -> bool {
+        self.dns.iter().any(|name| hosts.iter().any(|host| is_host(&name.to_lowercase(), &host.to_lowercase())))
+    }
+}
+
+fn is_host(name: &str, host: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(rest) => host.split_once('.').is_some_and(|(first, above)| !first.is_empty() && above == rest),
+        None => name == host,
+    }
+}
+
 /// What a listener knows of the certificate of a client.
 #[derive(Clone, Copy, Debug)]
 pub enum Certificate<'a> {
@@ -163,5 +185,25 @@ mod tests {
         fn no_text_is_too_odd(text in "[A-Za-z=,+;\\\\ é0-9\"]{0,20}") {
             let _ = DistinguishedName::parse(&text);
         }
+    }
+
+    #[test]
+    fn certificates_are_of_users_and_hosts() {
+        let names = CertificateNames {
+            emails: vec!["ops@example.org".into()],
+            dns: vec!["A.example.org".into(), "*.mesh.example.org".into()],
+            uris: vec!["spiffe://x".into()],
+            subject: DistinguishedName::parse("CN=server,OU=mesh").unwrap(),
+        };
+        for user in ["ops@example.org", "A.example.org", "spiffe://x", "OU=mesh,CN=server"] {
+            assert!(names.are_of(user), "{user}");
+        }
+        for user in ["", "a", "CN=server", "*"] {
+            assert!(!names.are_of(user), "{user}");
+        }
+        let of = |host: &str| names.are_of_any(&[host.to_owned()]);
+        assert!(of("a.example.org") && of("x.mesh.example.org") && of("X.MESH.example.org"));
+        assert!(!of("mesh.example.org") && !of("x.y.mesh.example.org") && !of("b.example.org") && !of(""));
+        assert!(!names.are_of_any(&[]));
     }
 }

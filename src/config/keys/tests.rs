@@ -335,6 +335,7 @@ fn tls_is_read_with_its_files() {
         (format!("tls {{ {files}, cipher_suites: [] }}"), "the list is empty"),
         (format!("tls {{ {files}, cipher_suites: [TLS_RSA_WITH_RC4_128_SHA] }}"), "is not known"),
         (format!("tls {{ {files}, curve: X25519 }}"), "unknown field \"curve\""),
+        (format!("tls {{ {files}, ca_file: {cert}, verify_cert_and_check_known_urls: true }}"), "of a cluster alone"),
         (format!("tls {{ {files}, ocsp_peer: true }}"), "ocsp_peer is not supported"),
         ("https: 8222".to_owned(), "https needs a certificate"),
         (format!("http: 1\nhttps: 2\ntls {{ {files} }}"), "remove one of http and https"),

@@ -64,10 +64,22 @@ pub const KEYS: &[Key<TlsOptions>] = &[
         takes: "boolean",
         default: "false",
         doc: "As `verify`, and a client is the one of `users` whose name is in its certificate: a mail address, a host name or a \
-              URI among the alternative names, or the subject, such as `CN=name,OU=unit`, in any order.",
+              URI among the alternative names, or the subject, such as `CN=name,OU=unit`, in any order. Routes: the name is \
+              the `user` of `authorization`, whose password does not count then.",
         read: |tls, field| {
             tls.verify_and_map = field.bool()?;
             tls.verify |= tls.verify_and_map;
+            Ok(())
+        },
+    },
+    Key {
+        names: &["verify_cert_and_check_known_urls"],
+        takes: "boolean",
+        default: "false",
+        doc: "Routes: as `verify`, and the certificate of whoever comes is for the host of one of the `routes`.",
+        read: |tls, field| {
+            tls.check_known_urls = field.bool()?;
+            tls.verify |= tls.check_known_urls;
             Ok(())
         },
     },

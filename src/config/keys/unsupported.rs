@@ -32,15 +32,8 @@ pub(super) const AUTHORIZATION: &[&str] = &["proxy_required"];
 pub(super) const USER: &[&str] = &["proxy_required"];
 
 /// In `tls {}`.
-pub(super) const TLS: &[&str] = &[
-    "ca_certs_match",
-    "cert_match",
-    "cert_match_by",
-    "cert_match_skip_invalid",
-    "cert_store",
-    "ocsp_peer",
-    "verify_cert_and_check_known_urls",
-];
+pub(super) const TLS: &[&str] =
+    &["ca_certs_match", "cert_match", "cert_match_by", "cert_match_skip_invalid", "cert_store", "ocsp_peer"];
 
 /// Why a key is refused, and what to do instead where there is something. `None` for those that are just not there yet.
 pub(in crate::config) fn why(key: &str) -> Option<&'static str> {

@@ -43,6 +43,8 @@ pub struct TlsOptions {
     pub verify: bool,
     /// `verify_and_map`: that, and the certificate says who a client is.
     pub verify_and_map: bool,
+    /// `verify_cert_and_check_known_urls`: the certificate of a peer is for the host of one of the `routes`. Routes alone.
+    pub check_known_urls: bool,
     /// `insecure`: believes whomever a route leads to. Routes alone.
     pub insecure: bool,
     /// `timeout` of a handshake.
@@ -77,6 +79,7 @@ impl Default for TlsOptions {
             ca_file: None,
             verify: false,
             verify_and_map: false,
+            check_known_urls: false,
             insecure: false,
             timeout: DEFAULT_TIMEOUT,
             only_tls13: false,

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::route::gate::Gate;
+use crate::route::gate::{Gate, Terms};
 
 const TIMING: Timing = Timing {
     handshake: Duration::from_secs(2),
@@ -85,7 +85,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         connect_backoff: false,
         seed: 1,
     };
-    let gate = Gate::new(login, Arc::new(Semaphore::new(1)));
+    let gate = Gate::new(login.map(Terms::of_login).unwrap_or_default(), Arc::new(Semaphore::new(1)));
     Arc::new(Registry::new(gate, |now| Cluster::new(config, now)))
 }
 
@@ -178,10 +178,10 @@ fn a_peer_that_is_in_may_have_to_go() {
     let registry = guarded("a", 0, Some(Login::new("u", "p")));
     let (mut route, mut broker) = arrival(&registry, "{\"user\":\"u\",\"pass\":\"p\",\"cluster\":\"c\"}");
     assert_eq!(broker.log, ["open b Pool(0) configured false"]);
-    assert!(!registry.gate.set(Some(Login::new("u", "p"))));
+    assert!(!registry.gate.set(Terms::of_login(Login::new("u", "p"))));
     route.handle_command(Command::Renew, &mut broker);
     assert_eq!(broker.log[1..], ["renew"]);
-    assert!(registry.gate.set(Some(Login::new("u", "other"))));
+    assert!(registry.gate.set(Terms::of_login(Login::new("u", "other"))));
     route.handle_command(Command::Renew, &mut broker);
     assert_eq!(broker.log[2..], ["renew", "close Authentication Failure"]);
     assert!(broker.sent.ends_with(b"-ERR 'Authorization Violation'\r\n"));
