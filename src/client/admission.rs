@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64URL_NOPAD;
 use natsd_auth::{Certificate, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
-use natsd_core::error::CloseReason;
+use natsd_core::error::{ClientError, CloseReason};
 
 use super::callout::Decided;
 use super::token::{Granted, Visitor};
@@ -61,7 +61,8 @@ impl Admission {
         let access = options.access(websocket);
         let operated = hub.operators.get().is_some();
         let state = if access.is_open() && !operated { State::In } else { State::Due(now + access.timeout) };
-        let nonce = if access.directory.needs_nonce() || operated { new_nonce() } else { String::new() };
+        let signs = access.directory.needs_nonce() || operated || !options.proxies.is_empty();
+        let nonce = if signs { new_nonce() } else { String::new() };
         Self { state, nonce }
     }
 
@@ -104,7 +105,7 @@ fn new_nonce() -> String {
 }
 
 /// What the log says of who did not get in. Never a secret.
-fn about(given: &Credentials) -> String {
+pub(super) fn about(given: &Credentials) -> String {
     if !given.nkey.is_empty() {
         format!(" - Nkey {:?}", given.nkey)
     } else if !given.user.is_empty() {
@@ -117,7 +118,7 @@ fn about(given: &Credentials) -> String {
 }
 
 /// Who it says it is, for events. Never a secret.
-fn claimed(given: &Credentials) -> Box<str> {
+pub(super) fn claimed(given: &Credentials) -> Box<str> {
     let name = if given.nkey.is_empty() { given.user.as_str() } else { given.nkey.as_str() };
     if name.is_empty() && !given.token.is_empty() { "[REDACTED]".into() } else { name.into() }
 }
@@ -242,6 +243,10 @@ impl Client {
 
     /// Lets the client in as `user`. What it may have subscribed to as another one ends.
     pub(super) fn admit(&mut self, user: Arc<User>) -> Result<(), End> {
+        if self.lacks_proxy(&user) {
+            let about = if user.name.is_empty() { String::new() } else { format!(" - User {:?}", user.name) };
+            return Err(self.keep_away(ClientError::ProxyRequired, &about));
+        }
         self.admission.state = State::In;
         self.end_subscriptions();
         let account = user.account.clone();

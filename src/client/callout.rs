@@ -40,6 +40,8 @@ struct Inquiry {
     deadline: Instant,
     way: ConnectionType,
     host: Option<IpAddr>,
+    /// A trusted proxy vouches for it.
+    by_proxy: bool,
     /// Who it says it is.
     claimed: String,
 }
@@ -64,6 +66,9 @@ impl Client {
                 Verdict::Refused => None,
                 Verdict::Slow(check) => compare(inquiry.hub.clone(), check).await,
             };
+            if user.as_ref().is_some_and(|user| !inquiry.by_proxy && user.proxy_required) {
+                return Outcome::User(user);
+            }
             let name = user.as_ref().map_or(inquiry.claimed.as_str(), |user| &user.name);
             if options.decides_on(name, user.as_ref().map(|user| &*user.account)) {
                 let decided = inquiry.decide(&options).await;
@@ -104,6 +109,7 @@ impl Client {
             deadline: Instant::now() + timeout,
             way: if websocket { ConnectionType::Websocket } else { ConnectionType::Standard },
             host: self.link.peer().host().parse().ok(),
+            by_proxy: self.is_proxied(),
             claimed: self.claimed.to_string(),
         }
     }
@@ -139,7 +145,7 @@ impl Inquiry {
             nonce: "",
             way: self.way,
             host: self.host,
-            by_proxy: false,
+            by_proxy: self.by_proxy,
             pinned: None,
             now: since_1970(),
             zones: &SystemZones,

@@ -19,6 +19,7 @@ impl Client {
                 End::Silent(CloseReason::ProtocolViolation)
             }
         })?;
+        let proxy_signature = std::mem::take(&mut credentials.proxy_signature);
         if let Some(cookies) = &self.cookies {
             let fill = |given: &mut String, cookie: &String| {
                 if given.is_empty() {
@@ -30,6 +31,7 @@ impl Client {
             fill(&mut credentials.password, &cookies.password);
             fill(&mut credentials.token, &cookies.token);
         }
+        self.check_proxy(&credentials, &proxy_signature)?;
         self.authenticate(&credentials, settings, batch)
     }
 
@@ -55,14 +57,24 @@ impl Client {
 
     /// The client is not who it says, or does not say it.
     pub(super) fn unauthorized(&self, about: &str) -> End {
-        let reason = CloseReason::AuthenticationFailure.to_string();
-        self.unauthorized_in(self.hub.accounts.global(), &reason, about)
+        self.keep_away(ClientError::Authorization, about)
+    }
+
+    /// As [`unauthorized`](Self::unauthorized), for this reason.
+    pub(super) fn keep_away(&self, error: ClientError, about: &str) -> End {
+        let reason = error.closes().unwrap_or(CloseReason::AuthenticationFailure).to_string();
+        self.tell_of_refusal(self.hub.accounts.global(), &reason, about);
+        End::Refused(error)
     }
 
     /// As [`unauthorized`](Self::unauthorized); `account` is told this reason.
     pub(super) fn unauthorized_in(&self, account: &Arc<Account>, reason: &str, about: &str) -> End {
+        self.tell_of_refusal(account, reason, about);
+        End::Refused(ClientError::Authorization)
+    }
+
+    fn tell_of_refusal(&self, account: &Arc<Account>, reason: &str, about: &str) {
         log::error!("{} - authentication error{about}", self.link.describe());
         self.hub.events.refused(&self.hub, &self.link, &self.claimed, (account, reason));
-        End::Refused(ClientError::Authorization)
     }
 }

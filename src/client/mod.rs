@@ -6,6 +6,7 @@ mod callout;
 mod connect;
 mod msg_trace;
 mod ping;
+mod proxied;
 mod publish;
 mod subscribe;
 mod telnet;

@@ -135,7 +135,8 @@ impl Client {
 
     fn refuse_token(&self, refusal: &Refusal, about: &str) -> End {
         log::debug!("{} - {refusal}", self.link.describe());
-        self.unauthorized(about)
+        let needs_proxy = matches!(refusal, Refusal::ProxyRequired);
+        self.keep_away(if needs_proxy { ClientError::ProxyRequired } else { ClientError::Authorization }, about)
     }
 
     /// Lets the client in if it is the user that it says it is.
@@ -154,7 +155,7 @@ impl Client {
             nonce: &nonce,
             way: if self.link.is_websocket() { ConnectionType::Websocket } else { ConnectionType::Standard },
             host: self.link.peer().host().parse().ok(),
-            by_proxy: false,
+            by_proxy: self.is_proxied(),
             pinned: None,
             now: since_1970(),
             zones: &SystemZones,

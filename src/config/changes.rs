@@ -107,6 +107,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         allow_non_tls,
         // Compared as a whole.
         authorization: _,
+        proxies,
         operator,
         cluster,
         websocket,
@@ -157,6 +158,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         fixed("http", some(&http.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("https", some(&https.as_ref().map(|(host, port)| format!("{host}:{port}")))),
         fixed("http_base_path", http_base_path),
+        live("proxies.trusted", proxies.keys().join(", ")),
         tls_entry("tls", tls.as_ref()),
         fixed("allow_non_tls", allow_non_tls),
         fixed("proxy_protocol", proxy_protocol),

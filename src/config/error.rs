@@ -167,6 +167,9 @@ pub enum ValueError {
     /// Not the public key of a user.
     #[error(transparent)]
     Nkey(#[from] natsd_auth::InvalidNkey),
+    /// Not the public key of a proxy.
+    #[error(transparent)]
+    Proxy(#[from] natsd_auth::InvalidProxyKey),
     /// No way to connect.
     #[error(transparent)]
     ConnectionType(#[from] natsd_auth::ConnectionTypeError),

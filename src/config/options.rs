@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
-use natsd_auth::{Directory, Login};
+use natsd_auth::{Directory, Login, Proxies};
 use natsd_core::transform::Mappings;
 use natsd_path::{Preference, ScionAddr};
 
@@ -198,11 +198,13 @@ pub struct Authorization {
     pub timeout: Duration,
     /// `auth_callout`.
     pub callout: Option<Arc<CalloutOptions>>,
+    /// `proxy_required`, of a single user or a token.
+    pub proxy_required: bool,
 }
 
 impl Default for Authorization {
     fn default() -> Self {
-        Self { directory: Directory::default(), timeout: Duration::from_secs(2), callout: None }
+        Self { directory: Directory::default(), timeout: Duration::from_secs(2), callout: None, proxy_required: false }
     }
 }
 
@@ -244,6 +246,8 @@ pub struct Options {
     pub authorization: Authorization,
     /// `operator`, `trusted_keys`, `resolver` and what goes with them; present if one of them is.
     pub operator: Option<OperatorOptions>,
+    /// `proxies { trusted }`.
+    pub proxies: Proxies,
     /// `tls {}` of clients and of `https`; present when clients are to use TLS.
     pub tls: Option<TlsOptions>,
     /// `allow_non_tls`: clients may do without all the same.
@@ -340,6 +344,7 @@ impl Default for Options {
             http_login: None,
             http_base_path: String::new(),
             authorization: Authorization::default(),
+            proxies: Proxies::default(),
             operator: None,
             tls: None,
             allow_non_tls: false,

@@ -113,6 +113,8 @@ pub(crate) struct Closed {
     pub user: String,
     /// What its token granted it, if it came with one.
     pub pass: Option<Arc<Pass>>,
+    /// Key of the trusted proxy that vouched for it.
+    pub proxy: Option<Box<str>>,
     pub tls: Option<Box<Facts>>,
     pub received: (u64, u64),
     pub sent: (u64, u64),
@@ -138,6 +140,7 @@ impl Closed {
             reason,
             settings: link.settings.lock().clone(),
             account: link.account_name(),
+            proxy: link.proxy.lock().clone(),
             user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
             pass: link.pass.load_full(),
             tls: link.tls.get().cloned(),

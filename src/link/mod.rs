@@ -81,6 +81,8 @@ pub(crate) struct Link {
     pub account: ArcSwapOption<Account>,
     /// The server at the other end of a route, once it is known.
     pub server: OnceLock<Box<PeerServer>>,
+    /// The key of the trusted proxy that vouches for the client.
+    pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
     pub tls: OnceLock<Box<Facts>>,
     /// Of a client.
@@ -151,6 +153,7 @@ impl Link {
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),
             server: OnceLock::new(),
+            proxy: Mutex::new(None),
             tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::Link;
 
 /// Fields of `CONNECT` that let somebody else in under this name, or that prove who it is.
-const SECRETS: [&str; 5] = ["pass", "auth_token", "jwt", "sig", "nkey"];
+const SECRETS: [&str; 6] = ["pass", "auth_token", "jwt", "sig", "nkey", "proxy_sig"];
 const REDACTED: &str = "[REDACTED]";
 
 /// `max_traced_msg_len`.

@@ -1,7 +1,7 @@
 use std::cmp::Reverse;
 use std::time::SystemTime;
 
-use natsd_api::{ConnInfo, Connz, Time, rtt, to_json, uptime};
+use natsd_api::{ConnInfo, Connz, ProxyInfo, Time, rtt, to_json, uptime};
 use natsd_auth::account::GLOBAL;
 use natsd_core::subject;
 
@@ -210,6 +210,7 @@ fn info(client: Client, now: Time) -> ConnInfo {
         isd_as: client.peer.isd_as.map(|isd_as| isd_as.to_string()).unwrap_or_default(),
         tls_version: client.tls.as_ref().map(|tls| tls.version.to_owned()).unwrap_or_default(),
         tls_cipher_suite: client.tls.as_ref().map(|tls| tls.cipher.clone()).unwrap_or_default(),
+        proxy: client.proxy.map(|key| ProxyInfo { key }),
         tls_first: client.tls.is_some_and(|tls| tls.first),
         reason: client.closed.map(|closed| closed.reason).unwrap_or_default(),
         ..ConnInfo::default()

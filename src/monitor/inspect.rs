@@ -147,6 +147,8 @@ pub struct Client {
     pub token: Option<Token>,
     /// What came of its handshake, if it came over TLS.
     pub tls: Option<Facts>,
+    /// Key of the trusted proxy that vouches for it.
+    pub proxy: Option<String>,
 }
 
 /// A connection to another server.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountInfo, AccountStat, ClusterVarz, LinkCounts, Pathz, Time, Varz, WebsocketVarz};
+use natsd_api::{
+    AccountInfo, AccountStat, ClusterVarz, LinkCounts, Pathz, ProxiesVarz, ProxyInfo, Time, Varz, WebsocketVarz,
+};
 use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
@@ -246,10 +248,16 @@ fn limits(options: &Options) -> Varz {
         write_deadline: nanos(options.write_deadline),
         config_digest: options.config_digest.clone().unwrap_or_default(),
         tags: options.server_tags.clone(),
+        proxies: trusted_proxies(options),
         metadata: options.server_metadata.clone(),
         feature_flags: options.feature_flags.clone(),
         ..Varz::default()
     }
+}
+
+fn trusted_proxies(options: &Options) -> Option<ProxiesVarz> {
+    let trusted: Vec<_> = options.proxies.keys().iter().map(|key| ProxyInfo { key: key.clone() }).collect();
+    Some(ProxiesVarz { trusted }).filter(|proxies| !proxies.trusted.is_empty())
 }
 
 fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> ClusterVarz {
@@ -298,6 +306,7 @@ fn client(link: &Link) -> Client {
         account: link.account_name(),
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
         token: link.pass.load().as_deref().map(token),
+        proxy: link.proxy.lock().as_deref().map(str::to_owned),
         tls: link.tls.get().map(|facts| (**facts).clone()),
         ..introduced(settings)
     }
@@ -320,6 +329,7 @@ fn closed_client(closed: &hub::stats::Closed) -> Client {
             out_bytes: closed.sent.1,
             pending: 0,
         },
+        proxy: closed.proxy.as_deref().map(str::to_owned),
         stalls: closed.stalls,
         subscriptions: closed.subscriptions as u64,
         account: closed.account.clone(),
@@ -350,6 +360,7 @@ fn introduced(settings: Option<Settings>) -> Client {
         account: String::new(),
         user: String::new(),
         token: None,
+        proxy: None,
         tls: None,
     }
 }

@@ -42,6 +42,7 @@ fn client(start: SystemTime, cid: u64, subscriptions: u64, rtt_us: u64) -> Clien
         account: "$G".into(),
         user: String::new(),
         token: None,
+        proxy: None,
         tls: None,
     }
 }

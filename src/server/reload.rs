@@ -59,6 +59,7 @@ impl Server {
         for change in changed.iter().filter(|change| !TLS.contains(&change.key)) {
             log::info!("{}", Reloaded(change));
         }
+        let renews_proxies = touches(&["proxies.trusted"]);
         let tells_clients = touches(&["max_payload", "client_advertise"]);
         let renews_clients = touches(&["authorization", "accounts", "mappings"]);
         let same_callout = self.hub.options().authorization.callout == options.authorization.callout;
@@ -74,6 +75,9 @@ impl Server {
             && touches(&["scion.path_preference"])
         {
             scion.set_preference(&new.path_preference);
+        }
+        if renews_proxies {
+            send_away_strangers(&self.hub);
         }
         if let Some(operators) = self.hub.operators.get() {
             // All else holds already; accounts stay as they were.
@@ -170,6 +174,9 @@ fn renew_clients(hub: &Hub, same_callout: bool) {
             continue;
         }
         match options.access(link.is_websocket()).renew(before.as_deref(), link.anonymous.load(Relaxed)) {
+            Some(Some(now)) if options.needs_proxy(&now, link.is_websocket()) && link.proxy.lock().is_none() => {
+                send_away(&link, &ClientError::ProxyRequired);
+            }
             Some(now) => {
                 if now != before {
                     *link.renewed.lock() = Some(now);
@@ -178,6 +185,18 @@ fn renew_clients(hub: &Hub, same_callout: bool) {
             }
             None => send_away(&link, &ClientError::Authorization),
         }
+    }
+}
+
+/// Sends clients away that came by a proxy that is not trusted any more.
+fn send_away_strangers(hub: &Hub) {
+    let options = hub.options();
+    let is_stranger = |link: &Link| {
+        let proxy = link.proxy.lock();
+        proxy.as_deref().is_some_and(|key| options.proxies.keys().iter().all(|trusted| trusted != key))
+    };
+    for link in hub.links().into_iter().filter(|link| is_stranger(link)) {
+        send_away(&link, &ClientError::ProxyNotTrusted);
     }
 }
 

@@ -28,6 +28,7 @@ mod operator;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;
+mod proxies;
 mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;

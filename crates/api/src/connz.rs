@@ -117,9 +117,20 @@ pub struct ConnInfo {
     /// Tags of the token, if asked for by `auth=1`.
     #[serde(skip_serializing_if = "empty")]
     pub tags: Vec<String>,
+    /// The trusted proxy that vouches for it; absent without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyInfo>,
     /// ISD and AS of a client that came over SCION, `1-ff00:0:111`; natsd's own.
     #[serde(skip_serializing_if = "empty")]
     pub isd_as: String,
+}
+
+/// A proxy that is trusted, in [`ConnInfo`] and [`ProxiesVarz`](crate::ProxiesVarz).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProxyInfo {
+    /// Its public nkey.
+    pub key: String,
 }
 
 /// A certificate in [`ConnInfo`].

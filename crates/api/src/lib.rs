@@ -32,7 +32,7 @@ pub use accounts::{
     MapDest, MsgBytes, SamplingRate, SublistStats,
 };
 pub use client_info::ClientInfo;
-pub use connz::{ConnInfo, Connz, TlsPeerCert};
+pub use connz::{ConnInfo, Connz, ProxyInfo, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
@@ -49,4 +49,4 @@ pub use system::{
     ServerInfo, ServerStats, ServerStatsMsg, SubjectPermissions, UserInfo, UserPermissions,
 };
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, Varz, WebsocketVarz};
+pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, ProxiesVarz, Varz, WebsocketVarz};

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
 use crate::omit::empty;
+use crate::{ProxyInfo, Time};
 
 /// `/varz`: what the server is, its limits and its counters.
 ///
@@ -153,6 +153,9 @@ pub struct Varz {
     pub stale_connection_stats: LinkCounts,
     /// Waits for a turn at the disk.
     pub disk_io_wait_stats: DiskIoWaits,
+    /// Proxies that vouch for clients; absent when `proxies` is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<ProxiesVarz>,
     /// When the certificate that clients see ends; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert_not_after: Option<Time>,
@@ -195,6 +198,15 @@ pub struct ClusterVarz {
     /// When the certificate of routes ends; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert_not_after: Option<Time>,
+}
+
+/// `proxies` in [`Varz`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProxiesVarz {
+    /// Those that are trusted.
+    #[serde(skip_serializing_if = "empty")]
+    pub trusted: Vec<ProxyInfo>,
 }
 
 /// Waits for a turn at the disk: all 0 without persistence.

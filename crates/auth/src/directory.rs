@@ -25,6 +25,8 @@ pub struct User {
     pub connection_types: Option<Vec<ConnectionType>>,
     /// What it may do; `None` is everything.
     pub permissions: Option<Arc<Permissions>>,
+    /// It may only come by a proxy that is trusted.
+    pub proxy_required: bool,
 }
 
 impl User {
@@ -45,6 +47,7 @@ impl User {
             secret: None,
             connection_types: None,
             permissions: None,
+            proxy_required: false,
         }
     }
 

@@ -11,6 +11,7 @@ pub mod jwt;
 mod login;
 mod nkey;
 mod permissions;
+mod proxies;
 mod replies;
 mod secret;
 
@@ -20,5 +21,6 @@ pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User
 pub use login::Login;
 pub use nkey::{InvalidNkey, Nkey, check_account_key};
 pub use permissions::{Permissions, RoutePermissions, Rule, RuleError, Rules};
+pub use proxies::{InvalidProxyKey, Proxies};
 pub use replies::{Replies, ReplyPolicy};
 pub use secret::Secret;

@@ -61,6 +61,8 @@ pub struct Credentials {
     pub signature: String,
     /// `jwt`, that says who a user is.
     pub jwt: String,
+    /// `proxy_sig`, of the nonce with the key of a proxy.
+    pub proxy_signature: String,
 }
 
 impl fmt::Debug for Credentials {
@@ -88,6 +90,7 @@ struct Fields {
     nkey: Option<String>,
     sig: Option<String>,
     jwt: Option<String>,
+    proxy_sig: Option<String>,
 }
 
 /// Why a `CONNECT` ends the connection.
@@ -134,6 +137,7 @@ impl Settings {
             nkey: fields.nkey.unwrap_or_default(),
             signature: fields.sig.unwrap_or_default(),
             jwt: fields.jwt.unwrap_or_default(),
+            proxy_signature: fields.proxy_sig.unwrap_or_default(),
         })
     }
 

@@ -27,6 +27,10 @@ pub enum ClientError {
     MaxPayload,
     /// A line is longer than `max_control_line`.
     MaxControlLine,
+    /// A proxy that nobody trusts vouches for the client.
+    ProxyNotTrusted,
+    /// No proxy vouches for a client that needs one.
+    ProxyRequired,
     /// One cannot subscribe to such a subject.
     InvalidSubject,
     /// In pedantic mode: one should not publish to such a subject.
@@ -61,7 +65,7 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::UnknownOperation => "Unknown Protocol Operation",
-            Self::Authorization => "Authorization Violation",
+            Self::Authorization | Self::ProxyNotTrusted | Self::ProxyRequired => "Authorization Violation",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::UserExpired => "User Authentication Expired",
             Self::AccountExpired => "Account Authentication Expired",
@@ -99,6 +103,8 @@ impl ClientError {
         match self {
             Self::UnknownOperation => Some(CloseReason::ProtocolViolation),
             Self::Authorization => Some(CloseReason::AuthenticationFailure),
+            Self::ProxyNotTrusted => Some(CloseReason::ProxyNotTrusted),
+            Self::ProxyRequired => Some(CloseReason::ProxyRequired),
             Self::AuthenticationTimeout => Some(CloseReason::AuthenticationTimeout),
             Self::UserExpired | Self::AccountExpired => Some(CloseReason::AuthenticationExpired),
             Self::UserRevoked => Some(CloseReason::Revocation),
@@ -128,6 +134,10 @@ pub enum CloseReason {
     ClientClosed,
     /// The client may not be here.
     AuthenticationFailure,
+    /// A proxy vouched for it that nobody trusts.
+    ProxyNotTrusted,
+    /// No proxy vouched for it, and it needs one.
+    ProxyRequired,
     /// It did not say in time who it is.
     AuthenticationTimeout,
     /// What said who it is no longer holds.
@@ -175,6 +185,8 @@ impl fmt::Display for CloseReason {
         f.write_str(match self {
             Self::ClientClosed => "Client Closed",
             Self::AuthenticationFailure => "Authentication Failure",
+            Self::ProxyNotTrusted => "Proxy Not Trusted",
+            Self::ProxyRequired => "Proxy Required",
             Self::AuthenticationTimeout => "Authentication Timeout",
             Self::AuthenticationExpired => "Authentication Expired",
             Self::Revocation => "Credentials Revoked",
@@ -228,6 +240,8 @@ mod tests {
             ClientError::Throttled,
             ClientError::InvalidProtocol,
             ClientError::NoRespondersWithoutHeaders,
+            ClientError::ProxyNotTrusted,
+            ClientError::ProxyRequired,
         ];
         let line = |error: &ClientError| match error.closes() {
             Some(reason) => format!("-ERR '{error}', then closed: {reason}"),

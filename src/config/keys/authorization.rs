@@ -7,7 +7,7 @@ use std::sync::Arc;
 use natsd_auth::jwt::CALLOUT_SUBJECT;
 use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, Permissions, User};
 
-use super::{callout, permissions, unsupported};
+use super::{callout, permissions};
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report};
 use crate::config::language::{Position, Value};
@@ -18,6 +18,7 @@ use crate::config::options::{Authorization, CalloutOptions};
 pub struct Draft {
     builder: DirectoryBuilder,
     timeout: Option<Duration>,
+    proxy_required: bool,
     permissions: Option<Permissions>,
     callout: Option<CalloutOptions>,
 }
@@ -73,6 +74,13 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "Who decides, in place of the server, who a client is and what it may do; see below.",
         read: |draft, field| callout::read(field).map(|callout| draft.callout = Some(callout)),
     },
+    Key {
+        names: &["proxy_required"],
+        takes: "boolean",
+        default: "false",
+        doc: "The user, or who has the token, has to come by one of `proxies`, and so have all of `users`.",
+        read: |draft, field| field.bool().map(|on| draft.proxy_required = on),
+    },
 ];
 
 /// A user while its keys are read.
@@ -82,6 +90,7 @@ pub struct UserDraft {
     password: Option<String>,
     nkey: Option<Nkey>,
     connection_types: Option<Vec<ConnectionType>>,
+    proxy_required: bool,
     permissions: Option<Permissions>,
 }
 
@@ -128,6 +137,13 @@ pub const USER_KEYS: &[Key<UserDraft>] = &[
             Ok(())
         },
     },
+    Key {
+        names: &["proxy_required"],
+        takes: "boolean",
+        default: "false",
+        doc: "The user has to come by one of `proxies`.",
+        read: |draft, field| field.bool().map(|on| draft.proxy_required = on),
+    },
 ];
 
 /// A list of users.
@@ -138,7 +154,7 @@ pub(super) fn users(field: &mut Field<'_>) -> Result<Vec<User>, ValueError> {
 
 fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
     let mut draft = UserDraft::default();
-    field.map(USER_KEYS, unsupported::USER, &mut draft)?;
+    field.map(USER_KEYS, &[], &mut draft)?;
     let user = match (draft.nkey, draft.name.filter(|name| !name.is_empty())) {
         (Some(_), Some(_)) => return Err(ValueError::NkeyWithPassword),
         (Some(_), None) if draft.password.is_some() => return Err(ValueError::NkeyWithPassword),
@@ -147,7 +163,8 @@ fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
         (None, None) => return Err(ValueError::NamelessUser),
     };
     let permissions = draft.permissions.map(Arc::new);
-    Ok(User { connection_types: draft.connection_types, permissions, ..user })
+    let (connection_types, proxy_required) = (draft.connection_types, draft.proxy_required);
+    Ok(User { connection_types, permissions, proxy_required, ..user })
 }
 
 /// 0 stands for the default.
@@ -172,7 +189,10 @@ fn deny_questions(user: &mut User) {
 /// Reads the block.
 pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
     let mut draft = Draft::default();
-    field.map(KEYS, unsupported::AUTHORIZATION, &mut draft)?;
+    field.map(KEYS, &[], &mut draft)?;
+    for user in &mut draft.builder.users {
+        user.proxy_required |= draft.proxy_required;
+    }
     if let Some(default) = draft.permissions.take().map(Arc::new) {
         for user in &mut draft.builder.users {
             user.permissions.get_or_insert_with(|| default.clone());
@@ -202,7 +222,7 @@ impl Draft {
             let deciders = self.builder.users.iter_mut().filter(|user| *user.account == callout.account);
             deciders.for_each(deny_questions);
         }
-        Ok(Authorization { directory: self.builder.build()?, timeout, callout })
+        Ok(Authorization { directory: self.builder.build()?, timeout, callout, proxy_required: self.proxy_required })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys at the top level.
 
 mod labels;
+mod proxies;
 mod users;
 mod writing;
 
@@ -187,6 +188,7 @@ pub const KEYS: &[Key<Draft>] = &[
               no header is taken as well: keep others than the proxy out.",
         read: |draft, field| field.bool().map(|on| draft.options.proxy_protocol = on),
     },
+    proxies::PROXIES,
     Key {
         names: &["mappings", "maps"],
         takes: "map of subjects to subjects, or to lists of destinations",

@@ -185,7 +185,6 @@ fn users_that_cannot_be_are_refused_without_their_secrets() {
         (&callout("auth_users: [u]"), "auth_callout: there is no user \"u\""),
         (&callout("auth_users: [a], account: B"), "auth_callout: there is no account \"B\""),
         (&callout("auth_users: [a], allowed_accounts: [C]"), "auth_callout: there is no account \"C\""),
-        ("authorization { users: [{user: a, proxy_required: true}] }", "proxy_required is not supported"),
         ("no_auth_user: u\nauthorization { user: u }", "there is no user \"u\" in the users"),
     ] {
         let errors = loaded(text).expect_err(text).to_string();
@@ -335,8 +334,8 @@ fn tls_is_read_with_its_files() {
         (format!("tls {{ {files}, cipher_suites: [] }}"), "the list is empty"),
         (format!("tls {{ {files}, cipher_suites: [TLS_RSA_WITH_RC4_128_SHA] }}"), "is not known"),
         (format!("tls {{ {files}, curve: X25519 }}"), "unknown field \"curve\""),
-        (format!("tls {{ {files}, ca_file: {cert}, verify_cert_and_check_known_urls: true }}"), "of a cluster alone"),
         (format!("tls {{ {files}, ocsp_peer: true }}"), "ocsp_peer is not supported"),
+        (format!("tls {{ {files}, ca_file: {cert}, verify_cert_and_check_known_urls: true }}"), "of a cluster alone"),
         ("https: 8222".to_owned(), "https needs a certificate"),
         (format!("http: 1\nhttps: 2\ntls {{ {files} }}"), "remove one of http and https"),
         (
@@ -498,6 +497,35 @@ fn what_is_off_anyhow_may_be_turned_off() {
     ] {
         let errors = loaded(text).expect_err(text).to_string();
         assert!(errors.contains(reason), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn proxies_vouch_for_users_that_need_them() {
+    let key = nkeys::KeyPair::new_user();
+    let public = key.public_key();
+    let set = options(&format!("proxies {{ trusted: [ {{ key: {public} }}, {{ public_key: {public} }} ] }}"));
+    assert_eq!(set.proxies.keys(), [public.clone(), public]);
+    let set = options("authorization { proxy_required: true, users: [{user: a}] }").authorization;
+    assert!(set.directory.get("a").is_some_and(|user| user.proxy_required));
+    let set = options("authorization { users: [{user: a, proxy_required: true}, {user: b}] }");
+    let needs = |name| set.needs_proxy(set.authorization.directory.get(name).expect(name), false);
+    assert!(needs("a") && !needs("b"));
+    let set = options("authorization { user: u, password: p, proxy_required: true }");
+    assert!(set.needs_proxy(set.authorization.directory.get("u").expect("u"), false));
+    let seed = key.seed().expect("a pair has one");
+    for (text, reason) in [
+        (
+            format!("proxies {{ trusted: [ {{ key: {seed} }} ] }}"),
+            ":1:22: trusted: \"S…\" is not the public nkey of a proxy",
+        ),
+        ("proxies { trusted: [ {} ] }".to_owned(), "trusted: key is missing"),
+        ("proxies { trusted: [ UAAA ] }".to_owned(), "expected a map"),
+        ("proxies { trusted: {} }".to_owned(), "expected a list of maps"),
+        ("proxies { key: a }".to_owned(), "unknown field \"key\""),
+    ] {
+        let errors = loaded(&text).expect_err(&text).to_string();
+        assert!(errors.contains(reason) && !errors.contains(&seed), "{text}: {errors}");
     }
 }
 

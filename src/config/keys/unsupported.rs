@@ -14,7 +14,6 @@ pub(super) const SERVER: &[&str] = &[
     "ocsp_cache",
     "prof_block_rate",
     "prof_port",
-    "proxies",
     "store_dir",
     "storedir",
 ];
@@ -24,12 +23,6 @@ pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] = &["accounts", "compression"];
-
-/// In `authorization {}`.
-pub(super) const AUTHORIZATION: &[&str] = &["proxy_required"];
-
-/// In a user.
-pub(super) const USER: &[&str] = &["proxy_required"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] =
@@ -52,7 +45,6 @@ pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
         }
         "compression" => "it does not compress what goes between servers; others do without towards it",
         "accounts" => "accounts have no routes of their own",
-        "msg_trace" | "trace_dest" => "it does not trace messages",
         _ => return None,
     })
 }

@@ -141,6 +141,11 @@ impl Options {
         access
     }
 
+    /// Whether a client, over WebSocket or not, can only be `user` by way of a trusted proxy.
+    pub(crate) fn needs_proxy(&self, user: &User, websocket: bool) -> bool {
+        user.proxy_required || (self.authorization.proxy_required && !self.access(websocket).directory.is_list())
+    }
+
     /// Whether clients over WebSocket use TLS.
     pub(crate) fn websocket_has_tls(&self) -> bool {
         self.websocket.as_ref().is_some_and(|websocket| websocket.tls.is_some())

@@ -106,6 +106,8 @@ fn status(reason: &CloseReason) -> u16 {
         CloseReason::MessageHeaderViolation
         | CloseReason::NoRespondersRequiresHeaders
         | CloseReason::Kicked
+        | CloseReason::ProxyNotTrusted
+        | CloseReason::ProxyRequired
         | CloseReason::Route(_) => INTERNAL_ERROR,
     }
 }
