@@ -64,7 +64,7 @@ impl Question {
                 id: hub.identity.id.clone(),
                 version: COMPATIBLE_VERSION.to_owned(),
                 cluster: hub.news.borrow().cluster.clone(),
-                tags: Vec::new(),
+                tags: hub.options().server_tags.clone(),
                 xkey: decider.xkey.iter().map(|_| hub.identity.xkey.as_str()).collect(),
             },
             user_nkey: user.to_owned(),

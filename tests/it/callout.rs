@@ -137,7 +137,8 @@ fn client(port: u16, name: &str) -> Raw {
 fn who_decides_is_asked_and_obeyed() {
     for program in BOTH {
         let issuer = KeyPair::new_account();
-        let server = TestServer::start(program, &format!("server_name: north\n{}", config(&issuer, "")));
+        let server =
+            TestServer::start(program, &format!("server_name: north\nserver_tags: [\"a:b\"]\n{}", config(&issuer, "")));
         let mut decider = Decider::login(server.port, &issuer);
         let mut alice = client(server.port, "alice");
         let question = decider.asked();
@@ -149,6 +150,7 @@ fn who_decides_is_asked_and_obeyed() {
         assert!((1..=3).contains(&(claims.registered.expires - seconds())), "{program:?}");
         let asking = &claims.body.server;
         assert_eq!((asking.name.as_str(), asking.version.as_str(), asking.xkey.as_str()), ("north", "2.15.2", ""));
+        assert_eq!(asking.tags, ["a:b"], "{program:?}");
         let (asked, said) = (&claims.body.client, question.connect());
         let expected = ("127.0.0.1", "alice", "me", "Client", "nats");
         let kinds = (asked.kind.as_str(), asked.way.as_str());
