@@ -37,6 +37,7 @@ mod route;
 mod route_permissions;
 mod route_users;
 mod run_files;
+mod samples;
 #[cfg(feature = "lab")]
 mod scion;
 mod slow_writes;
