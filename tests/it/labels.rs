@@ -35,7 +35,6 @@ fn labels_are_told(program: Program) {
     let server = server(program, "server_tags: [\"Region:EU\", fast, Fast]\nserver_metadata { Rack: \"7\" }");
     let mut sys = login(server.port, "sys");
     sys.send("SUB _INBOX.> 1\r\nSUB $SYS.ACCOUNT.*.CONNECT 2\r\n");
-    sys.expect_pong();
     let told = |server: &Value| (server["tags"].clone(), server["metadata"].clone());
     let expected = (json!(["region:eu", "fast"]), json!({"Rack": "7"}));
     let (_, varz) = ask(&mut sys, ".VARZ", "");

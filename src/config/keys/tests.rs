@@ -1,5 +1,9 @@
 //! Files and the options they give, the samples, and the documentation.
 
+mod clusters;
+mod refused;
+mod users;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,66 +137,6 @@ fn a_server_is_labelled() {
 }
 
 #[test]
-fn users_come_by_password_or_key() {
-    let nkey = nkeys::KeyPair::new_user().public_key();
-    for (text, list, required) in [
-        ("authorization {}".into(), false, false),
-        ("authorization { user: u, pass: p }".into(), false, true),
-        ("authorization { token: t, timeout: \"0.5s\" }".into(), false, true),
-        ("authorization { users: [ {username: a, password: b}, {user: c, clients: [standard]} ] }".into(), true, true),
-        (format!("authorization {{ users: [ {{nkey: {nkey}}} ] }}"), true, true),
-        (format!("no_auth_user: {nkey}\nauthorization {{ users: [ {{nkey: {nkey}}} ] }}"), true, false),
-    ] {
-        let set = options(&text).authorization;
-        assert_eq!((set.directory.is_list(), set.is_required()), (list, required), "{text}");
-    }
-    assert_eq!(options("authorization { timeout: 0.5 }").authorization.timeout, Duration::from_millis(500));
-    assert_eq!(options("authorization { timeout: 0 }").authorization.timeout, Duration::from_secs(2));
-}
-
-#[test]
-fn users_that_cannot_be_are_refused_without_their_secrets() {
-    let nkey = nkeys::KeyPair::new_user();
-    let seed = nkey.seed().expect("a pair has one");
-    let account = nkeys::KeyPair::new_account().public_key();
-    let callout = |rest: &str| {
-        let users = "users: [{user: a, password: hidden}]";
-        format!("authorization {{ {users}, auth_callout {{ issuer: {account}, {rest} }} }}")
-    };
-    for (text, reason) in [
-        ("authorization { user: u, token: hidden }", "user and token cannot both"),
-        ("authorization { user: u, password: hidden, users: [{user: a}] }", "user and users cannot both"),
-        ("authorization { token: hidden, users: [{user: a}] }", "token and users cannot both"),
-        ("authorization { password: hidden }", "a password without a user"),
-        ("authorization { token: \"\" }", "an empty token"),
-        ("authorization { users: [{pass: hidden}] }", "no name"),
-        ("authorization { users: {user: a} }", "expected a list of maps, found a map"),
-        ("authorization { users: [a] }", "expected a map"),
-        (&format!("authorization {{ users: [{{nkey: {seed}}}] }}"), "is not the public nkey of a user"),
-        (&format!("authorization {{ users: [{{nkey: {}, user: a}}] }}", nkey.public_key()), "no name and no password"),
-        ("authorization { users: [{user: a, allowed_connection_types: [bogus]}] }", "\"bogus\" is no connection type"),
-        ("authorization { users: [{user: a, permissions: {publish: \"a b\"}}] }", "only rules for subscriptions can"),
-        ("authorization { users: [{user: a, permissions: {publish: \"a..b\"}}] }", "\"a..b\" is not a subject"),
-        ("authorization { users: [{user: a, permissions: {subscribe: {allow: \"a b..c\"}}}] }", "is not a queue group"),
-        ("authorization { users: [{user: a, permissions: {publish: {allows: a}}}] }", "unknown field \"allows\""),
-        ("authorization { users: [{user: a, permissions: {publish: 5}}] }", "expected a subject, a list of"),
-        ("authorization { users: [{user: a, permissions: {allow_responses: 5}}] }", "expected a boolean or a map"),
-        ("authorization { users: [{user: a, permissions: {allow_responses: {max: -2}}}] }", "-2 is out of range"),
-        ("authorization { auth_callout {} }", "auth_callout: issuer is missing"),
-        ("authorization { auth_callout { issuer: A } }", "\"A\" is not the public nkey of an account"),
-        (&format!("authorization {{ auth_callout {{ issuer: {account} }} }}"), "auth_callout: auth_users is missing"),
-        ("authorization { auth_callout { xkey: x } }", "use the public key of a curve, X…"),
-        (&callout("auth_users: [u]"), "auth_callout: there is no user \"u\""),
-        (&callout("auth_users: [a], account: B"), "auth_callout: there is no account \"B\""),
-        (&callout("auth_users: [a], allowed_accounts: [C]"), "auth_callout: there is no account \"C\""),
-        ("no_auth_user: u\nauthorization { user: u }", "there is no user \"u\" in the users"),
-    ] {
-        let errors = loaded(text).expect_err(text).to_string();
-        assert!(errors.contains(reason) && !errors.contains("hidden") && !errors.contains(&seed), "{text}: {errors}");
-    }
-}
-
-#[test]
 fn limits_of_zero_mean_the_default_or_none() {
     let zero = options(
         "max_connections: 0\nmax_subs: 0\nmax_sub_tokens: 0\nmax_payload: 0\nmax_pending: 0\nmax_control_line: 0\n\
@@ -222,82 +166,6 @@ fn durations_are_quoted_and_bare_integers_are_seconds_with_a_warning() {
     let expected = "1:1: invalid use of field \"ping_interval\": ping_interval should be converted to a duration";
     assert!(text.contains(expected), "{text}");
     assert!(loaded("lame_duck_duration: 60").is_err(), "nats-server takes no integer here either");
-}
-
-#[test]
-fn servers_of_a_cluster_are_one_user_to_each_other() {
-    let cluster = |text: &str| options(&format!("cluster {{ listen: 6222, {text} }}")).cluster.expect(text);
-    let login = |text| cluster(text).login.map(|login| (login.user, login.password.0));
-    assert_eq!(login("authorization { username: u, pass: p }"), Some(("u".into(), "p".into())));
-    assert_eq!(login("authorization { user: u }"), Some(("u".into(), String::new())));
-    assert_eq!(login("authorization { timeout: 3 }"), None);
-    assert_eq!(cluster("authorization { timeout: 0.5 }").auth_timeout, Duration::from_millis(500));
-    let both = r#"permissions { import: [a, "b.>"], export { deny: c } }"#;
-    let expected = cluster(both).permissions.expect("some");
-    assert!(expected.may_import(b"b.x") && !expected.may_import(b"c"));
-    assert!(expected.may_export(b"b.x") && !expected.may_export(b"c"));
-    let (inner, warnings) = loaded(&format!("cluster {{ listen: 6222, authorization {{ {both} }} }}")).expect("valid");
-    assert_eq!(inner.cluster.expect("on").permissions, Some(expected));
-    assert!(warnings.to_string().contains("1:41: permissions within the authorization of a cluster"), "{warnings}");
-    let outer = "authorization { permissions { import: x } }, permissions { import: y }";
-    let (outer, _) = loaded(&format!("cluster {{ listen: 6222, {outer} }}")).expect("valid");
-    assert!(outer.cluster.expect("on").permissions.expect("some").may_import(b"y"));
-    for (text, reason) in [
-        ("authorization { password: hidden }", "authorization: user is missing"),
-        ("authorization { token: hidden }", "token: servers of a cluster are one user to each other"),
-        ("authorization { users: [{user: a}] }", "users: servers of a cluster are one user"),
-        ("authorization { nkey: hidden }", "unknown field \"nkey\""),
-        ("permissions { import: a, allow_responses: true }", "allow_responses means nothing between servers"),
-        ("permissions { export: \"a q\" }", "\"a q\" names a queue group"),
-        ("permissions { import: \"a q\" }", "\"a q\" names a queue group"),
-        ("permissions { import: \"a..b\" }", "\"a..b\" is not a subject"),
-    ] {
-        let errors = loaded(&format!("cluster {{ listen: 6222, {text} }}")).expect_err(text).to_string();
-        assert!(errors.contains(reason) && !errors.contains("hidden"), "{text}: {errors}");
-    }
-}
-
-#[test]
-fn slow_writes_are_put_up_with_or_not() {
-    let set = options("write_timeout: retry\ncluster { listen: 6222, write_timeout: close, write_deadline: \"3s\" }");
-    let cluster = set.cluster.expect("on");
-    assert_eq!((set.write_timeout, cluster.write_timeout), (WriteTimeout::Retry, WriteTimeout::Close));
-    assert_eq!(cluster.write_deadline, Some(Duration::from_secs(3)));
-    let set = options("write_timeout: default\ncluster { listen: 6222 }\nno_sublist_cache: true");
-    assert_eq!((set.write_timeout, set.cluster.expect("on").write_deadline), (WriteTimeout::Default, None));
-    for (text, reason) in [
-        ("write_timeout: never", "\"never\" is not known; use \"default\", \"close\" or \"retry\""),
-        ("write_timeout: true", "expected a string, found a boolean"),
-        ("disable_sublist_cache: 1", "expected true or false"),
-    ] {
-        let errors = loaded(text).expect_err(text).to_string();
-        assert!(errors.contains(reason), "{text}: {errors}");
-    }
-}
-
-#[test]
-fn routes_are_pinged_every_thirty_seconds_at_least() {
-    let (options, warnings) = loaded("cluster { listen: 6222, ping_interval: \"2m\" }").expect("valid");
-    assert_eq!(options.cluster.expect("cluster").ping_interval, Duration::from_secs(30));
-    assert!(warnings.to_string().contains("1:25: ping_interval of a cluster"), "{warnings}");
-}
-
-#[test]
-fn a_cluster_listens_dials_and_pools() {
-    let cluster = options(
-        "cluster {\n name: c, net: 127.0.0.1, port: 6222\n pool_size: -1\n connect_retries: 5, connect_backoff: true\n\
-         cluster_advertise: \"pub.example:6222\", no_advertise: true, ping_max: 3\n\
-         routes = [ \"nats-route://u:p@a:6222\", [\"nats://b:1\", \"nats://c:2\"] ] }",
-    );
-    let cluster = cluster.cluster.expect("cluster");
-    assert_eq!(cluster.name.as_deref(), Some("c"));
-    assert_eq!(cluster.listen, [tcp("127.0.0.1", 6222)]);
-    assert_eq!((cluster.pool_size, cluster.connect_retries, cluster.ping_max), (None, 5, 3));
-    assert!(cluster.connect_backoff && cluster.no_advertise);
-    assert_eq!(cluster.advertise.as_deref(), Some("pub.example:6222"));
-    let urls: Vec<Vec<_>> = cluster.routes.iter().map(|r| r.urls.iter().map(ToString::to_string).collect()).collect();
-    assert_eq!(urls, [vec!["nats-route://a:6222"], vec!["nats-route://b:1", "nats-route://c:2"]]);
-    assert_eq!(cluster.routes[0].urls[0].password.as_deref(), Some("p"));
 }
 
 #[test]
@@ -466,70 +334,6 @@ fn an_unknown_key_is_a_variable_if_something_refers_to_it() {
 }
 
 #[test]
-fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
-    for key in unsupported::SERVER {
-        let errors = loaded(&format!("{key}: true")).expect_err(key).to_string();
-        assert!(errors.contains(&format!("{key} is not supported by this version of natsd")), "{errors}");
-    }
-    let known = |keys: &[&str], key: &&str| keys.contains(key);
-    assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
-    assert!(tls::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::TLS, name)));
-    assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
-}
-
-#[test]
-fn what_is_off_anyhow_may_be_turned_off() {
-    options(
-        "jetstream: false\nprof_port: 0\nocsp: false\nocsp_cache: false\ncluster { listen: 6222, compression: off }",
-    );
-    options("jetstream: disabled");
-    for (text, reason) in [
-        ("jetstream: enabled", "natsd: it keeps no streams; remove it"),
-        ("jetstream {}", "it keeps no streams"),
-        ("prof_port: 6060", "profile it with a tool for native ones"),
-        ("gateway: false", "no gateways"),
-        ("ocsp { mode: always }", "let an authority sign short-lived ones"),
-        (
-            "cluster { listen: 6222, compression: accept }",
-            "1:25: compression is not supported by this version of natsd: it",
-        ),
-        ("tls { cert_store: WindowsCurrentUser }", "the certificate store is one of Windows"),
-    ] {
-        let errors = loaded(text).expect_err(text).to_string();
-        assert!(errors.contains(reason), "{text}: {errors}");
-    }
-}
-
-#[test]
-fn proxies_vouch_for_users_that_need_them() {
-    let key = nkeys::KeyPair::new_user();
-    let public = key.public_key();
-    let set = options(&format!("proxies {{ trusted: [ {{ key: {public} }}, {{ public_key: {public} }} ] }}"));
-    assert_eq!(set.proxies.keys(), [public.clone(), public]);
-    let set = options("authorization { proxy_required: true, users: [{user: a}] }").authorization;
-    assert!(set.directory.get("a").is_some_and(|user| user.proxy_required));
-    let set = options("authorization { users: [{user: a, proxy_required: true}, {user: b}] }");
-    let needs = |name| set.needs_proxy(set.authorization.directory.get(name).expect(name), false);
-    assert!(needs("a") && !needs("b"));
-    let set = options("authorization { user: u, password: p, proxy_required: true }");
-    assert!(set.needs_proxy(set.authorization.directory.get("u").expect("u"), false));
-    let seed = key.seed().expect("a pair has one");
-    for (text, reason) in [
-        (
-            format!("proxies {{ trusted: [ {{ key: {seed} }} ] }}"),
-            ":1:22: trusted: \"S…\" is not the public nkey of a proxy",
-        ),
-        ("proxies { trusted: [ {} ] }".to_owned(), "trusted: key is missing"),
-        ("proxies { trusted: [ UAAA ] }".to_owned(), "expected a map"),
-        ("proxies { trusted: {} }".to_owned(), "expected a list of maps"),
-        ("proxies { key: a }".to_owned(), "unknown field \"key\""),
-    ] {
-        let errors = loaded(&text).expect_err(&text).to_string();
-        assert!(errors.contains(reason) && !errors.contains(&seed), "{text}: {errors}");
-    }
-}
-
-#[test]
 fn features_are_those_of_nats_server() {
     let flags = options("feature_flags { js_ack_fc_v2: true, js_raft_delete_range: false }").feature_flags;
     let on: Vec<_> = flags.iter().filter(|(_, on)| **on).map(|(flag, _)| flag.as_str()).collect();
@@ -542,23 +346,6 @@ fn features_are_those_of_nats_server() {
         let errors = loaded(text).expect_err(text).to_string();
         assert!(errors.contains(reason), "{text}: {errors}");
     }
-}
-
-#[test]
-fn the_documentation_says_what_is_refused() {
-    let docs = std::fs::read_to_string(repository().join("docs/configuration.md")).expect("docs/configuration.md");
-    let blocks = [
-        ("", unsupported::SERVER),
-        ("an account: ", unsupported::ACCOUNT),
-        ("`cluster {}`: ", unsupported::CLUSTER),
-        ("`tls {}`: ", unsupported::TLS),
-    ];
-    let rows = blocks.into_iter().flat_map(|(block, keys)| {
-        let why = |key: &&'static str| unsupported::why(key).map(|why| (*key, why));
-        keys.iter().filter_map(why).map(move |(key, why)| format!("| {block}`{key}` | {why} |\n"))
-    });
-    let table: String = rows.collect();
-    assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
 }
 
 #[test]
