@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_unknown_flag_is_an_error_with_status_two() {
-        for args in ["natsd --bogus", "natsd -cluster_nam x", "natsd --jetstream", "natsd stray", "natsd -t"] {
+        for args in ["natsd --bogus", "natsd -cluster_nam x", "natsd --mqtt", "natsd stray", "natsd -t"] {
             assert_eq!(parsed(args).expect_err(args).exit_code(), 2, "{args}");
         }
         let hint = parsed("natsd -cluster_name x --no_advertize").expect_err("misspelt").to_string();

@@ -6,6 +6,7 @@ use clap::builder::BoolishValueParser;
 use natsd_auth::{DirectoryBuilder, DirectoryError};
 
 use super::ruby_flags::{Daemonize, RubyFlags};
+use super::stream_flags::{NotThere, StreamFlags};
 use crate::config::address::{self, AddressError};
 use crate::config::options::{
     Authorization, ClusterOptions, DEFAULT_PORT, InvalidOptions, Listen, Options, Remote, RouteLogin, ScionOptions,
@@ -61,8 +62,8 @@ pub struct ServeFlags {
     #[arg(long = "ports_file_dir", value_name = "DIR", help_heading = "Server")]
     ports_file_dir: Option<PathBuf>,
 
-    /// Let only this user connect; needs --pass
-    #[arg(long, requires = "pass", value_name = "USER", help_heading = "Authorization")]
+    /// Let only this user connect
+    #[arg(long, value_name = "USER", help_heading = "Authorization")]
     user: Option<String>,
 
     /// Password of --user, in plain or as a bcrypt hash
@@ -184,6 +185,9 @@ pub struct ServeFlags {
 
     #[command(flatten)]
     ruby: RubyFlags,
+
+    #[command(flatten)]
+    streams: StreamFlags,
 }
 
 /// Why a server cannot start as asked.
@@ -207,6 +211,9 @@ pub enum StartError {
     /// A flag of the Ruby server that natsd does not obey.
     #[error(transparent)]
     Daemonize(#[from] Daemonize),
+    /// A flag of nats-server for what natsd does not do.
+    #[error(transparent)]
+    NotThere(#[from] NotThere),
     /// A reload without a file.
     #[error("there is no file to read again; start natsd with -c")]
     NoFile,
@@ -233,6 +240,7 @@ impl ServeFlags {
     fn apply(&self, options: &mut Options) -> Result<(), StartError> {
         self.apply_addresses(options)?;
         self.ruby.apply(options)?;
+        self.streams.check()?;
         self.apply_logging(options);
         self.apply_tls(&mut options.tls);
         self.apply_cluster(&mut options.cluster);

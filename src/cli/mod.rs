@@ -14,6 +14,7 @@ mod ruby_flags;
 pub mod serve;
 pub mod signal;
 mod single_dash;
+mod stream_flags;
 #[cfg(feature = "scion")]
 mod survey;
 #[cfg(feature = "tui")]

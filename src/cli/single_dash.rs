@@ -8,6 +8,8 @@ const COMBINED: &[(&str, &[&str])] = &[
     ("VV", &["--trace", "--trace_verbose"]),
     ("DVV", &["--debug", "--trace", "--trace_verbose"]),
     ("sl", &["--signal"]),
+    ("sd", &["--store_dir"]),
+    ("js", &["--jetstream"]),
 ];
 
 /// Rewrites `-long` to `--long` and `--s` to `-s` for the flags of `command`, up to the first `--`.
@@ -74,6 +76,8 @@ mod tests {
             ("natsd -VV", "natsd --trace --trace_verbose"),
             ("natsd --DVV=true", "natsd --debug=true --trace=true --trace_verbose=true"),
             ("natsd -sl quit=12", "natsd --signal quit=12"),
+            ("natsd -js -sd /tmp/x", "natsd --jetstream --store_dir /tmp/x"),
+            ("natsd -profile 6060", "natsd --profile 6060"),
         ] {
             assert_eq!(normal(written), normalised);
         }

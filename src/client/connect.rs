@@ -1,6 +1,7 @@
 //! `CONNECT`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_core::connect::{ConnectError, Settings};
 use natsd_core::error::{ClientError, CloseReason};
@@ -40,6 +41,11 @@ impl Client {
         settings.check(!self.hub.options().no_header_support).map_err(End::Told)?;
         if let Some(tls) = self.link.tls.get() {
             tls.forget_shown();
+        }
+        if self.link.rtt.load(Relaxed) == 0 {
+            // It began with INFO and its answer; pings measure it better.
+            let since = self.link.started.elapsed().as_nanos().max(1);
+            self.link.rtt.store(u64::try_from(since).unwrap_or(u64::MAX), Relaxed);
         }
         let flags = &mut self.flags;
         flags.verbose = settings.verbose;

@@ -132,7 +132,7 @@ impl Client {
             mappings: mappings(&account),
             account,
             entered: false,
-            pings: Pings::new(link.started),
+            pings: Pings::new(link.started, hub.options().ping_interval_of(listener.is_websocket())),
             admission: Admission::new(&hub, listener.is_websocket(), link.started),
             cookies: None,
             claimed: Box::default(),

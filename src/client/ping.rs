@@ -8,7 +8,7 @@ use natsd_core::error::ClientError;
 use super::{Client, End};
 use crate::link::batch::Batch;
 
-/// The first ping measures the round trip, after 2 s and up to 20 % more, so that not all clients are asked at once.
+/// The first ping measures the round trip, after 2 s at most and up to 20 % more, so that not all clients are asked at once.
 const FIRST_PING: Duration = Duration::from_secs(2);
 /// The round trip is measured again after this time.
 const MEASURE_AGAIN: Duration = Duration::from_secs(3600);
@@ -22,8 +22,9 @@ pub(super) struct Pings {
 }
 
 impl Pings {
-    pub(super) fn new(now: Instant) -> Self {
-        let due = now + FIRST_PING.mul_f64(1.0 + 0.2 * fastrand::f64());
+    /// `interval` is the time between two later pings.
+    pub(super) fn new(now: Instant, interval: Duration) -> Self {
+        let due = now + FIRST_PING.min(interval).mul_f64(1.0 + 0.2 * fastrand::f64());
         Self { due, outstanding: 0, asked: None, measured: false, heard: now }
     }
 
@@ -74,6 +75,21 @@ impl Client {
         if self.flags.async_info && !self.link.welcomed.swap(true, Relaxed) {
             let info = self.listener.info(&self.hub, &self.link, true);
             self.link.send(batch, |out| info.write(out));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_ping_comes_early_and_not_later_than_others() {
+        let now = Instant::now();
+        let first = |interval| Pings::new(now, Duration::from_millis(interval)).due() - now;
+        for _ in 0..100 {
+            assert!((2000..=2400).contains(&first(120_000).as_millis()));
+            assert!((500..=600).contains(&first(500).as_millis()));
         }
     }
 }

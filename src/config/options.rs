@@ -61,6 +61,15 @@ impl fmt::Display for Listen {
     }
 }
 
+/// `host:port`, an IPv6 address in brackets.
+pub(crate) struct HostPort<'a>(pub &'a str, pub u16);
+
+impl fmt::Display for HostPort<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_host_port(f, self.0, self.1)
+    }
+}
+
 fn fmt_host_port(f: &mut fmt::Formatter<'_>, host: &str, port: u16) -> fmt::Result {
     if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
 }

@@ -27,6 +27,9 @@ pub(super) fn leafz(context: &Context, params: &Params) -> Answer {
 
 /// `/jsz`: no JetStream.
 pub(super) fn jsz(context: &Context, params: &Params) -> Answer {
+    if params.bool("leader-only").is_ok_and(|only| only) {
+        return Answer::text(StatusCode::BAD_REQUEST, "filtered response: not leader".into());
+    }
     Answer::json_or_refusal(check_jsz(params).map(|()| {
         let server_id = context.inspect.server_id();
         to_json(&Jsz { server_id, now: now(), disabled: true, ..Jsz::default() })

@@ -13,6 +13,13 @@ pub(super) fn healthz(context: &Context, params: &Params) -> Answer {
             return Answer::refusal(refusal);
         }
     }
+    for (of, name) in [("stream", "account"), ("consumer", "stream")] {
+        if !params.get(of).is_empty() && params.get(name).is_empty() {
+            let error = format!("\"{name}\" must not be empty when checking {of} health");
+            let body = to_compact_json(&Healthz { status: "error".into(), error, ..Healthz::default() });
+            return Answer { status: StatusCode::BAD_REQUEST, ..Answer::json(body) };
+        }
+    }
     match context.inspect.health() {
         Ok(()) => Answer::json(to_compact_json(&Healthz::ok())),
         Err(why) => {

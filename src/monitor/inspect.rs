@@ -37,8 +37,8 @@ pub trait Inspect: Send + Sync + 'static {
     /// Subscriptions of all clients, in any order.
     fn subscriptions(&self) -> Vec<Subscription>;
 
-    /// Counters of the subscriptions.
-    fn subscription_counts(&self) -> SubscriptionCounts;
+    /// Counters of the subscriptions in an account, or, with an empty name, in all.
+    fn subscription_counts(&self, account: &str) -> SubscriptionCounts;
 
     /// Name of the account of the servers themselves; empty without one.
     fn system_account(&self) -> String;

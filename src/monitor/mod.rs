@@ -40,7 +40,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use natsd_auth::Login;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+
 use tokio::task::JoinHandle;
 
 use documents::Documents;
@@ -51,6 +51,7 @@ pub use paths::{path_event, peer_info};
 use process::ProcessorUse;
 
 use crate::tls::Acceptor;
+use crate::transport::tcp;
 
 /// An endpoint.
 struct Endpoint {
@@ -159,7 +160,7 @@ impl Monitor {
     ) -> Result<Self, MonitorError> {
         let base_path = valid_base_path(base_path)?;
         let failed = |error| MonitorError::Listen { host: host.to_owned(), port, error };
-        let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+        let listener = tcp::listen(host, port).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let ports = if tls.is_some() { (0, address.port()) } else { (address.port(), 0) };
         let context = Arc::new(Context { host: host.to_owned(), ports, base_path, login, ..Context::new(inspect) });

@@ -114,7 +114,7 @@ impl Inspect for ServerView {
             stale_connections: stale.total(),
             stale_connection_stats: link_counts(stale),
             stalled_clients: hub.stats.stalled.load(Relaxed),
-            subscriptions: self.subscription_counts().now,
+            subscriptions: self.subscription_counts("").now,
             tls_cert_not_after: certificates.clients,
             system_account: self.system_account(),
             natsd: VERSION.into(),
@@ -166,9 +166,10 @@ impl Inspect for ServerView {
         self.links(Kind::Client).iter().flat_map(|link| subscriptions(link)).collect()
     }
 
-    fn subscription_counts(&self) -> SubscriptionCounts {
+    fn subscription_counts(&self, of: &str) -> SubscriptionCounts {
         let mut counts = SubscriptionCounts::default();
-        for account in self.hub.accounts.with_strangers() {
+        let accounts = self.hub.accounts.with_strangers();
+        for account in accounts.into_iter().filter(|account| of.is_empty() || *account.name == *of.as_bytes()) {
             let (local, remote) = account.subscriptions();
             counts.now += (local + remote) as u64;
             counts.inserts += account.counts.inserts.load(Relaxed);

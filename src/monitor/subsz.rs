@@ -20,7 +20,7 @@ pub(super) fn document(context: &Context, params: &Params) -> Result<Subsz, Para
     if !test.is_empty() && !subject::is_valid_literal(test.as_bytes()) {
         return Err(ParamError::TestSubject(test.into()));
     }
-    let counts = context.inspect.subscription_counts();
+    let counts = context.inspect.subscription_counts(account);
     let mut rows = if subs { context.inspect.subscriptions() } else { Vec::new() };
     rows.retain(|sub| account.is_empty() || sub.account == account);
     rows.retain(|sub| test.is_empty() || subject::matches(sub.subject.as_bytes(), test.as_bytes()));
@@ -38,7 +38,7 @@ pub(super) fn document(context: &Context, params: &Params) -> Result<Subsz, Para
         total: rows.len() as u64,
         offset: page.offset,
         limit: page.limit,
-        subscriptions_list: page.of(rows).map(detail_with_account).collect(),
+        subscriptions_list: subs.then(|| page.of(rows).map(detail_with_account).collect()),
     })
 }
 

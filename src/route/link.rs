@@ -163,8 +163,11 @@ impl HubSide {
         for (account, gone) in self.remote.extract_if(|_| true).take(UNWIND) {
             account.remove_remote(&gone);
         }
-        if self.remote.is_empty() {
-            self.hub.deregister(&self.link, 0);
+        if self.remote.is_empty()
+            && let Some(reason) = self.hub.deregister(&self.link, 0)
+        {
+            let remote = self.link.server.get().map(|server| format!(" - Remote: {}", server.name)).unwrap_or_default();
+            log::info!("{} - Router connection closed: {reason}{remote}", self.link.describe());
         }
         self.remote.is_empty()
     }

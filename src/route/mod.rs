@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::options::{ClusterOptions, Listen};
+use crate::config::options::{ClusterOptions, HostPort, Listen};
 use crate::hub::Hub;
 use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
@@ -138,7 +138,7 @@ impl Routes {
         let mut tasks = JoinSet::new();
         for (host, socket) in sockets {
             if let Ok(address) = socket.local_addr() {
-                log::info!("Listening for route connections on {host}:{}", address.port());
+                log::info!("Listening for route connections on {}", HostPort(&host, address.port()));
             }
             tasks.spawn(accept::accept(shared.clone(), socket));
         }

@@ -83,6 +83,7 @@ impl Listener {
             ldm: news.lame_duck,
             connect_info: after_connect,
             remote_account: if after_connect { link.account_name() } else { String::new() },
+            acc_is_sys: after_connect && link.account.load().as_ref().is_some_and(|account| hub.is_system(account)),
             natsd: VERSION.into(),
             scion_tunnel: false,
         }

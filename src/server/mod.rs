@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::options::{ClusterOptions, HandshakeFirst, Listen, Options, WebsocketOptions};
+use crate::config::options::{ClusterOptions, HandshakeFirst, HostPort, Listen, Options, WebsocketOptions};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::Monitor;
@@ -144,7 +144,7 @@ impl Server {
         let bind = |source| StartError::Listen { address: format!("{host}:{port}"), source };
         let socket = tcp::listen(host, port).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
-        log::info!("Listening for client connections on {host}:{}", address.port());
+        log::info!("Listening for client connections on {}", HostPort(host, address.port()));
         let (tls, proxied) = (self.tls.clone(), self.hub.options().proxy_protocol);
         if proxied {
             log::info!("PROXY protocol enabled for client connections");
@@ -162,7 +162,7 @@ impl Server {
         let socket = tcp::listen(host, port).await.map_err(bind)?;
         let address = socket.local_addr().map_err(bind)?;
         let scheme = if tls.is_some() { "wss" } else { "ws" };
-        log::info!("Listening for websocket clients on {scheme}://{host}:{}", address.port());
+        log::info!("Listening for websocket clients on {scheme}://{}", HostPort(host, address.port()));
         if tls.is_none() {
             log::warn!("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
         }

@@ -46,7 +46,7 @@ const RELOAD: Duration = Duration::from_secs(30);
 /// Bytes that may wait to be taken by this server.
 const MAX_PENDING: usize = 64 << 20;
 /// What may be asked of a server, or of all of them.
-const ASKED_OF_ALL: [&str; 4] = ["IDZ", "STATSZ", "HEALTHZ", "PROFILEZ"];
+const ASKED_OF_ALL: [&str; 5] = ["IDZ", "STATSZ", "HEALTHZ", "PROFILEZ", "RAFTZ"];
 /// What may be asked of a server alone.
 const ASKED_OF_ONE: [&str; 3] = ["RELOAD", "KICK", "LDM"];
 /// What may be asked of an account.

@@ -102,6 +102,8 @@ enum What {
     Account(String),
     /// Accounts that have clients, or all; without any there is no answer.
     AccountStats,
+    /// An answer that says nothing.
+    Empty,
     /// What the server does not do: a status, and why.
     Refused(u16, &'static str),
 }
@@ -125,6 +127,8 @@ impl From<OptionsError> for NoQuery {
 pub(super) fn of_server(name: &str, options: &Options) -> Result<Query, NoQuery> {
     let what = match name {
         "HEALTHZ" => What::Health,
+        // No groups.
+        "RAFTZ" => What::Empty,
         "PROFILEZ" => {
             What::Refused(501, "there are no profiles of this server; take them with a profiler for native programs")
         }
@@ -165,8 +169,13 @@ impl Query {
     /// The answer, or why there is none but that; `None` is no answer at all.
     pub(super) fn run(self, documents: &Documents) -> Option<Result<String, ApiError>> {
         let failed = |description: String| ApiError { code: 500, description };
+        let of_leader = self.params.iter().any(|(name, value)| name == "leader-only" && value == "true");
+        if of_leader {
+            return None;
+        }
         Some(match self.what {
             What::Document(path) => documents.answer(path, self.params).map_err(failed),
+            What::Empty => Ok("{}".into()),
             What::Health => Ok(to_compact_json(&documents.health())),
             What::Account(name) => match documents.inspect().account(&name) {
                 Some(account) => Ok(to_compact_json(&account)),

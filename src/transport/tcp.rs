@@ -20,7 +20,10 @@ pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
         return Ok(listener);
     }
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-    for address in tokio::net::lookup_host((host, port)).await? {
+    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    // Of a name with addresses of both families, such as localhost, nats-server takes the older one.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    for address in addresses {
         match bind(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,
@@ -54,4 +57,15 @@ pub fn connection(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let peer = Peer::Tcp(stream.peer_addr()?);
     Ok(Connection { stream: Stream::Tcp(stream), peer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_means_its_older_address() {
+        let listener = listen("localhost", 0).await.unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), std::net::Ipv4Addr::LOCALHOST);
+    }
 }

@@ -69,6 +69,8 @@ fn documents_are_told_to_who_asks(program: Program) {
         ("CONNZ", r#"{"limit":"x"}"#, "/error/code", json!(400)),
         ("CONNZ", "nonsense", "/error/code", json!(400)),
         ("ROUTEZ", "", "/data/num_routes", json!(0)),
+        ("RAFTZ", "", "/data", json!({})),
+        ("SUBSZ", r#"{"subscriptions":true,"account":"N"}"#, "/data/num_subscriptions", json!(0)),
         (
             "SUBSZ",
             r#"{"subscriptions":true,"test":"_INBOX.q"}"#,
@@ -171,6 +173,23 @@ fn an_account_sees_only_itself(program: Program) {
     assert_eq!(publish, ["$SYS.>", "x"], "{info}");
     let subscribe = json!({"allow": ["_INBOX.>"], "deny": ["secret"]});
     assert_eq!(info["data"]["permissions"]["subscribe"], subscribe, "{info}");
+}
+
+fn clients_hear_whether_theirs_is_the_system_account(program: Program) {
+    let server = TestServer::start(program, ACCOUNTS);
+    for (user, expected) in [("sys", json!(true)), ("a", Value::Null)] {
+        let mut raw = server.connect();
+        raw.send(&format!(
+            "CONNECT {{\"verbose\":false,\"protocol\":1,\"user\":\"{user}\",\"pass\":\"{user}\"}}\r\nPING\r\n"
+        ));
+        raw.expect("PONG\r\n");
+        let info = raw.expect_info();
+        assert_eq!((&info["connect_info"], &info["acc_is_sys"]), (&json!(true), &expected), "{program:?}: {info}");
+        let mut sys = login(server.port, "sys");
+        // Measured at once, if not well.
+        let connz = ask(&mut sys, "$SYS.REQ.SERVER.PING.CONNZ", &format!("{{\"cid\":{}}}", info["client_id"]));
+        assert!(connz["data"]["connections"][0]["rtt"].is_string(), "{program:?}: {connz}");
+    }
 }
 
 fn clients_come_and_go_in_events(program: Program) {
@@ -378,6 +397,7 @@ of_both!(
     requests_that_mean_others_are_not_answered,
     accounts_are_asked_one_by_one,
     an_account_sees_only_itself,
+    clients_hear_whether_theirs_is_the_system_account,
     clients_come_and_go_in_events,
     the_number_of_clients_is_told,
     operators_send_clients_away,

@@ -34,8 +34,8 @@ pub struct Subsz {
     /// Most that are listed.
     pub limit: u64,
     /// The subscriptions, if asked for by `subs=1`.
-    #[serde(skip_serializing_if = "empty")]
-    pub subscriptions_list: Vec<SubDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriptions_list: Option<Vec<SubDetail>>,
 }
 
 /// One subscription, in [`Subsz`], and with `subs=detail` in `/connz` and `/routez` (there without account).

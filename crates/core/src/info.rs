@@ -62,6 +62,9 @@ pub struct Info {
     /// Account of the connection.
     #[serde(skip_serializing_if = "is_default")]
     pub remote_account: String,
+    /// Whether that is the system account.
+    #[serde(skip_serializing_if = "is_default")]
+    pub acc_is_sys: bool,
     /// Public key of the server for what is encrypted.
     #[serde(skip_serializing_if = "is_default")]
     pub xkey: String,

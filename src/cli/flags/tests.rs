@@ -162,3 +162,11 @@ fn scion_addresses_need_the_flag_or_the_file() {
     let preference = options_over("scion { path_preference: hops }", "--scion").expect("valid").scion;
     assert_eq!(preference.expect("scion").path_preference.to_string(), "hops", "the flag keeps what the file says");
 }
+
+#[test]
+fn flags_for_what_there_is_not_say_so() {
+    assert!(flags("-sd /tmp/x -jetstream=false -profile 0").options().is_ok());
+    for (args, reason) in [("-js", "natsd keeps no streams yet"), ("-profile 6060", "natsd serves no profiles")] {
+        assert!(flags(args).options().expect_err(args).to_string().contains(reason), "{args}");
+    }
+}

@@ -1,5 +1,6 @@
 //! The keys at the top level.
 
+mod finish;
 mod labels;
 mod proxies;
 mod users;
@@ -15,7 +16,7 @@ use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_both};
 use crate::config::language::{Map, Position, Value};
-use crate::config::options::{Beside, DEFAULT_PORT, Listen, Options};
+use crate::config::options::{DEFAULT_PORT, Listen, Options};
 
 /// The options while their keys are read: some are only known when all keys are.
 #[derive(Default)]
@@ -468,6 +469,13 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "Directory in which `natsd_PID.ports` says, in JSON, where the server takes TCP connections.",
         read: |draft, field| path(field).map(|directory| draft.options.ports_file_dir = Some(directory)),
     },
+    Key {
+        names: &["store_dir", "storedir"],
+        takes: "string, path",
+        default: "none",
+        doc: "Changes nothing: it means something beside `jetstream` only, which is refused.",
+        read: |_, field| path(field).map(|_| ()),
+    },
 ];
 
 fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
@@ -490,36 +498,4 @@ pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> 
         }));
     }
     draft.finish(operator, report)
-}
-
-impl Draft {
-    fn finish(mut self, operator: operator::Draft, report: &mut Report) -> Options {
-        let beside = Beside {
-            accounts: self.accounts.is_some(),
-            users: self.authorization.as_ref().is_some_and(|draft| !draft.is_empty()),
-            callout: self.authorization.as_ref().is_some_and(authorization::Draft::has_callout),
-            no_auth_user: self.anonymous.is_some(),
-        };
-        self.options.operator = operator.finish(self.system_account.as_ref(), beside, report);
-        self.finish_accounts(report);
-        let mut options = self.options;
-        match (self.listen, self.host_port_at) {
-            (Some(_), Some(at)) => report.errors.push(ConfigError::Value {
-                at,
-                key: "host and port".into(),
-                problem: ValueError::ListenTwice,
-            }),
-            (Some(listen), None) => options.listen = listen,
-            (None, Some(_)) => {
-                let host = self.host.unwrap_or_else(|| "0.0.0.0".into());
-                options.listen = vec![Listen::Tcp { host, port: self.port.unwrap_or(DEFAULT_PORT) }];
-            }
-            (None, None) => {}
-        }
-        let client_host = options.client_host().to_owned();
-        let at = |(host, port): (Option<String>, u16)| (host.unwrap_or_else(|| client_host.clone()), port);
-        options.http = self.http.map(at).or(options.http);
-        options.https = self.https.map(at).or(options.https);
-        options
-    }
 }

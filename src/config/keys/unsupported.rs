@@ -14,8 +14,6 @@ pub(super) const SERVER: &[&str] = &[
     "ocsp_cache",
     "prof_block_rate",
     "prof_port",
-    "store_dir",
-    "storedir",
 ];
 
 /// In an account.
@@ -31,7 +29,7 @@ pub(super) const TLS: &[&str] =
 /// Why a key is refused, and what to do instead where there is something. `None` for those that are just not there yet.
 pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
     Some(match key {
-        "jetstream" | "store_dir" | "storedir" | "default_js_domain" => "it keeps no streams",
+        "jetstream" | "default_js_domain" => "it keeps no streams",
         "gateway" => "it has no gateways between clusters; put all servers into one cluster",
         "leaf" | "leafnodes" => "it has no leaf nodes",
         "mqtt" => "it speaks no MQTT",
