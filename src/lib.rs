@@ -1,6 +1,7 @@
 //! natsd as a library: the server, its configuration and its command line.
 
 pub mod accounts_store;
+pub mod authority;
 mod callout;
 pub mod cli;
 mod client;

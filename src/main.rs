@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use natsd::cli::args::{self, Command};
-use natsd::cli::{check, convert, serve, signal};
+use natsd::cli::{certs, check, convert, serve, signal};
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os()) {
         Command::Serve(flags) => serve::run(&flags),
         Command::Check(flags) => check::run(&flags),
+        Command::Certs(flags) => certs::run(&flags),
         Command::Convert(flags) => convert::run(&flags),
         Command::Signal(request) => signal::run(&request),
         Command::Version => {

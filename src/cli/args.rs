@@ -49,10 +49,29 @@ enum Subcommands {
     /// Emulate a SCION network with two servers, and cut its links
     #[cfg(feature = "lab")]
     Lab(LabFlags),
+    /// Make an authority for a cluster, and certificates for its nodes
+    Certs(CertsFlags),
     /// Print a YAML configuration of the Ruby server in the language of today
     Convert(ConvertFlags),
     /// Print the version
     Version,
+}
+
+/// Flags of `natsd certs`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CertsFlags {
+    /// Where the authority is, or is to be made: ca.pem and ca.key, and a directory for each node
+    #[arg(long, value_name = "DIR")]
+    pub dir: std::path::PathBuf,
+    /// A node to make a certificate for, and the hosts that it is for when that is not its name; may be given several times
+    #[arg(long, value_name = "NAME[=HOST,...]", num_args = 1..)]
+    pub node: Vec<crate::authority::NodeName>,
+    /// How many days certificates hold [default: as long as the authority, 3652]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::authority::MAX_DAYS)))]
+    pub days: Option<u16>,
+    /// Replace certificates that are there; keys stay
+    #[arg(long)]
+    pub renew: bool,
 }
 
 /// Flags of `natsd convert`.
@@ -250,6 +269,8 @@ pub enum Command {
     Check(Box<ServeFlags>),
     /// `--signal`: tell a running server.
     Signal(SignalRequest),
+    /// `natsd certs`.
+    Certs(CertsFlags),
     /// `natsd convert`.
     Convert(ConvertFlags),
     /// `-v`: print the version.
@@ -287,6 +308,7 @@ pub fn try_parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, cl
         _ if cli.version => Command::Version,
         Some(Subcommands::Version) => Command::Version,
         Some(Subcommands::Serve(flags)) => serve(*flags),
+        Some(Subcommands::Certs(flags)) => Command::Certs(flags),
         Some(Subcommands::Convert(flags)) => Command::Convert(flags),
         #[cfg(feature = "tui")]
         Some(Subcommands::Top(flags)) => Command::Top(flags),
@@ -378,6 +400,19 @@ mod tests {
         let wrong =
             parsed("natsd ping 1-ff00:0:112,::1 --sequence 1-ff00:0:112#x").expect_err("no interface").to_string();
         assert!(wrong.contains("hop 1, \"1-ff00:0:112#x\": an interface after '#'"), "{wrong}");
+    }
+
+    #[test]
+    fn certificates_are_made_for_nodes() {
+        let Ok(Command::Certs(flags)) = parsed("natsd certs --dir d --node a b=10.0.0.5,b.example --node c --days 90")
+        else {
+            panic!("certs")
+        };
+        assert_eq!(flags.node.iter().map(|node| node.name()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!((flags.days, flags.renew), (Some(90), false));
+        for wrong in ["natsd certs --node a", "natsd certs --dir d --node a/b", "natsd certs --dir d --days 9999"] {
+            assert_eq!(parsed(wrong).expect_err(wrong).exit_code(), 2, "{wrong}");
+        }
     }
 
     #[cfg(feature = "lab")]

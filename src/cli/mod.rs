@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod args;
+pub mod certs;
 pub mod check;
 pub mod convert;
 pub mod flags;

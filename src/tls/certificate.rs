@@ -7,6 +7,7 @@ use data_encoding::HEXLOWER;
 use natsd_api::TlsPeerCert;
 use natsd_auth::{CertificateNames, DistinguishedName};
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -17,6 +18,12 @@ use super::load;
 /// When the first certificate of a PEM file ends; `None` if there is none, or it is not as RFC 5280 wants it.
 pub(crate) fn file_ends(path: &Path) -> Option<SystemTime> {
     not_after(load::certificates("cert_file", path).ok()?.first()?)
+}
+
+/// The public key (SubjectPublicKeyInfo in DER) of the first certificate in a PEM; `None` if there is none.
+pub(crate) fn public_key(pem: &str) -> Option<Vec<u8>> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    Some(parse(&certificate)?.public_key().raw.to_vec())
 }
 
 /// What monitoring tells of the certificate that a client showed.
