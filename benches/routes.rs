@@ -97,7 +97,7 @@ struct Place {
 }
 
 impl Place {
-    fn configuration(&self, over: Over, peer: &Self) -> String {
+    fn configuration(&self, directory: &Path, over: Over, peer: &Self) -> String {
         let Self { isd_as, host, at } = self;
         let common = format!("listen: \"{host}:{CLIENT_PORT}\"\nserver_name: \"{host}\"\n");
         match over {
@@ -109,8 +109,11 @@ impl Place {
             Over::Scion => format!(
                 "{common}scion {{ daemon: \"{}\", local: \"{host}\" }}\n\
                  cluster {{ name: bench, listen: \"nats://{isd_as},{host}:{ROUTE_PORT}\", pool_size: -1, \
-                 routes: [\"nats-route://[{},{}]:{ROUTE_PORT}\"] }}\n",
-                at.daemon, peer.isd_as, peer.host
+                 authority: \"{}\", routes: [\"nats-route://[{},{}]:{ROUTE_PORT}\"] }}\n",
+                at.daemon,
+                directory.join("authority").display(),
+                peer.isd_as,
+                peer.host
             ),
         }
     }
@@ -208,7 +211,7 @@ struct Server {
 impl Server {
     fn start(directory: &Path, over: Over, place: &Place, peer: &Place) -> Result<Self> {
         let file = directory.join(format!("{}.conf", place.host));
-        fs::write(&file, place.configuration(over, peer))?;
+        fs::write(&file, place.configuration(directory, over, peer))?;
         let log = fs::File::create(directory.join(format!("{}.log", place.host)))?;
         let process =
             Command::new(env!("CARGO_BIN_EXE_natsd")).arg("-c").arg(&file).stdout(Stdio::null()).stderr(log).spawn()?;

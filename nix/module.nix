@@ -50,6 +50,9 @@ in
         Restart = "always";
         RestartSec = 1;
         DynamicUser = true;
+        # Where the authority of the cluster is kept.
+        StateDirectory = "natsd";
+        StateDirectoryMode = "0700";
         LimitNOFILE = 800000;
 
         CapabilityBoundingSet = "";

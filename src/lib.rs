@@ -22,4 +22,4 @@ mod websocket;
 pub mod zones;
 
 pub use operators::OperatorStartError;
-pub use server::{ReloadError, Server, StartError, identity};
+pub use server::{IdentityError, ReloadError, Server, StartError, identity};

@@ -233,6 +233,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         write_deadline,
         write_timeout,
         tls,
+        authority,
     } = cluster.unwrap_or(&default);
     let passwords =
         routes.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
@@ -254,6 +255,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.connect_retries", connect_retries),
         live("cluster.connect_backoff", connect_backoff),
         tls_entry("cluster.tls", tls.as_ref()),
+        fixed("cluster.authority", authority.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()),
         fixed("cluster.pool_size", pool_size.map_or(-1, i32::from)),
         live("cluster.ping_interval", go_duration(*ping_interval)),
         live("cluster.ping_max", ping_max),
@@ -367,12 +369,14 @@ fn show_route(remote: &Remote) -> String {
 
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, path_preference } = scion.unwrap_or(&default);
+    let ScionOptions { daemon, local, path_preference, allow, deny } = scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),
         fixed("scion.local", some(local)),
         live("scion.path_preference", path_preference),
+        live("scion.allow", list(allow, ToString::to_string, ", ")),
+        live("scion.deny", list(deny, ToString::to_string, ", ")),
     ]
 }
 

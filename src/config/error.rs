@@ -132,6 +132,9 @@ pub enum ValueError {
     /// Not a list of metrics.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
+    /// Not an ISD-AS.
+    #[error(transparent)]
+    IsdAs(#[from] natsd_path::AddrError),
     /// Files that are not there, or not what they should be.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Login, Proxies};
 use natsd_core::transform::Mappings;
-use natsd_path::{Preference, ScionAddr};
+use natsd_path::{IsdAs, Preference, ScionAddr};
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
@@ -174,6 +174,24 @@ pub struct ScionOptions {
     pub local: Option<std::net::IpAddr>,
     /// `path_preference`.
     pub path_preference: Preference,
+    /// `allow`: the ASes that may connect, all when empty; ISD 0 and AS 0 stand for any.
+    pub allow: Vec<IsdAs>,
+    /// `deny`: the ASes that may not, whatever `allow` says.
+    pub deny: Vec<IsdAs>,
+}
+
+impl ScionOptions {
+    /// Whether hosts of this AS may connect; if not, the key that says so.
+    pub(crate) fn admits(&self, from: IsdAs) -> Result<(), &'static str> {
+        let is_meant = |list: &[IsdAs]| {
+            let fits = |wanted: u64, own: u64| wanted == 0 || wanted == own;
+            list.iter().any(|meant| fits(meant.isd().into(), from.isd().into()) && fits(meant.asn(), from.asn()))
+        };
+        if is_meant(&self.deny) {
+            return Err("scion.deny");
+        }
+        if self.allow.is_empty() || is_meant(&self.allow) { Ok(()) } else { Err("scion.allow") }
+    }
 }
 
 /// What becomes of a connection that takes longer than `write_deadline` to be written to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -18,8 +18,9 @@ use crate::transport::{Connection, tcp};
 /// Nothing of what it says has been read.
 pub(crate) type TunnelHook = Arc<dyn Fn(TcpStream) + Send + Sync>;
 
-/// How a dialer begins that wants a tunnel.
-const TUNNEL: &[u8] = b"TUNNEL ";
+/// How a dialer begins that wants a tunnel, or to know first whether there could be one.
+const TUNNEL: &[u8] = b"TUNNEL {";
+pub(super) const QUESTION: &[u8] = b"TUNNEL ?\r\n";
 /// How long we look for it.
 const TUNNEL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections that may be looked at for it at a time.
@@ -91,8 +92,20 @@ pub(super) async fn accept(shared: Arc<Shared>, socket: TcpListener) {
     }
 }
 
-/// Routes begin with the handshake, and say who they are after it.
-async fn serve_tls(shared: &Arc<Shared>, stream: TcpStream, tls: &Acceptor) -> Result<(), HandshakeError> {
+/// Routes begin with the handshake, and say who they are after it. Tunnels need none, as what they carry is sealed.
+async fn serve_tls(shared: &Arc<Shared>, mut stream: TcpStream, tls: &Acceptor) -> Result<(), HandshakeError> {
+    if let Some(tunnel) = &shared.tunnel {
+        let limit = tls.timeout();
+        let looked = timeout(limit, look(&mut stream, || shared.registry.info().of_tunnel().to_line())).await;
+        match looked.map_err(|_| HandshakeError::TimedOut(limit))?? {
+            Opening::Tunnel => {
+                tunnel(stream);
+                return Ok(());
+            }
+            Opening::Question => return Ok(()),
+            Opening::Other => {}
+        }
+    }
     let Connection { stream, peer } = tcp::connection(stream)?;
     let (stream, facts) = Arrival::new(stream).accept(tls).await?;
     shared.serve_certified(Connection { stream, peer }, facts.names);
@@ -102,22 +115,46 @@ async fn serve_tls(shared: &Arc<Shared>, stream: TcpStream, tls: &Acceptor) -> R
 /// Says who we are and looks at the answer: a tunnel, or a route.
 async fn serve_or_tunnel(shared: &Arc<Shared>, mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(&shared.registry.info().to_line()).await?;
-    match (timeout(TUNNEL_TIMEOUT, begins_tunnel(&stream)).await, &shared.tunnel) {
-        (Ok(Ok(true)), Some(tunnel)) => tunnel(stream),
+    match (timeout(TUNNEL_TIMEOUT, look(&mut stream, Vec::new)).await, &shared.tunnel) {
+        (Ok(Ok(Opening::Tunnel)), Some(tunnel)) => tunnel(stream),
         (Ok(Err(error)), _) => return Err(error),
         _ => shared.serve_greeted(tcp::connection(stream)?),
     }
     Ok(())
 }
 
-/// Whether the first bytes are those of a tunnel. They stay where they are.
-async fn begins_tunnel(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [0; TUNNEL.len()];
+/// How a dialer begins.
+enum Opening {
+    /// With a tunnel, of which nothing has been read.
+    Tunnel,
+    /// With a question, and nothing after the answer to it that is known here.
+    Question,
+    /// With something else, of which nothing has been read.
+    Other,
+}
+
+/// Looks at the first bytes, and answers a question if it is one.
+async fn look(stream: &mut TcpStream, answer: impl FnOnce() -> Vec<u8>) -> io::Result<Opening> {
+    let asks = begins_with(stream, QUESTION).await?;
+    if asks {
+        stream.read_exact(&mut [0; QUESTION.len()]).await?;
+        stream.write_all(&answer()).await?;
+    }
+    Ok(match begins_with(stream, TUNNEL).await? {
+        true => Opening::Tunnel,
+        false if asks => Opening::Question,
+        false => Opening::Other,
+    })
+}
+
+/// Whether these are the next bytes, as soon as that is certain. They stay where they are.
+async fn begins_with(stream: &TcpStream, wanted: &[u8]) -> io::Result<bool> {
+    let mut first = [0; QUESTION.len()];
     let mut seen = 0;
     loop {
-        let now = stream.peek(&mut first).await?;
-        if now == TUNNEL.len() || now == 0 || first[..now] != TUNNEL[..now] {
-            return Ok(first == TUNNEL);
+        let now = stream.peek(&mut first[..wanted.len()]).await?;
+        if now == wanted.len() || now == 0 || first[..now] != wanted[..now] {
+            return Ok(first[..now] == *wanted);
         }
         // Bytes that stay keep the socket readable: asking at once again would be a busy loop.
         if now == seen {

@@ -14,9 +14,11 @@ use natsd_core::route::wire::MAX_CONTROL_LINE;
 use natsd_path::ScionAddr;
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::accept::QUESTION;
 use super::race::{Rival, race};
 use crate::config::options::{PeerAddr, Remote, RouteUrl};
 use crate::link::Link;
@@ -130,7 +132,7 @@ impl Dialler {
         let over_tcp = |rival| {
             let rivals = if rival == Rival::Runs { scion.as_slice() } else { &[] };
             in_order(&tcp, move |address| async move {
-                let connection = dial_tcp(address, rivals).await?;
+                let connection = dial_tcp(address, rivals, self.tls.is_some()).await?;
                 self.begin_tls(connection, address).await
             })
         };
@@ -231,13 +233,20 @@ async fn in_order<A: Copy, F: Future<Output = Result<Connection, DialError>>>(
 
 /// Connects over TCP. Beside dials to `rivals`, only to a peer that says who it is and that takes SCION at none of them:
 /// if it does, that dial goes on inside a TCP connection of its own, and so can return to SCION later without a new route.
-async fn dial_tcp((host, port): (&str, u16), rivals: &[(&RouteUrl, ScionAddr)]) -> Result<Connection, DialError> {
+async fn dial_tcp(
+    (host, port): (&str, u16),
+    rivals: &[(&RouteUrl, ScionAddr)],
+    tls: bool,
+) -> Result<Connection, DialError> {
     let address = || format!("{host}:{port}");
     let connecting = async {
+        if tls && !rivals.is_empty() && ask_for_info((host, port)).await.is_ok_and(|info| takes_scion(&info, rivals)) {
+            return Ok(None);
+        }
         let stream = TcpStream::connect((host, port)).await?;
-        if !rivals.is_empty() {
+        if !tls && !rivals.is_empty() {
             let info = peek_info(&stream).await?;
-            if rivals.iter().any(|(_, address)| takes_scion_at(&info, *address)) {
+            if takes_scion(&info, rivals) {
                 return Ok(None);
             }
         }
@@ -249,6 +258,17 @@ async fn dial_tcp((host, port): (&str, u16), rivals: &[(&RouteUrl, ScionAddr)]) 
         Ok(Err(source)) => Err(DialError::Failed { address: address(), source }),
         Err(_) => Err(DialError::TimedOut(address())),
     }
+}
+
+/// What a server that waits for TLS says of tunnels. One that knows none ends the connection.
+async fn ask_for_info(address: (&str, u16)) -> io::Result<RouteInfo> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(QUESTION).await?;
+    peek_info(&stream).await
+}
+
+fn takes_scion(info: &RouteInfo, rivals: &[(&RouteUrl, ScionAddr)]) -> bool {
+    rivals.iter().any(|(_, address)| takes_scion_at(info, *address))
 }
 
 /// Whether the server takes packets to `address` inside TCP: it looks at port and host, as it may not know its AS yet.

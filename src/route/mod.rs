@@ -28,12 +28,16 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+#[cfg(feature = "scion")]
+use crate::config::options::TlsOptions;
 use crate::config::options::{ClusterOptions, HostPort, Listen};
 use crate::hub::Hub;
 use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION, unique_id};
+#[cfg(feature = "scion")]
+use crate::tls::Facts;
 use crate::tls::RouteTls;
 use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
@@ -63,13 +67,6 @@ pub(crate) struct Surroundings {
     pub scion_dial: Option<ScionDial>,
     /// Takes TCP connections that turn out to carry SCION; their `INFO` says so.
     pub tunnel: Option<TunnelHook>,
-}
-
-impl Surroundings {
-    /// The same without ways to make or take a route over SCION, which would be one without TLS.
-    fn without_scion(self) -> Self {
-        Self { client_urls: self.client_urls, ..Self::default() }
-    }
 }
 
 /// The routes of a server.
@@ -103,7 +100,6 @@ impl Routes {
         around: Surroundings,
     ) -> Result<Self, RoutesError> {
         let tls = options.tls.as_ref().map(RouteTls::new).transpose()?.map(Arc::new);
-        let around = if tls.is_some() { around.without_scion() } else { around };
         let mut sockets = Vec::new();
         for listen in &options.listen {
             if let Listen::Tcp { host, port } = listen {
@@ -161,10 +157,11 @@ impl Routes {
         self.shared.registry.view()
     }
 
-    /// Takes a connection that was accepted elsewhere: over SCION.
+    /// Takes a connection that was accepted elsewhere: over SCION, from a peer that has shown these certificates.
     #[cfg(feature = "scion")]
-    pub(crate) fn serve(&self, connection: Connection) {
-        self.shared.serve(connection);
+    pub(crate) fn serve(&self, connection: Connection, shown: &[rustls::pki_types::CertificateDer<'static>]) {
+        let maps = self.shared.options.load().tls.as_ref().is_some_and(TlsOptions::maps);
+        self.shared.serve_certified(connection, Facts::of_certificates(shown, maps).names);
     }
 
     /// Tells the peers that clients are sent away.
@@ -365,22 +362,4 @@ fn advertised(options: &ClusterOptions, port: u16) -> String {
     let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
     format!("nats-route://{address}/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn routes_with_tls_know_nothing_of_scion() {
-        let around = Surroundings {
-            client_urls: ClientUrls { plain: vec!["127.0.0.1:4222".into()], ..ClientUrls::default() },
-            scion_urls: vec!["nats-route://[1-ff00:0:110,10.0.0.1]:6222".into()],
-            scion_dial: Some(Arc::new(|_, _| Box::pin(std::future::pending()))),
-            tunnel: Some(Arc::new(|_| {})),
-        };
-        let left = around.without_scion();
-        assert_eq!(left.client_urls.plain, ["127.0.0.1:4222"]);
-        assert!(left.scion_urls.is_empty() && left.scion_dial.is_none() && left.tunnel.is_none());
-    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use natsd_path::ScionAddr;
 use thiserror::Error;
 
+use super::scion::IdentityError;
 use crate::monitor::MonitorError;
 use crate::operators::OperatorStartError;
 use crate::route::RoutesError;
@@ -48,6 +49,9 @@ pub enum StartError {
         /// What the SCION host says.
         source: natsd_scion::ListenError,
     },
+    /// There is no certificate to show over SCION.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// TLS cannot be spoken as configured.
     #[error("tls: {0}")]
     Tls(#[from] TlsError),

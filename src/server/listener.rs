@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::link::outbound::{Outbound, Sink};
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, Facts};
 use crate::transport::{Connection, tcp};
 
 /// A listener for clients.
@@ -25,6 +25,8 @@ pub(crate) struct Listener {
     pub port: u16,
     /// Unless its clients are in the clear.
     pub tls: Option<Arc<ClientTls>>,
+    /// What TLS does is done below, by QUIC.
+    pub sealed: bool,
     /// Its clients come by a proxy.
     pub proxied: bool,
     /// Its clients speak WebSocket.
@@ -54,7 +56,7 @@ impl Listener {
     /// What `link` is told; `after_connect` once it has said who it is.
     pub(crate) fn info(&self, hub: &Hub, link: &Link, after_connect: bool) -> Info {
         let news = hub.news.borrow();
-        let terms = self.tls.as_ref().map(|tls| tls.terms());
+        let terms = self.tls.as_ref().filter(|_| !self.sealed).map(|tls| tls.terms());
         let tls = terms.as_deref();
         let first = link.tls.get().is_some_and(|tls| tls.first);
         let websocket = self.is_websocket();
@@ -92,22 +94,38 @@ impl Listener {
     /// Serves a client, whatever its stream is.
     pub(crate) fn serve(self: &Arc<Self>, hub: &Arc<Hub>, connection: Connection) {
         let Connection { stream, peer } = connection;
-        let limits = hub.outbound_limits(Kind::Client);
-        let new = |sink| Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
         if self.tls.is_none() && !self.proxied {
-            let (source, sink) = Source::split(stream);
-            let link = Arc::new(new(sink));
-            let surplus = !hub.register(&link);
-            let client = Client::new(link.clone(), hub.clone(), self.clone(), surplus);
-            tokio::spawn(LinkTask::new(link, hub.clone(), client, source, limits));
+            self.welcome(hub, Connection { stream, peer }, None);
             return;
         }
-        let link = Arc::new(new(Sink::Task));
+        let limits = hub.outbound_limits(Kind::Client);
+        let outbound = Outbound::new(Sink::Task);
+        let link = Arc::new(Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), outbound, limits));
         let surplus = !hub.register(&link);
         let client = Client::new(link.clone(), hub.clone(), self.clone(), false);
         let admission = Admission { hub: hub.clone(), link, client, surplus, limits };
         let listener = self.clone();
         tokio::spawn(async move { admission.run(stream, &listener).await });
+    }
+
+    /// Serves a client over QUIC, which has shown these certificates.
+    #[cfg(feature = "scion")]
+    pub(crate) fn serve_sealed(self: &Arc<Self>, hub: &Arc<Hub>, connection: Connection, facts: Facts) {
+        self.welcome(hub, connection, Some(facts));
+    }
+
+    /// Serves a client that can be spoken to at once.
+    fn welcome(self: &Arc<Self>, hub: &Arc<Hub>, Connection { stream, peer }: Connection, facts: Option<Facts>) {
+        let limits = hub.outbound_limits(Kind::Client);
+        let (source, sink) = Source::split(stream);
+        let link = Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
+        if let Some(facts) = facts {
+            let _ = link.tls.set(Box::new(facts));
+        }
+        let link = Arc::new(link);
+        let surplus = !hub.register(&link);
+        let client = Client::new(link.clone(), hub.clone(), self.clone(), surplus);
+        tokio::spawn(LinkTask::new(link, hub.clone(), client, source, limits));
     }
 }
 
@@ -159,8 +177,14 @@ mod tests {
         let hub = Arc::new(Hub::new(options, identity));
         let (ours, theirs) = tokio::io::duplex(1000);
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
-        let listener =
-            Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls: None, proxied: false, websocket: None });
+        let listener = Arc::new(Listener {
+            host: "127.0.0.1".into(),
+            port: 4222,
+            tls: None,
+            sealed: false,
+            proxied: false,
+            websocket: None,
+        });
         listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
 
         let (read, mut write) = tokio::io::split(ours);
@@ -186,7 +210,6 @@ mod tests {
         assert_eq!(hub.closed()[0].reason.to_string(), "Client Closed");
     }
 
-    /// As over SCION: the handshake is inside of what is encrypted already.
     #[tokio::test]
     async fn a_client_is_served_over_tls_on_any_stream() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -198,8 +221,14 @@ mod tests {
             let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
             let first = tls.handshake_first != HandshakeFirst::Never;
             let tls = Some(Arc::new(ClientTls::new(&tls, true).expect("valid")));
-            let listener =
-                Arc::new(Listener { host: "127.0.0.1".into(), port: 4222, tls, proxied: false, websocket: None });
+            let listener = Arc::new(Listener {
+                host: "127.0.0.1".into(),
+                port: 4222,
+                tls,
+                sealed: false,
+                proxied: false,
+                websocket: None,
+            });
             listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
 
             let mut info = [0; 5];

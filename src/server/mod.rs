@@ -41,6 +41,7 @@ use identity::{COMPATIBLE_VERSION, Identity, VERSION};
 use listener::Listener;
 pub use reload::ReloadError;
 use run_files::{Ports, RunFiles};
+pub use scion::IdentityError;
 use scion::ScionSide;
 use websocket::Doorkeeper;
 
@@ -106,7 +107,7 @@ impl Server {
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
             upkeep: tokio::spawn(operators::keep_up(hub.clone())),
-            scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, scion)).transpose()?,
+            scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, &options, scion)).transpose()?,
             cluster: None,
             monitor: None,
             system: None,
@@ -149,7 +150,14 @@ impl Server {
         if proxied {
             log::info!("PROXY protocol enabled for client connections");
         }
-        let listener = Arc::new(Listener { host: host.clone(), port: address.port(), tls, proxied, websocket: None });
+        let listener = Arc::new(Listener {
+            host: host.clone(),
+            port: address.port(),
+            tls,
+            sealed: false,
+            proxied,
+            websocket: None,
+        });
         self.client_addrs.push(address);
         self.accepting.push(tokio::spawn(listener::accept(listener, self.hub.clone(), socket)));
         Ok(())
@@ -169,7 +177,7 @@ impl Server {
         let websocket = Some(Doorkeeper::new(options));
         let (host, port, tls) = (host.clone(), address.port(), tls.map(Arc::new));
         self.websocket_tls.clone_from(&tls);
-        let listener = Arc::new(Listener { host, port, tls, proxied: false, websocket });
+        let listener = Arc::new(Listener { host, port, tls, sealed: false, proxied: false, websocket });
         self.websocket_addr = Some(address);
         self.accepting.push(tokio::spawn(websocket::accept(listener, self.hub.clone(), socket)));
         Ok(())

@@ -5,17 +5,30 @@ use std::sync::Arc;
 use natsd_path::{Preference, ScionAddr};
 
 use super::StartError;
-use crate::config::options::{ClusterOptions, Listen, ScionOptions};
+use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
 use crate::hub::Hub;
 use crate::monitor::PathSource;
 use crate::route::{Routes, Surroundings};
 use crate::tls::ClientTls;
 
 /// Nobody has one.
+pub(super) enum NewIdentities {}
+
+/// Nothing is read.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {}
+
+impl NewIdentities {
+    pub(super) fn read(_: &Options) -> Result<Option<Self>, IdentityError> {
+        Ok(None)
+    }
+}
+
+/// Nobody has one.
 pub(super) enum ScionSide {}
 
 impl ScionSide {
-    pub(super) fn start(_: &Arc<Hub>, _: &ScionOptions) -> Result<Self, StartError> {
+    pub(super) fn start(_: &Arc<Hub>, _: &Options, _: &ScionOptions) -> Result<Self, StartError> {
         Err(StartError::WithoutScion)
     }
 
@@ -41,6 +54,10 @@ impl ScionSide {
     }
 
     pub(super) fn set_preference(&self, _: &Preference) {
+        match *self {}
+    }
+
+    pub(super) fn adopt(&self, _: &NewIdentities, _: &ScionOptions) {
         match *self {}
     }
 

@@ -8,6 +8,7 @@ use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use thiserror::Error;
 
+use super::scion::{IdentityError, NewIdentities};
 use super::{Server, StartError};
 use crate::config::changes::{Change, Fixed, changes};
 use crate::config::options::Options;
@@ -29,6 +30,9 @@ pub enum ReloadError {
     /// A certificate is not what it should be.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A certificate to show over SCION is not what it should be.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A file cannot be written.
     #[error(transparent)]
     Files(#[from] StartError),
@@ -53,6 +57,7 @@ impl Server {
         let touches = |keys: &[&str]| changed.iter().any(|change| keys.contains(&change.key));
         let log = if touches(&LOG_PLACE) { Some(logging::prepare(&options)?) } else { None };
         let tls = NewTls::read(&options)?;
+        let identities = NewIdentities::read(&options)?;
         let ports = self.ports();
         self.files.rewrite(&options, &ports)?;
 
@@ -71,10 +76,13 @@ impl Server {
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
             cluster.reload(&self.hub, new, self.bound());
         }
-        if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref())
-            && touches(&["scion.path_preference"])
-        {
-            scion.set_preference(&new.path_preference);
+        if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref()) {
+            if touches(&["scion.path_preference"]) {
+                scion.set_preference(&new.path_preference);
+            }
+            if let Some(identities) = &identities {
+                scion.adopt(identities, new);
+            }
         }
         if renews_proxies {
             send_away_strangers(&self.hub);

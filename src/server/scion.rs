@@ -1,5 +1,8 @@
 //! The SCION side of a server: its host, what it listens on, how routes dial, and what became of the paths.
 
+mod door;
+mod identities;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -8,7 +11,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, Preference, ScionAddr};
-use natsd_scion::{Endpoint, Host, HostConfig, PathEvent};
+use natsd_scion::{Endpoint, Host, HostConfig, Identity, ListenError, PathEvent, Stream, TcpFallback};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OnceCell, Semaphore};
@@ -16,25 +19,48 @@ use tokio::task::JoinSet;
 
 use super::StartError;
 use super::listener::Listener;
-use crate::config::options::{ClusterOptions, Listen, ScionOptions};
+use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
 use crate::hub::Hub;
 use crate::link::Kind;
 use crate::monitor::{PathSource, path_event, peer_info};
 use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
-use crate::tls::ClientTls;
-use crate::transport::{Connection, Peer, scion};
+use crate::tls::{ClientTls, Facts};
+use crate::transport::{Peer, scion};
+use door::Door;
+use identities::Identities;
+pub use identities::IdentityError;
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
 /// Handshakes that may be under way at a listener.
 const HANDSHAKES: usize = 256;
 
+/// Why a peer is not dialled of whose SCION address others told.
+const NO_IDENTITY: &str =
+    "there is no certificate to show over SCION; name cluster.authority, or ca_file in cluster.tls";
+
 /// See the [module](self). Dropping it stops listening.
 pub(super) struct ScionSide {
     host: Host,
     paths: Arc<Paths>,
+    identities: Identities,
+    door: Door,
     endpoints: Vec<Endpoint>,
     tasks: JoinSet<()>,
+}
+
+/// What a reload needs to have read before anything changes.
+pub(super) struct NewIdentities(Identities);
+
+impl NewIdentities {
+    /// Certificates are read again whether the options name others or not. `None` without SCION.
+    ///
+    /// # Errors
+    ///
+    /// When one is not what it should be.
+    pub(super) fn read(options: &Options) -> Result<Option<Self>, IdentityError> {
+        options.scion.as_ref().map(|_| Identities::read(options).map(Self)).transpose()
+    }
 }
 
 impl ScionSide {
@@ -42,9 +68,11 @@ impl ScionSide {
     ///
     /// # Errors
     ///
-    /// When the daemon's address cannot be one.
-    pub(super) fn start(hub: &Arc<Hub>, options: &ScionOptions) -> Result<Self, StartError> {
-        let ScionOptions { daemon, local, path_preference } = options.clone();
+    /// When the daemon's address cannot be one, or there is no certificate to show and none can be made.
+    pub(super) fn start(hub: &Arc<Hub>, options: &Options, scion: &ScionOptions) -> Result<Self, StartError> {
+        let identities = Identities::read(options)?;
+        let door = Door::new(scion.clone());
+        let ScionOptions { daemon, local, path_preference, .. } = scion.clone();
         let config = HostConfig { daemon, local, preference: path_preference.clone() }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
@@ -55,7 +83,7 @@ impl ScionSide {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_history(Arc::clone(&paths)));
-        Ok(Self { host, paths, endpoints: Vec::new(), tasks })
+        Ok(Self { host, paths, identities, door, endpoints: Vec::new(), tasks })
     }
 
     /// Takes clients at `address`.
@@ -69,11 +97,18 @@ impl ScionSide {
             host: format!("[{},{}]", address.isd_as, address.host),
             port: address.port,
             tls,
+            sealed: true,
             proxied: false,
             websocket: None,
         });
         let hub = Arc::clone(hub);
-        self.listen(address, "client", "listen", move |connection| listener.serve(&hub, connection)).await
+        let identity = self.identities.clients.load_full();
+        let serve = move |stream: Stream| {
+            let maps = listener.tls.as_ref().is_some_and(|tls| tls.terms().maps);
+            let facts = Facts::of_certificates(&stream.peer_certificates(), maps);
+            listener.serve_sealed(&hub, scion::connection(stream), facts);
+        };
+        self.listen(address, Kinds::CLIENTS, identity, serve).await
     }
 
     /// Takes routes at the SCION addresses among `listen`.
@@ -84,7 +119,12 @@ impl ScionSide {
     ) -> Result<(), StartError> {
         for address in scion_addresses(listen) {
             let routes = Arc::clone(routes);
-            self.listen(address, "route", "cluster.listen", move |connection| routes.serve(connection)).await?;
+            let identity = self.identities.routes.load_full();
+            let serve = move |stream: Stream| {
+                let shown = stream.peer_certificates();
+                routes.serve(scion::connection(stream), &shown);
+            };
+            self.listen(address, Kinds::ROUTES, identity, serve).await?;
         }
         Ok(())
     }
@@ -92,37 +132,44 @@ impl ScionSide {
     async fn listen(
         &mut self,
         address: ScionAddr,
-        what: &'static str,
-        option: &'static str,
-        serve: impl Fn(Connection) + Send + Sync + 'static,
+        Kinds { what, option }: Kinds,
+        identity: Option<Arc<Identity>>,
+        serve: impl Fn(Stream) + Send + Sync + 'static,
     ) -> Result<(), StartError> {
-        let listening = self.host.listen(address).await;
+        let listening = match identity {
+            Some(identity) => self.host.listen(address, &identity).await,
+            None => Err(ListenError::Identity(address)),
+        };
         let endpoint = listening.map_err(|source| StartError::ScionListen { option, source })?;
         log::info!("Listening for {what} connections on {address} (SCION)");
         self.endpoints.push(endpoint.clone());
-        self.tasks.spawn(accept(endpoint, serve));
+        self.tasks.spawn(accept(endpoint, what, self.door.clone(), serve));
         Ok(())
     }
 
     /// Gives routes what they need to speak SCION.
     pub(super) fn surround(&self, cluster: &ClusterOptions, around: &mut Surroundings) {
+        around.scion_dial = Some(self.dial(cluster.tls.is_some()));
+        if self.identities.routes.load().is_none() {
+            return;
+        }
         around.scion_urls = scion_addresses(&cluster.listen).map(|address| format!("nats-route://{address}")).collect();
-        around.scion_dial = Some(self.dial());
         around.tunnel = Some(self.tunnel());
     }
 
-    /// How routes dial over SCION.
-    fn dial(&self) -> ScionDial {
-        let host = self.host.clone();
+    /// How routes dial over SCION; `tls` if their TCP ports wait for that.
+    fn dial(&self, tls: bool) -> ScionDial {
+        let (host, identities) = (self.host.clone(), self.identities.clone());
         let endpoint = Arc::new(OnceCell::new());
         Arc::new(move |address, tcp| {
-            let (host, endpoint) = (host.clone(), Arc::clone(&endpoint));
+            let (host, identity, endpoint) = (host.clone(), identities.routes.load_full(), Arc::clone(&endpoint));
             Box::pin(async move {
+                let identity = identity.ok_or_else(|| std::io::Error::other(NO_IDENTITY))?;
                 // Bound at the first use, when the daemon has probably told which ports it may be.
-                let endpoint: &Endpoint =
-                    endpoint.get_or_try_init(|| async { host.dialer() }).await.map_err(std::io::Error::other)?;
-                let tcp = tcp.map(|(host, port)| format!("{host}:{port}"));
-                endpoint.dial(address, tcp.as_deref()).await.map(scion::connection).map_err(scion::dial_error)
+                let bound = endpoint.get_or_try_init(|| async { host.dialer(&identity) }).await;
+                let endpoint: &Endpoint = bound.map_err(std::io::Error::other)?;
+                let tcp = tcp.map(|(host, port)| TcpFallback { address: format!("{host}:{port}"), tls });
+                endpoint.dial(address, tcp).await.map(scion::connection).map_err(scion::dial_error)
             })
         })
     }
@@ -144,6 +191,12 @@ impl ScionSide {
         self.host.set_preference(preference.clone());
     }
 
+    /// From now on shows and believes this, and lets those in that `options` do. Connections stay.
+    pub(super) fn adopt(&self, new: &NewIdentities, options: &ScionOptions) {
+        self.identities.become_like(&new.0);
+        self.door.set(options.clone());
+    }
+
     /// Takes no more connections; those that there are go on.
     pub(super) fn stop_accepting(&mut self) {
         self.tasks.abort_all();
@@ -153,6 +206,17 @@ impl ScionSide {
     pub(super) fn close(&self) {
         self.endpoints.iter().for_each(Endpoint::close);
     }
+}
+
+/// What is listened for, and the option that says where.
+struct Kinds {
+    what: &'static str,
+    option: &'static str,
+}
+
+impl Kinds {
+    const CLIENTS: Self = Self { what: "client", option: "listen" };
+    const ROUTES: Self = Self { what: "route", option: "cluster.listen" };
 }
 
 /// The SCION addresses of a list.
@@ -166,17 +230,25 @@ fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
 /// Accepts until the endpoint closes. Handshakes run beside each other, so that a slow peer delays nobody.
 fn accept(
     endpoint: Endpoint,
-    serve: impl Fn(Connection) + Send + Sync + 'static,
+    what: &'static str,
+    door: Door,
+    serve: impl Fn(Stream) + Send + Sync + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
     let serve = Arc::new(serve);
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     async move {
         while let (Ok(permit), Some(incoming)) = (Arc::clone(&permits).acquire_owned().await, endpoint.accept().await) {
-            let serve = Arc::clone(&serve);
+            let peer = incoming.peer();
+            if !door.admits(what, peer) {
+                incoming.refuse();
+                continue;
+            }
+            let (serve, door) = (Arc::clone(&serve), door.clone());
             tokio::spawn(async move {
                 let _permit = permit;
                 match incoming.await {
-                    Ok(stream) => serve(scion::connection(stream)),
+                    Ok(stream) => serve(stream),
+                    Err(error) if error.is_refusal() => door.refused(what, peer, &error.to_string()),
                     Err(error) => log::debug!("SCION connection gone before it was served: {error}"),
                 }
             });
@@ -284,7 +356,6 @@ async fn keep_history(paths: Arc<Paths>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::options::Options;
     use crate::server::Server;
 
     #[tokio::test]
@@ -299,12 +370,16 @@ mod tests {
         };
 
         let listen = vec![Listen::Scion(address)];
-        let cluster = Some(ClusterOptions { listen: listen.clone(), ..ClusterOptions::default() });
+        let dir = tempfile::tempdir().expect("a directory");
+        let authority = || Some(dir.path().to_owned());
+        let cluster =
+            Some(ClusterOptions { listen: listen.clone(), authority: authority(), ..ClusterOptions::default() });
         let routes = refusal(Options { scion: scion.clone(), listen: Vec::new(), cluster, ..Options::default() }).await;
         assert!(routes.starts_with("cluster.listen: cannot bind 127.0.0.1:"), "{routes}");
         assert!(routes.ends_with("; choose another address, or end what has it"), "{routes}");
 
-        let clients = refusal(Options { scion, listen, ..Options::default() }).await;
+        let cluster = Some(ClusterOptions { authority: authority(), ..ClusterOptions::default() });
+        let clients = refusal(Options { scion, listen, cluster, ..Options::default() }).await;
         assert!(clients.starts_with("listen: cannot bind 127.0.0.1:"), "{clients}");
     }
 }

@@ -50,10 +50,16 @@ impl Facts {
         };
         let suite = session.negotiated_cipher_suite();
         let certificates = session.peer_certificates().unwrap_or_default();
+        let cipher = suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default();
+        Self { version, cipher, ..Self::of_certificates(certificates, maps) }
+    }
+
+    /// Of a peer over QUIC, which does not tell the cipher suite.
+    pub(crate) fn of_certificates(certificates: &[CertificateDer<'static>], maps: bool) -> Self {
         let names = certificates.first().filter(|_| maps).and_then(certificate::names).map(Arc::new);
         Self {
-            version,
-            cipher: suite.map(|suite| load::suite_name(suite.suite())).unwrap_or_default(),
+            version: "1.3",
+            cipher: String::new(),
             first: false,
             names,
             certificates: certificates.iter().map(certificate::describe).collect(),

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SupportedCipherSuite};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite};
 use rustls::{SupportedProtocolVersion, version};
 
 use super::error::TlsError;
+use super::verifier::Nameless;
 use crate::config::options::TlsOptions;
 
 /// What those who accept show; with `verify`, they ask for a certificate as well.
@@ -46,11 +46,26 @@ pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError
         .with_protocol_versions(versions(options))
         .map_err(|error| TlsError::Settings(error.to_string()))?;
     let builder = if options.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Nameless::anybody(provider)))
     } else {
         builder.with_root_certificates(roots(options, "dialling a route")?)
     };
     Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+}
+
+/// What those who dial over SCION show, and ask for: a certificate that `ca_file` vouches for, whatever the names in it, as a
+/// SCION address is none.
+#[cfg(feature = "scion")]
+pub(super) fn scion_client(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(provider(options));
+    let (chain, key) = identities(options)?.swap_remove(0);
+    let verifier = Nameless::vouched_for(provider.clone(), roots(options, "dialling a route")?);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(|error| TlsError::Settings(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))
 }
 
 /// What those who ask a web server show, if anything, and ask for: without `ca_file`, what this machine trusts.
@@ -62,7 +77,7 @@ pub(super) fn web_client(options: Option<&TlsOptions>) -> Result<Arc<ClientConfi
         .with_protocol_versions(versions(options))
         .map_err(|error| TlsError::Settings(error.to_string()))?;
     let builder = if options.insecure {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Nameless::anybody(provider)))
     } else if options.ca_file.is_some() {
         builder.with_root_certificates(roots(options, "a web server")?)
     } else {
@@ -203,44 +218,5 @@ fn curve(name: &str) -> Option<&'static dyn SupportedKxGroup> {
         "CurveP256" => Some(ring::kx_group::SECP256R1),
         "CurveP384" => Some(ring::kx_group::SECP384R1),
         _ => None,
-    }
-}
-
-/// `insecure`: takes every certificate, but still checks that the peer holds its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -1,12 +1,15 @@
 //! TLS: certificates and settings ([`load`]), handshakes ([`handshake`]), and the records of an open connection
-//! ([`session`]), which whoever has something to send seals and writes himself.
+//! ([`session`]), which whoever has something to send seals and writes himself. Over SCION QUIC does all that ([`quic`]).
 
 mod certificate;
 mod error;
 mod handshake;
 mod load;
+#[cfg(feature = "scion")]
+pub(crate) mod quic;
 mod rate;
 mod session;
+mod verifier;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,8 +93,7 @@ struct Settings {
 impl Acceptor {
     fn new(config: Arc<ServerConfig>, options: &TlsOptions) -> Self {
         let pinned = options.pinned_certs.as_slice().into();
-        let maps = options.verify_and_map || options.check_known_urls;
-        Self::with(Settings { config, timeout: options.timeout, pinned, maps })
+        Self::with(Settings { config, timeout: options.timeout, pinned, maps: options.maps() })
     }
 
     fn with(settings: Settings) -> Self {

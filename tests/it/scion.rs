@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::harness::DEADLINE;
 use crate::harness::client::Client;
+use crate::harness::identity::visitor;
 use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, wait_for};
 use crate::harness::server::{TestServer, natsd};
 #[cfg(feature = "interop")]
@@ -131,7 +132,7 @@ fn messages_requests_and_clients_pass_over_scion() {
         let config = HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host), ..HostConfig::default() };
         let host = Host::start(config).expect("an address");
         host.ready().await.expect("the daemon answers");
-        let dialer = host.dialer().expect("a port");
+        let dialer = host.dialer(&visitor(pair.ground.authority())).expect("a port");
         let server = pair.ground.scion_address(0, SCION_CLIENTS);
         let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
         let mut line = String::new();
@@ -193,7 +194,7 @@ fn a_client_without_a_configured_address_dials_over_both_families() {
             let host = Host::start(HostConfig { daemon, ..HostConfig::default() }).expect("an address");
             host.ready().await.expect("the daemon answers");
             let server = pair.ground.scion_address(server, SCION_CLIENTS);
-            let dialer = host.dialer().expect("a port");
+            let dialer = host.dialer(&visitor(pair.ground.authority())).expect("a port");
             let mut client = BufReader::new(dialer.dial(server, None).await.expect("connected"));
             let mut line = String::new();
             client.read_line(&mut line).await.expect("an INFO");
@@ -333,8 +334,13 @@ fn a_listener_in_a_foreign_as_is_named() {
     let ground = Ground::emulated();
     let at = ground.addresses(ASES[0]);
     let configuration = format!(
-        "scion {{ daemon: \"{}\", local: \"{}\" }}\ncluster {{ name: c, listen: \"nats://[{},{}]:4248\" }}",
-        at.daemon, at.host, ASES[1], at.host
+        "scion {{ daemon: \"{}\", local: \"{}\" }}\ncluster {{ name: c, authority: \"{}\", \
+         listen: \"nats://[{},{}]:4248\" }}",
+        at.daemon,
+        at.host,
+        ground.authority().display(),
+        ASES[1],
+        at.host
     );
     let what = format!("this host is in AS {}, not in {}", ASES[0], ASES[1]);
 
@@ -363,9 +369,11 @@ fn the_log_says_when_an_outage_begins_and_ends() {
         let (at, there) = (ground.addresses(ASES[here]), 1 - here);
         TestServer::natsd(&format!(
             "scion {{ daemon: \"{}\", local: \"{}\" }}\n\
-             cluster {{ name: c, listen: \"nats://[{},{}]:4248\", routes: [\"nats-route://[{},{}]:4248\"] }}",
+             cluster {{ name: c, authority: \"{}\", \
+             listen: \"nats://[{},{}]:4248\", routes: [\"nats-route://[{},{}]:4248\"] }}",
             at.daemon,
             at.host,
+            ground.authority().display(),
             ASES[here],
             at.host,
             ASES[there],

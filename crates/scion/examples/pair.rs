@@ -1,15 +1,22 @@
 //! Two ends of a link over a real SCION network, to measure what cuts cost.
 //!
 //! ```text
+//! natsd certs --dir AUTHORITY --node pair
 //! pair listen '[1-ff00:0:112,127.60.112.10]:4222' DAEMON
 //! pair dial   '[1-ff00:0:112,127.60.112.10]:4222' DAEMON LOCAL_IP [--tcp HOST:PORT] [--seconds N] [--every MS] [--bulk]
 //! ```
-//! The dialer sends a numbered message every few milliseconds; the listener returns each. The dialer prints the longest
+//! `$PAIR_IDENTITY` names the directory of the certificate, AUTHORITY/pair. The dialer sends a numbered message every few milliseconds; the listener returns each. The dialer prints the longest
 //! gap between two returned messages of each second that had one above 40 ms, and at the end what is missing or doubled.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use natsd_scion::{Host, HostConfig, ReadHalf, Stream, WriteHalf};
+use natsd_scion::{Host, HostConfig, Identity, ReadHalf, Stream, TcpFallback, WriteHalf};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -52,7 +59,8 @@ async fn main() -> Result<(), Failure> {
     if !args.iter().any(|a| a == "--no-wait") {
         host.ready().await?;
     }
-    let stream = host.dialer()?.dial(addr.parse()?, option("--tcp").as_deref()).await?;
+    let tcp = option("--tcp").map(|address| TcpFallback { address, tls: false });
+    let stream = host.dialer(&identity()?)?.dial(addr.parse()?, tcp).await?;
     eprintln!("connected after {:?}", started.elapsed());
     let stats = stream.stats();
     let (reader, writer) = stream.into_split();
@@ -80,8 +88,28 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Believes those whom the same authority vouches for.
+fn identity() -> Result<Identity, Failure> {
+    let dir = std::path::PathBuf::from(std::env::var_os("PAIR_IDENTITY").ok_or("PAIR_IDENTITY is not set")?);
+    let chain = CertificateDer::pem_file_iter(dir.join("node.pem"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = || PrivateKeyDer::from_pem_file(dir.join("node.key"));
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(dir.join("ca.pem"))?)?;
+    let (roots, provider) = (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build()?;
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain.clone(), key()?)?;
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key()?)?;
+    Ok(Identity::new(Some(server), Some(client), Arc::new(|_: &[_]| Ok(())))?)
+}
+
 async fn listen(host: Host, addr: &str, tcp: Option<String>) -> Result<(), Failure> {
-    let endpoint = host.listen(addr.parse()?).await?;
+    let endpoint = host.listen(addr.parse()?, &identity()?).await?;
     if let Some(tcp) = tcp {
         let listener = tokio::net::TcpListener::bind(tcp).await?;
         tokio::spawn(async move {

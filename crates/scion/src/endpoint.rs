@@ -1,7 +1,6 @@
 //! A SCION address that accepts and makes connections.
 
 use std::future::{Future, IntoFuture};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +15,9 @@ use crate::quic::{self, Identity};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::template::{NO_AS, header_len};
+use crate::tunnel::TcpFallback;
 
-/// From the first datagram to the peer's first byte.
+/// From the first datagram to the peer's first byte; for those who come, to the end of the handshake.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// See the module. Clones share the socket; it closes with the last one and its connections.
@@ -38,8 +38,12 @@ pub struct Incoming {
 }
 
 impl Endpoint {
-    pub(crate) fn new(host: Host, socket: Arc<Socket>, identity: Identity, listens: bool) -> std::io::Result<Self> {
-        let server = listens.then(|| identity.server_config(None));
+    pub(crate) fn new(
+        host: Host,
+        socket: Arc<Socket>,
+        identity: Identity,
+        server: Option<quinn::ServerConfig>,
+    ) -> std::io::Result<Self> {
         let mut config = quinn::EndpointConfig::default();
         // The fixed bit tells QUIC from probes: peers must not send random ones.
         config.grease_quic_bit(false);
@@ -65,14 +69,14 @@ impl Endpoint {
         }
     }
 
-    /// Connects. `tcp_fallback` is `host:port` of a NATS listener of the same server, for when no SCION path works.
+    /// Connects. `tcp_fallback` is a NATS listener of the same server, for when no SCION path works.
     ///
     /// Completes with the peer's first byte: NATS servers speak first, so the acceptor opens the stream.
-    pub async fn dial(&self, to: ScionAddr, tcp_fallback: Option<&str>) -> Result<Stream, DialError> {
+    pub async fn dial(&self, to: ScionAddr, tcp_fallback: Option<TcpFallback>) -> Result<Stream, DialError> {
         let too_many = || DialError::Unreachable { peer: to, reason: "too many peers".to_owned() };
         let peer = self.socket.peer(to).ok_or_else(too_many)?;
-        if let Some(address) = tcp_fallback {
-            peer.tunnel.set_address(address.to_owned());
+        if let Some(fallback) = tcp_fallback {
+            peer.tunnel.set_fallback(fallback);
         }
         let live = peer.live();
         self.host.attach(&peer);
@@ -90,13 +94,13 @@ impl Endpoint {
             }
             routed.await;
         }
-        let config = self.identity.client_config(self.mtu(peer));
-        let failed = |source| DialError::Handshake { peer: peer.addr, source };
-        let connecting = self
-            .quic
-            .connect_with(config, peer.synthetic, quic::SERVER_NAME)
-            .map_err(|e| DialError::Start { peer: peer.addr, reason: e.to_string() })?;
+        let start = |reason: &dyn ToString| DialError::Start { peer: peer.addr, reason: reason.to_string() };
+        let config =
+            self.identity.client_config(self.mtu(peer)).ok_or_else(|| start(&"there is no identity to dial with"))?;
+        let failed = |source| DialError::handshake(peer.addr, source);
+        let connecting = self.quic.connect_with(config, peer.synthetic, quic::SERVER_NAME).map_err(|e| start(&e))?;
         let connection = connecting.await.map_err(failed)?;
+        self.identity.judge(&connection).map_err(|reason| DialError::NotAdmitted { peer: peer.addr, reason })?;
         let stream = connection.accept_bi().await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }
@@ -119,11 +123,6 @@ impl Endpoint {
     pub(crate) fn socket(&self) -> &Arc<Socket> {
         &self.socket
     }
-
-    /// Whether anybody outside of this machine can reach it.
-    pub(crate) fn is_public(host: IpAddr) -> bool {
-        !host.is_loopback()
-    }
 }
 
 impl Incoming {
@@ -132,12 +131,24 @@ impl Incoming {
         self.live.0.addr
     }
 
+    /// Turns the peer away, which is told so.
+    pub fn refuse(self) {
+        self.quic.refuse();
+    }
+
     async fn complete(self) -> Result<Stream, AcceptError> {
+        let peer = self.peer();
+        let timeout = AcceptError::Timeout { peer, after: DIAL_TIMEOUT };
+        tokio::time::timeout(DIAL_TIMEOUT, self.handshake()).await.unwrap_or(Err(timeout))
+    }
+
+    async fn handshake(self) -> Result<Stream, AcceptError> {
         let Self { quic, live, endpoint } = self;
         let peer = live.0.addr;
         let failed = |source| AcceptError::Handshake { peer, source };
-        let config = endpoint.identity.server_config(endpoint.mtu(&live.0));
+        let config = endpoint.identity.server_config(endpoint.mtu(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
+        endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
         endpoint.host.attach(&live.0);
         let stream = connection.open_bi().await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))

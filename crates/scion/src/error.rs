@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use natsd_path::{IsdAs, ScionAddr};
 
+use crate::quic::is_disbelief;
+
 /// A call to the SCION daemon failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -58,9 +60,9 @@ pub enum ListenError {
         /// The system's words.
         source: std::io::Error,
     },
-    /// No certificate could be made.
-    #[error("cannot make the QUIC identity: {0}")]
-    Identity(String),
+    /// The identity has nothing to show to those who come.
+    #[error("cannot listen on {0}: there is no certificate to show")]
+    Identity(ScionAddr),
 }
 
 /// A connection could not be made.
@@ -90,6 +92,22 @@ pub enum DialError {
         /// QUIC's words.
         source: quinn::ConnectionError,
     },
+    /// One end does not believe the other.
+    #[error("{peer} and this server do not believe each other: {source}; both need certificates of the same authority")]
+    Disbelief {
+        /// The peer.
+        peer: ScionAddr,
+        /// QUIC's words.
+        source: quinn::ConnectionError,
+    },
+    /// The peer's certificate is valid, but not one that is wanted.
+    #[error("{peer} is not who it should be: {reason}")]
+    NotAdmitted {
+        /// The peer.
+        peer: ScionAddr,
+        /// Why not.
+        reason: String,
+    },
     /// Nobody answered.
     #[error("{peer} did not answer within {} s ({hint})", after.as_secs())]
     Timeout {
@@ -102,6 +120,17 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    pub(crate) fn handshake(peer: ScionAddr, source: quinn::ConnectionError) -> Self {
+        if is_disbelief(&source) { Self::Disbelief { peer, source } } else { Self::Handshake { peer, source } }
+    }
+}
+
+/// Settings of TLS that QUIC cannot be spoken with.
+#[derive(Debug, thiserror::Error)]
+#[error("QUIC cannot be spoken with these settings of TLS: it needs TLS 1.3 with TLS_AES_128_GCM_SHA256")]
+pub struct IdentityError(#[from] quinn::crypto::rustls::NoInitialCipherSuite);
+
 /// An incoming connection was not established.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
@@ -113,6 +142,36 @@ pub enum AcceptError {
         /// QUIC's words.
         source: quinn::ConnectionError,
     },
+    /// The peer's certificate is valid, but not one that is wanted.
+    #[error("{peer} is not let in: {reason}")]
+    NotAdmitted {
+        /// The peer.
+        peer: ScionAddr,
+        /// Why not.
+        reason: String,
+    },
+    /// The handshake took too long.
+    #[error("{peer} did not complete its handshake within {} s", after.as_secs())]
+    Timeout {
+        /// The peer.
+        peer: ScionAddr,
+        /// How long it was waited.
+        after: Duration,
+    },
+    /// The endpoint's identity has nothing to show.
+    #[error("there is no certificate to show")]
+    NoIdentity,
+}
+
+impl AcceptError {
+    /// Whether one end did not believe the other, rather than the network failing.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Handshake { source, .. } => is_disbelief(source),
+            Self::NotAdmitted { .. } | Self::NoIdentity => true,
+            Self::Timeout { .. } => false,
+        }
+    }
 }
 
 /// Paths could not be looked up.

@@ -135,7 +135,7 @@ impl Host {
 
     /// Binds an address that accepts connections. Works without the daemon: if it has not told the AS within a second of
     /// the host's start, the AS is checked when it is known, and a wrong one is an error in the log.
-    pub async fn listen(&self, addr: ScionAddr) -> Result<Endpoint, ListenError> {
+    pub async fn listen(&self, addr: ScionAddr, identity: &Identity) -> Result<Endpoint, ListenError> {
         let mut asked = self.0.asked.subscribe();
         // What matters is what is known then.
         let _ = tokio::time::timeout_at((self.0.started + FIRST_ANSWER).into(), asked.wait_for(|asked| *asked)).await;
@@ -144,10 +144,8 @@ impl Host {
         {
             return Err(ListenError::ForeignAs { address: addr, local: local.isd_as });
         }
-        if Endpoint::is_public(addr.host) {
-            log::warn!("{addr} is not on loopback and QUIC certificates are not verified yet: anyone may connect");
-        }
-        let endpoint = self.endpoint(SocketAddr::new(addr.host, addr.port), true)?;
+        let server = identity.server_config(None).ok_or(ListenError::Identity(addr))?;
+        let endpoint = self.endpoint(SocketAddr::new(addr.host, addr.port), identity, Some(server))?;
         let host = self.clone();
         tokio::spawn(async move {
             if let Ok(local) = host.ready().await
@@ -160,34 +158,39 @@ impl Host {
     }
 
     /// Binds a port of the system's choice (of the daemon's range, when it has told one) to dial from.
-    pub fn dialer(&self) -> Result<Endpoint, ListenError> {
+    pub fn dialer(&self, identity: &Identity) -> Result<Endpoint, ListenError> {
         match self.0.local {
-            Some(host) => self.dialer_at(host),
+            Some(host) => self.dialer_at(host, identity),
             // Whether routers are reached by IPv4 or IPv6 is not known yet. Systems without IPv6 refuse the first.
             None => {
-                let both = self.dialer_at(Ipv6Addr::UNSPECIFIED.into());
-                both.or_else(|_| self.dialer_at(Ipv4Addr::UNSPECIFIED.into()))
+                let both = self.dialer_at(Ipv6Addr::UNSPECIFIED.into(), identity);
+                both.or_else(|_| self.dialer_at(Ipv4Addr::UNSPECIFIED.into(), identity))
             }
         }
     }
 
-    fn dialer_at(&self, host: IpAddr) -> Result<Endpoint, ListenError> {
+    fn dialer_at(&self, host: IpAddr, identity: &Identity) -> Result<Endpoint, ListenError> {
         if let Some((low, high)) = self.local_as().and_then(|l| l.ports).filter(|(low, high)| low <= high) {
             // Any port of the range may be taken; the system's choice is the last resort.
             for _ in 0..64 {
-                if let Ok(endpoint) = self.endpoint(SocketAddr::new(host, fastrand::u16(low..=high)), false) {
+                let address = SocketAddr::new(host, fastrand::u16(low..=high));
+                if let Ok(endpoint) = self.endpoint(address, identity, None) {
                     return Ok(endpoint);
                 }
             }
         }
-        self.endpoint(SocketAddr::new(host, 0), false)
+        self.endpoint(SocketAddr::new(host, 0), identity, None)
     }
 
-    fn endpoint(&self, address: SocketAddr, listens: bool) -> Result<Endpoint, ListenError> {
-        let identity = Identity::new().map_err(ListenError::Identity)?;
+    fn endpoint(
+        &self,
+        address: SocketAddr,
+        identity: &Identity,
+        server: Option<quinn::ServerConfig>,
+    ) -> Result<Endpoint, ListenError> {
         let bind = |source| ListenError::Bind { address, source };
-        let socket = Socket::bind(address, listens, self.0.local_as.subscribe()).map_err(bind)?;
-        let endpoint = Endpoint::new(self.clone(), socket, identity, listens).map_err(bind)?;
+        let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe()).map_err(bind)?;
+        let endpoint = Endpoint::new(self.clone(), socket, identity.clone(), server).map_err(bind)?;
         let mut sockets = self.0.sockets.lock();
         sockets.retain(|s| s.strong_count() > 0);
         sockets.push(Arc::downgrade(endpoint.socket()));

@@ -11,8 +11,8 @@
 //! **Paths**: one `destination` an AS drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
 //! and received, and the timer go in; switches, replays and probes come out and are carried out before the call returns.
 //!
-//! **Security**: for now every process makes a certificate at start and nobody verifies it, so anyone who reaches a
-//! listener can connect, and the name that a TCP client gives of itself is not proven.
+//! **Security**: an [`Identity`] says what an end shows and whom it believes; nothing is sent to a peer, and nothing of
+//! it believed, before both ends are content. The address that a TCP client gives of itself is not proven.
 
 mod cache;
 mod checksum;
@@ -46,7 +46,11 @@ mod tests;
 
 pub use destination::{PathEvent, PeerPaths};
 pub use endpoint::{Endpoint, Incoming};
-pub use error::{AcceptError, DaemonError, DialError, HostError, ListenError, LookupError, PingError, TunnelError};
+pub use error::{
+    AcceptError, DaemonError, DialError, HostError, IdentityError, ListenError, LookupError, PingError, TunnelError,
+};
 pub use host::{Host, HostConfig, Status};
 pub use metadata::PathInfo;
+pub use quic::{Admits, Identity};
 pub use stream::{ReadHalf, Stream, StreamStats, WriteHalf};
+pub use tunnel::{TUNNEL_QUESTION, TcpFallback};

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AckFrequencyConfig, ClientConfig, ServerConfig, TransportConfig, VarInt};
-use rustls::DigitallySignedStruct;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use quinn::{AckFrequencyConfig, ClientConfig, Connection, ConnectionError, ServerConfig, TransportConfig, VarInt};
+use rustls::client::Resumption;
+use rustls::pki_types::CertificateDer;
+
+use crate::error::IdentityError;
 
 /// Own protocol first; `qs` is that of Go's quicutil with its single stream.
 const ALPN: [&[u8]; 2] = [b"natsd", b"qs"];
 
-/// The name in certificates; peers are known by their SCION addresses.
+/// The name that dialers ask for; peers are known by their SCION addresses.
 pub(crate) const SERVER_NAME: &str = "natsd";
 
 /// What QUIC demands of every path.
@@ -21,6 +22,9 @@ pub(crate) const MIN_MTU: u16 = 1200;
 
 /// quinn's receive buffers hold datagrams up to this.
 const MAX_MTU: u16 = 1472;
+
+/// What a connection is closed with whose peer is not let in although its certificate is valid.
+const NOT_ADMITTED: VarInt = VarInt::from_u32(1);
 
 /// A link without any path survives this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,11 +44,17 @@ const STREAM_WINDOW: u32 = 2 << 20;
 /// Handshakes that have begun and that nobody has accepted yet.
 const MAX_INCOMING: usize = 256;
 
-/// A certificate made at start. Nobody verifies it yet.
+/// Whether a peer with these verified certificates, its own first, is let in; if not, why.
+pub type Admits = Arc<dyn Fn(&[CertificateDer<'static>]) -> Result<(), String> + Send + Sync>;
+
+/// What this end of connections shows of itself and whom it believes. Clones are one and the same.
 #[derive(Clone)]
-pub(crate) struct Identity {
-    server: Arc<QuicServerConfig>,
-    client: Arc<QuicClientConfig>,
+pub struct Identity(Arc<ArcSwap<Crypto>>);
+
+struct Crypto {
+    server: Option<Arc<QuicServerConfig>>,
+    client: Option<Arc<QuicClientConfig>>,
+    admits: Admits,
 }
 
 impl std::fmt::Debug for Identity {
@@ -54,45 +64,76 @@ impl std::fmt::Debug for Identity {
 }
 
 impl Identity {
-    /// Makes a key and signs it with itself.
-    pub(crate) fn new() -> Result<Self, String> {
-        let text = |e: &dyn std::fmt::Display| e.to_string();
-        let made = rcgen::generate_simple_self_signed(vec![SERVER_NAME.to_owned()]).map_err(|e| text(&e))?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = [&rustls::version::TLS13];
-        let mut server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&versions)
-            .map_err(|e| text(&e))?
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .map_err(|e| text(&e))?;
-        server.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
-        let mut client = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&versions)
-            .map_err(|e| text(&e))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth();
-        client.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
-        Ok(Self {
-            server: Arc::new(QuicServerConfig::try_from(server).map_err(|e| text(&e))?),
-            client: Arc::new(QuicClientConfig::try_from(client).map_err(|e| text(&e))?),
-        })
+    /// For those who listen, with `server`, and those who dial, with `client`: both must speak TLS 1.3 and know
+    /// `TLS13_AES_128_GCM_SHA256`. The certificate of whom is dialled is verified for the name `natsd`: peers are known by
+    /// SCION addresses, so that `client` needs a verifier that does not mind.
+    ///
+    /// # Errors
+    ///
+    /// When QUIC cannot be spoken with these settings.
+    pub fn new(
+        server: Option<rustls::ServerConfig>,
+        client: Option<rustls::ClientConfig>,
+        admits: Admits,
+    ) -> Result<Self, IdentityError> {
+        let server = server.map(|mut server| {
+            server.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+            // Whoever comes again proves itself again.
+            server.send_tls13_tickets = 0;
+            QuicServerConfig::try_from(server).map(Arc::new)
+        });
+        let client = client.map(|mut client| {
+            client.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+            client.resumption = Resumption::disabled();
+            QuicClientConfig::try_from(client).map(Arc::new)
+        });
+        let (server, client) = (server.transpose()?, client.transpose()?);
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits }))))
     }
 
-    /// For connections whose paths carry datagrams of `mtu` bytes.
-    pub(crate) fn server_config(&self, mtu: Option<u16>) -> ServerConfig {
-        let mut config = ServerConfig::with_crypto(Arc::clone(&self.server) as _);
+    /// Is as `other` from the next handshake on.
+    pub fn become_like(&self, other: &Self) {
+        self.0.store(other.0.load_full());
+    }
+
+    /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot listen.
+    pub(crate) fn server_config(&self, mtu: Option<u16>) -> Option<ServerConfig> {
+        let mut config = ServerConfig::with_crypto(self.0.load().server.clone()?);
         config.transport_config(transport(mtu)).max_incoming(MAX_INCOMING);
-        config
+        Some(config)
     }
 
-    /// For connections whose paths carry datagrams of `mtu` bytes.
-    pub(crate) fn client_config(&self, mtu: Option<u16>) -> ClientConfig {
-        let mut config = ClientConfig::new(Arc::clone(&self.client) as _);
+    /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot dial.
+    pub(crate) fn client_config(&self, mtu: Option<u16>) -> Option<ClientConfig> {
+        let mut config = ClientConfig::new(self.0.load().client.clone()?);
         config.transport_config(transport(mtu));
-        config
+        Some(config)
+    }
+
+    /// Closes a connection whose peer is not let in, and says why.
+    pub(crate) fn judge(&self, connection: &Connection) -> Result<(), String> {
+        let refused = (self.0.load().admits)(&certificates(connection));
+        if let Err(reason) = &refused {
+            connection.close(NOT_ADMITTED, reason.as_bytes());
+        }
+        refused
+    }
+}
+
+/// What the peer of an open connection has shown, its own certificate first. Empty if it has none.
+pub(crate) fn certificates(connection: &Connection) -> Vec<CertificateDer<'static>> {
+    let shown = connection.peer_identity().and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
+    shown.map(|shown| *shown).unwrap_or_default()
+}
+
+/// Whether a connection came to nothing because one end did not believe the other.
+pub(crate) fn is_disbelief(error: &ConnectionError) -> bool {
+    const CRYPTO: std::ops::Range<u64> = 0x100..0x200;
+    match error {
+        ConnectionError::TransportError(error) => CRYPTO.contains(&error.code.into()),
+        ConnectionError::ConnectionClosed(close) => CRYPTO.contains(&close.error_code.into()),
+        ConnectionError::ApplicationClosed(close) => close.error_code == NOT_ADMITTED,
+        _ => false,
     }
 }
 
@@ -115,43 +156,4 @@ fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
         .initial_mtu(mtu.unwrap_or(MIN_MTU).clamp(MIN_MTU, MAX_MTU))
         .mtu_discovery_config(None);
     Arc::new(config)
-}
-
-/// Takes every certificate, but still checks that the peer holds its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

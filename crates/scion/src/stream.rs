@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use natsd_path::{Fingerprint, ScionAddr};
 use quinn::{Connection, RecvStream, SendStream};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::peers::Live;
+use crate::quic;
 
 /// How long a dropped stream goes on delivering what was written.
 const LINGER: Duration = Duration::from_secs(3);
@@ -61,6 +63,11 @@ impl Stream {
     /// The peer's SCION address.
     pub fn peer(&self) -> ScionAddr {
         self.reader.link.live.0.addr
+    }
+
+    /// What the peer has shown, its own certificate first, as verified by the identity of this end. Empty if it has none.
+    pub fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
+        quic::certificates(&self.reader.link.connection)
     }
 
     /// What is measured of the connection.

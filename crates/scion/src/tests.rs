@@ -4,13 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_path::{IsdAs, Kind, ScionAddr};
+use rustls::RootCertStore;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::error::DaemonError;
 use crate::metadata::PathInfo;
-use crate::{Endpoint, Host, HostConfig, ListenError, Stream};
+use crate::{
+    AcceptError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, Stream, TUNNEL_QUESTION, TcpFallback,
+};
 
 const AS: IsdAs = IsdAs(0x0001_ff00_0000_0111);
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -39,9 +45,36 @@ fn host(daemon_is_up: bool) -> Host {
     Host::with_source(Arc::new(Alone(daemon_is_up)), HostConfig { local, ..HostConfig::default() })
 }
 
-async fn listen(host: &Host) -> Endpoint {
-    let any_port = ScionAddr { isd_as: AS, host: [127, 0, 0, 1].into(), port: 0 };
-    host.listen(any_port).await.expect("listens")
+fn any_port() -> ScionAddr {
+    ScionAddr { isd_as: AS, host: [127, 0, 0, 1].into(), port: 0 }
+}
+
+/// Both ends of a connection that believe each other, and nobody else.
+fn identity() -> Identity {
+    let made = rcgen::generate_simple_self_signed(vec!["natsd".to_owned()]).expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a certificate");
+    let (chain, key) = (vec![made.cert.der().clone()], made.signing_key.serialize_der());
+    let key = || PrivateKeyDer::Pkcs8(key.clone().into());
+    let (roots, provider) = (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
+    let clients = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build();
+    let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13])
+        .expect("a version")
+        .with_client_cert_verifier(clients.expect("a verifier"))
+        .with_single_cert(chain.clone(), key())
+        .expect("they go together");
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key())
+        .expect("they go together");
+    Identity::new(Some(server), Some(client), Arc::new(|_: &[_]| Ok(()))).expect("QUIC can be spoken")
+}
+
+async fn listen(host: &Host, identity: &Identity) -> Endpoint {
+    host.listen(any_port(), identity).await.expect("listens")
 }
 
 /// Returns what comes, behind a greeting.
@@ -85,10 +118,11 @@ async fn a_stream_within_an_as_carries_bytes_both_ways() {
     within_deadline(async {
         assert_eq!(server.ready().await.expect("runs"), AS);
         client.ready().await.expect("runs");
-        let endpoint = listen(&server).await;
+        let identity = identity();
+        let endpoint = listen(&server, &identity).await;
         let to = endpoint.local_addr();
         tokio::spawn(echo(endpoint));
-        let dialer = client.dialer().expect("binds");
+        let dialer = client.dialer(&identity).expect("binds");
         let stream = dialer.dial(to, None).await.expect("connects");
         assert_eq!(stream.peer(), to);
         assert!(stream.stats().path().is_some());
@@ -101,9 +135,19 @@ async fn a_stream_within_an_as_carries_bytes_both_ways() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_any_daemon_tcp_carries_the_stream() {
+    tcp_carries_the_stream(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_waits_for_tls_is_asked_whether_it_carries_the_stream() {
+    tcp_carries_the_stream(true).await;
+}
+
+async fn tcp_carries_the_stream(tls: bool) {
     let (server, client) = (host(false), host(false));
     within_deadline(async {
-        let endpoint = listen(&server).await;
+        let identity = identity();
+        let endpoint = listen(&server, &identity).await;
         let to = endpoint.local_addr();
         let to = ScionAddr { isd_as: AS, ..to };
         tokio::spawn(echo(endpoint));
@@ -111,16 +155,66 @@ async fn without_any_daemon_tcp_carries_the_stream() {
         let tcp = listener.local_addr().expect("bound").to_string();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
+                if tls {
+                    let mut question = [0; TUNNEL_QUESTION.len()];
+                    stream.read_exact(&mut question).await.expect("reads");
+                    assert_eq!(question, TUNNEL_QUESTION);
+                }
                 stream.write_all(b"INFO {\"scion_tunnel\":true}\r\n").await.expect("writes");
                 server.accept_tunnel(stream, bytes::Bytes::new());
             }
         });
-        let dialer = client.dialer().expect("binds");
-        let stream = dialer.dial(to, Some(&tcp)).await.expect("connects");
+        let dialer = client.dialer(&identity).expect("binds");
+        let stream = dialer.dial(to, Some(TcpFallback { address: tcp, tls })).await.expect("connects");
         exchange(stream).await;
         assert_eq!(client.paths()[0].peers.first().map(|p| p.1).unwrap_or(Kind::Tcp), Kind::Tcp);
     })
     .await;
+}
+
+/// Dials from `client` to `server`; what became of it at both ends.
+async fn meet(server: &Identity, client: &Identity) -> (Result<(), AcceptError>, Result<(), DialError>) {
+    let host = host(true);
+    within_deadline(async {
+        host.ready().await.expect("runs");
+        let endpoint = listen(&host, server).await;
+        let to = endpoint.local_addr();
+        let accepted = tokio::spawn(async move {
+            let mut stream = endpoint.accept().await.expect("it comes").await?;
+            stream.write_all(b"INFO").await.expect("writes");
+            stream.shutdown().await.expect("finishes");
+            // The dialer reads what there is, and goes.
+            let _ = stream.read(&mut [0; 1]).await;
+            Ok(())
+        });
+        let dialled = async {
+            let mut stream = host.dialer(client).expect("binds").dial(to, None).await?;
+            stream.read_exact(&mut [0; 4]).await.expect("a greeting");
+            Ok(())
+        };
+        let dialled = dialled.await;
+        (accepted.await.expect("no panic"), dialled)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_that_do_not_believe_each_other_both_know_why() {
+    let (accepted, dialled) = meet(&identity(), &identity()).await;
+    let (accepted, dialled) = (accepted.expect_err("a stranger"), dialled.expect_err("a stranger"));
+    assert!(accepted.is_refusal(), "{accepted}");
+    assert!(matches!(dialled, DialError::Disbelief { .. }), "{dialled}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_identities_hold_from_the_next_handshake_on() {
+    let (server, client) = (identity(), identity());
+    client.become_like(&server);
+    let (accepted, dialled) = meet(&server, &client).await;
+    accepted.expect("believed");
+    dialled.expect("believed");
+    client.become_like(&identity());
+    assert!(meet(&server, &client).await.0.expect_err("a stranger").is_refusal());
 }
 
 #[tokio::test]
@@ -128,7 +222,7 @@ async fn an_address_of_another_as_is_refused_by_both_names() {
     let host = host(true);
     host.ready().await.expect("runs");
     let foreign = "1-ff00:0:112,127.0.0.1:0".parse().expect("address");
-    let error = host.listen(foreign).await.expect_err("foreign");
+    let error = host.listen(foreign, &identity()).await.expect_err("foreign");
     assert!(matches!(error, ListenError::ForeignAs { .. }));
     let text = error.to_string();
     assert!(text.contains("1-ff00:0:111") && text.contains("1-ff00:0:112"), "{text}");
@@ -140,10 +234,11 @@ async fn garbage_does_not_disturb_a_connection() {
     let host = host(true);
     within_deadline(async {
         host.ready().await.expect("runs");
-        let endpoint = listen(&host).await;
+        let identity = identity();
+        let endpoint = listen(&host, &identity).await;
         let to = endpoint.local_addr();
         tokio::spawn(echo(endpoint));
-        let dialer = host.dialer().expect("binds");
+        let dialer = host.dialer(&identity).expect("binds");
         let stream = dialer.dial(to, None).await.expect("connects");
         let flood = tokio::spawn(async move {
             let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("binds");

@@ -2,7 +2,9 @@
 //!
 //! The client connects to the peer's ordinary NATS listener, reads its `INFO`, and if that says
 //! `"scion_tunnel":true` sends `TUNNEL {"from":"[ia,host]:port","to":"[ia,host]:port"}`. Then both sides send frames:
-//! a 16-bit length and a QUIC datagram or probe. A tunnel opens when it is first sent to and closes when nothing came
+//! a 16-bit length and a QUIC datagram or probe. A listener that waits for TLS says nothing by itself: the client asks it
+//! with `TUNNEL ?` first. The TCP connection itself is in the clear, as what it carries is encrypted and proven by QUIC.
+//! A tunnel opens when it is first sent to and closes when nothing came
 //! for a minute. Its queue is bounded; what does not fit is lost, as on any network.
 
 use std::sync::Arc;
@@ -29,6 +31,18 @@ const RETRY: Duration = Duration::from_millis(500);
 const SILENT: Duration = Duration::from_secs(2);
 const MAX_LINE: usize = 64 * 1024;
 
+/// With which a client asks a listener that waits for TLS for its `INFO`, without a tunnel yet.
+pub const TUNNEL_QUESTION: &[u8] = b"TUNNEL ?\r\n";
+
+/// Where a peer can be reached by TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpFallback {
+    /// `host:port` of a NATS listener.
+    pub address: String,
+    /// It waits for TLS, and so has to be asked.
+    pub tls: bool,
+}
+
 /// The `TUNNEL` line's argument.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hello {
@@ -49,22 +63,22 @@ pub(crate) struct Tunnel(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    address: Option<String>,
+    fallback: Option<TcpFallback>,
     queue: Option<mpsc::Sender<Bytes>>,
     tried: Option<Instant>,
     heard: Option<Instant>,
 }
 
 impl Tunnel {
-    /// Where the peer can be reached by TCP, `host:port`.
-    pub(crate) fn set_address(&self, address: String) {
-        self.0.lock().address = Some(address);
+    /// Where the peer can be reached by TCP.
+    pub(crate) fn set_fallback(&self, fallback: TcpFallback) {
+        self.0.lock().fallback = Some(fallback);
     }
 
     /// Whether it is open or can be opened.
     pub(crate) fn is_possible(&self) -> bool {
         let state = self.0.lock();
-        state.address.is_some() || state.queue.as_ref().is_some_and(|q| !q.is_closed())
+        state.fallback.is_some() || state.queue.as_ref().is_some_and(|q| !q.is_closed())
     }
 
     /// Queues a datagram; opens the tunnel if need be. False: there is none, and none can be opened now.
@@ -72,7 +86,7 @@ impl Tunnel {
         let mut state = self.0.lock();
         if state.queue.as_ref().is_none_or(|q| q.is_closed()) {
             let recently = state.tried.is_some_and(|at| at.elapsed() < RETRY);
-            let Some(address) = state.address.clone().filter(|_| !recently) else { return false };
+            let Some(fallback) = state.fallback.clone().filter(|_| !recently) else { return false };
             let (queue, datagrams) = mpsc::channel(QUEUE);
             state.tried = Some(Instant::now());
             state.queue = Some(queue);
@@ -81,7 +95,7 @@ impl Tunnel {
                 host: socket.underlay.local().ip(),
                 port: socket.underlay.local().port(),
             };
-            tokio::spawn(run_client(Arc::clone(peer), address, from, datagrams));
+            tokio::spawn(run_client(Arc::clone(peer), fallback, from, datagrams));
         }
         if let Some(queue) = &state.queue {
             // A full queue loses the datagram.
@@ -104,8 +118,9 @@ impl Tunnel {
     }
 }
 
-async fn run_client(peer: Arc<Peer>, address: String, from: ScionAddr, datagrams: mpsc::Receiver<Bytes>) {
-    let opened = tokio::time::timeout(OPENING, open(&address, from, peer.addr)).await;
+async fn run_client(peer: Arc<Peer>, fallback: TcpFallback, from: ScionAddr, datagrams: mpsc::Receiver<Bytes>) {
+    let opened = tokio::time::timeout(OPENING, open(&fallback, from, peer.addr)).await;
+    let address = fallback.address;
     let opened = opened.unwrap_or_else(|_| Err(TunnelError::Timeout { address: address.clone(), after: OPENING }));
     let ended = match opened {
         Ok((stream, rest)) => {
@@ -131,14 +146,21 @@ fn broken(peer: &Peer) {
     }
 }
 
-async fn open(address: &str, mut from: ScionAddr, to: ScionAddr) -> Result<(TcpStream, BytesMut), TunnelError> {
-    let io = |source| TunnelError::Io { address: address.to_owned(), source };
+async fn open(
+    TcpFallback { address, tls }: &TcpFallback,
+    mut from: ScionAddr,
+    to: ScionAddr,
+) -> Result<(TcpStream, BytesMut), TunnelError> {
+    let io = |source| TunnelError::Io { address: address.clone(), source };
     let mut stream = TcpStream::connect(address)
         .await
         .map_err(|source| TunnelError::Connect { address: address.to_owned(), source })?;
     stream.set_nodelay(true).map_err(io)?;
     if from.host.is_unspecified() {
         from.host = stream.local_addr().map_err(io)?.ip();
+    }
+    if *tls {
+        stream.write_all(TUNNEL_QUESTION).await.map_err(io)?;
     }
     let mut read = BytesMut::new();
     let line = read_line(&mut stream, &mut read, address).await?;

@@ -1,6 +1,7 @@
 //! The two servers of the lab: one in each of two leaf ASes, clustered over SCION with TCP/IP as last resort.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use natsd_lab::addresses::AsAddresses;
@@ -54,7 +55,7 @@ impl Place {
         })
     }
 
-    fn options(&self, peer: &Self, preference: &Preference) -> Options {
+    fn options(&self, peer: &Self, preference: &Preference, authority: &Path) -> Options {
         let host = self.host.to_string();
         let tcp = |port| Listen::Tcp { host: host.clone(), port };
         let url = |address| RouteUrl { user: None, password: None, address };
@@ -71,12 +72,14 @@ impl Place {
                         url(PeerAddr::Tcp { host: peer.host.to_string(), port: TCP_ROUTE_PORT }),
                     ],
                 }],
+                authority: Some(authority.to_owned()),
                 ..ClusterOptions::default()
             }),
             scion: Some(ScionOptions {
                 daemon: Some(self.daemon.clone()),
                 local: Some(self.scion.host),
                 path_preference: preference.clone(),
+                ..ScionOptions::default()
             }),
             ..Options::default()
         }
@@ -87,6 +90,23 @@ impl Place {
 pub(super) struct Servers {
     places: [Place; 2],
     servers: [Server; 2],
+    _authority: Passing,
+}
+
+/// A directory that goes with the lab.
+struct Passing(PathBuf);
+
+impl Passing {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("natsd-lab-{}-{:x}", std::process::id(), fastrand::u64(..))))
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // It may have never been made.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Servers {
@@ -105,11 +125,12 @@ impl Servers {
             Place::new(&first.0.to_string(), first.1, ROUTE_PORT)?,
             Place::new(&second.0.to_string(), second.1, ROUTE_PORT + same_host)?,
         ];
+        let authority = Passing::new();
         let servers = [
-            Server::start(places[0].options(&places[1], preference)).await?,
-            Server::start(places[1].options(&places[0], preference)).await?,
+            Server::start(places[0].options(&places[1], preference, &authority.0)).await?,
+            Server::start(places[1].options(&places[0], preference, &authority.0)).await?,
         ];
-        let servers = Self { places, servers };
+        let servers = Self { places, servers, _authority: authority };
         tokio::time::timeout(MEET, servers.met()).await.map_err(|_| ServersError::NoRoute)?;
         Ok(servers)
     }

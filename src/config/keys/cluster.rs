@@ -180,10 +180,17 @@ pub const KEYS: &[Key<Draft>] = &[
         names: &["tls"],
         takes: "map",
         default: "off",
-        doc: "TLS of routes, both ways; see below.",
+        doc: "TLS of routes, both ways, over TCP and SCION; see below.",
         read: |draft, field| {
             tls::read(field, crate::tls::check_routes).map(|options| draft.options.tls = Some(options))
         },
+    },
+    Key {
+        names: &["authority"],
+        takes: "string, path",
+        default: "`$STATE_DIRECTORY/authority`, `$XDG_STATE_HOME/natsd/authority`, `~/.local/state/natsd/authority`",
+        doc: "Without `tls`: the directory of the authority that vouches for peers over SCION, see below. *Extension.*",
+        read: |draft, field| tls::path(field).map(|dir| draft.options.authority = Some(dir)),
     },
 ];
 

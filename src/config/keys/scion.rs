@@ -1,5 +1,7 @@
 //! `scion {}`, an extension of natsd.
 
+use natsd_path::IsdAs;
+
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
@@ -40,7 +42,26 @@ pub const KEYS: &[Key<ScionOptions>] = &[
             Ok(())
         },
     },
+    Key {
+        names: &["allow"],
+        takes: "ISD-AS, or a list of these",
+        default: "all",
+        doc: "The ASes whose hosts may connect over SCION, as clients and for routes: \"1-ff00:0:110\"; \"2-0\" is all of ISD 2.",
+        read: |scion, field| ases(field).map(|ases| scion.allow = ases),
+    },
+    Key {
+        names: &["deny"],
+        takes: "ISD-AS, or a list of these",
+        default: "none",
+        doc: "The ASes whose hosts may not, whatever `allow` says.",
+        read: |scion, field| ases(field).map(|ases| scion.deny = ases),
+    },
 ];
+
+/// One AS or several.
+fn ases(field: &mut Field<'_>) -> Result<Vec<IsdAs>, ValueError> {
+    field.each(|item| Ok(item.text()?.parse()?))
+}
 
 /// The value of `scion`: a switch, or a map, which turns it on.
 pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> Result<(), ValueError> {

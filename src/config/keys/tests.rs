@@ -192,6 +192,11 @@ fn tls_is_read_with_its_files() {
     assert_eq!(tls(&format!("pinned_certs: [\"{}\"]", "aB".repeat(32))).pinned_certs, [[0xab; 32]]);
     assert_eq!(options(&format!("https: 8222\ntls {{ {files} }}")).https, Some(("0.0.0.0".into(), 8222)));
 
+    let over_scion = |keys: &str, more: &str| {
+        let listen = "listen: [\"[1-ff00:0:110,10.0.0.1]:1\", 2 ]";
+        format!("scion: true\ncluster {{ {listen}, {keys} {{ {files}, {more} }} }}")
+    };
+    loaded(&over_scion("tls", &format!("ca_file: {cert}"))).expect("an authority");
     for (text, expected) in [
         ("tls {}".to_owned(), "missing 'cert_file'"),
         (format!("tls {{ cert_file: {cert} }}"), "missing 'key_file'"),
@@ -206,12 +211,18 @@ fn tls_is_read_with_its_files() {
         (format!("tls {{ {files}, ca_file: {cert}, verify_cert_and_check_known_urls: true }}"), "of a cluster alone"),
         ("https: 8222".to_owned(), "https needs a certificate"),
         (format!("http: 1\nhttps: 2\ntls {{ {files} }}"), "remove one of http and https"),
+        (over_scion("tls", ""), "an authority of the cluster vouches for; add ca_file"),
         (
-            format!(
-                "scion: true\ncluster {{ listen: [\"[1-ff00:0:110,10.0.0.1]:1\", 2 ], tls {{ {files}, ca_file: {cert} }} }}"
-            ),
-            "routes over SCION do without it",
+            over_scion("tls", &format!("ca_file: {cert}, insecure: true")),
+            "insecure is not for [1-ff00:0:110,10.0.0.1]:1",
         ),
+        (
+            over_scion("authority: there, tls", &format!("ca_file: {cert}")),
+            "cluster.authority: cluster.tls says already",
+        ),
+        ("scion { allow: [\"1-ff00:0:110\", 2 ] }".to_owned(), "expected a string"),
+        ("scion { deny: \"1:2\" }".to_owned(), "an ISD-AS looks like"),
+        ("scion { allow: [] }".to_owned(), "the list is empty"),
     ] {
         let errors = loaded(&text).expect_err(&text).to_string();
         assert!(errors.contains(expected), "{errors}");

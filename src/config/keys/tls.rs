@@ -202,7 +202,7 @@ fn word(found: &str, expected: &'static str) -> ValueError {
     ValueError::Word { found: found.to_owned(), expected }
 }
 
-fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
+pub(super) fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
     let text = field.text()?;
     if text.is_empty() { Err(word(text, "a path")) } else { Ok(text.into()) }
 }

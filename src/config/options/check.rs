@@ -65,9 +65,15 @@ pub enum InvalidOptions {
     /// `auth_callout` names what is not there.
     #[error(transparent)]
     Callout(#[from] CalloutError),
-    /// TLS for routes, and routes over SCION.
-    #[error("cluster.tls does not cover {0}: routes over SCION do without it yet; remove the address, or cluster.tls")]
-    RoutesOverScion(ScionAddr),
+    /// Everybody would be a member whom any authority of the system vouches for.
+    #[error("cluster.tls: {0} is for those alone whom an authority of the cluster vouches for; add ca_file")]
+    ScionWithoutAuthority(ScionAddr),
+    /// A peer over SCION that nobody vouches for.
+    #[error("cluster.tls: insecure is not for {0}: peers over SCION have to prove who they are; remove it")]
+    InsecureOverScion(ScionAddr),
+    /// Two answers to who vouches for peers.
+    #[error("cluster.authority: cluster.tls says already who vouches for peers; remove one of them")]
+    AuthorityBesideTls,
 }
 
 impl Options {
@@ -110,9 +116,13 @@ impl Options {
             return Ok(());
         };
         crate::tls::check_routes(tls).map_err(|problem| InvalidOptions::Tls { block: "cluster.tls", problem })?;
+        if cluster.authority.is_some() {
+            return Err(InvalidOptions::AuthorityBesideTls);
+        }
         match cluster.scion_addresses().next() {
-            Some(address) => Err(InvalidOptions::RoutesOverScion(address)),
-            None => Ok(()),
+            Some(address) if tls.insecure => Err(InvalidOptions::InsecureOverScion(address)),
+            Some(address) if tls.ca_file.is_none() => Err(InvalidOptions::ScionWithoutAuthority(address)),
+            _ => Ok(()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `cluster {}`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use natsd_auth::RoutePermissions;
@@ -61,6 +62,8 @@ pub struct ClusterOptions {
     pub write_timeout: WriteTimeout,
     /// `tls {}` of routes; present when they are to use TLS.
     pub tls: Option<TlsOptions>,
+    /// `authority`: the directory of the authority that vouches for peers over SCION, where `tls` does not say who does.
+    pub authority: Option<PathBuf>,
 }
 
 impl Default for ClusterOptions {
@@ -82,13 +85,14 @@ impl Default for ClusterOptions {
             write_deadline: None,
             write_timeout: WriteTimeout::Default,
             tls: None,
+            authority: None,
         }
     }
 }
 
 impl ClusterOptions {
     /// Where routes come in or lead to over SCION.
-    pub(super) fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
+    pub(crate) fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
         let dialled = self.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {
             PeerAddr::Scion(address) => Some(address),
             PeerAddr::Tcp { .. } => None,

@@ -64,6 +64,11 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
+    /// Whether the names in certificates decide.
+    pub(crate) fn maps(&self) -> bool {
+        self.verify_and_map || self.check_known_urls
+    }
+
     /// The file of the certificate, or of the first of several.
     pub fn first_certificate(&self) -> Option<&Path> {
         self.cert_file.as_deref().or_else(|| self.certs.first().map(|files| files.cert_file.as_path()))

@@ -3,6 +3,8 @@
 pub mod client;
 pub mod http;
 #[cfg(feature = "lab")]
+pub mod identity;
+#[cfg(feature = "lab")]
 pub mod network;
 pub mod node;
 pub mod peer;

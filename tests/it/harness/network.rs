@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Instant;
@@ -23,7 +24,8 @@ use super::{DEADLINE, POLL};
 pub const ASES: [&str; 2] = ["1-ff00:0:111", "1-ff00:0:112"];
 /// Where each server takes clients over SCION.
 pub const SCION_CLIENTS: u16 = 4222;
-const SCION_ROUTES: u16 = 4248;
+/// Where each server takes routes over SCION.
+pub const SCION_ROUTES: u16 = 4248;
 /// Where each server takes routes over TCP.
 pub const TCP_ROUTES: u16 = 6222;
 /// Connections that two servers have when nothing is said about `pool_size`.
@@ -46,6 +48,7 @@ pub struct Ground {
     net: u8,
     /// Where the servers of a pair are.
     homes: [&'static str; 2],
+    authority: tempfile::TempDir,
 }
 
 impl Ground {
@@ -75,11 +78,17 @@ impl Ground {
         let runtime = Runtime::new().expect("a runtime");
         let net = free_net();
         let engine = runtime.block_on(engine(LabOptions { net, ..LabOptions::default() }));
-        Self { runtime, engine, net, homes: ASES }
+        let authority = tempfile::tempdir().expect("a temporary directory");
+        Self { runtime, engine, net, homes: ASES, authority }
     }
 
     pub fn addresses(&self, isd_as: &str) -> AsAddresses {
         self.engine.addresses(isd_as.parse().expect("an AS")).expect("the network has it")
+    }
+
+    /// The directory of the authority that both servers believe.
+    pub fn authority(&self) -> &Path {
+        self.authority.path()
     }
 
     /// Where a server listens: [`SCION_CLIENTS`] or its port for routes.
@@ -120,12 +129,14 @@ impl Ground {
                 name: Some("c1".into()),
                 listen,
                 routes: vec![Remote { urls }],
+                authority: Some(self.authority().to_owned()),
                 ..ClusterOptions::default()
             }),
             scion: Some(ScionOptions {
                 daemon: Some(at.daemon.to_string()),
                 local: Some(at.host),
                 path_preference: preference,
+                ..ScionOptions::default()
             }),
             ..Options::default()
         }
@@ -144,6 +155,7 @@ impl Ground {
         options.listen.retain(|listen| matches!(listen, Listen::Tcp { .. }));
         if let Some(cluster) = &mut options.cluster {
             cluster.listen.retain(|listen| matches!(listen, Listen::Tcp { .. }));
+            cluster.authority = None;
             cluster.routes.clear();
         }
         options
@@ -163,9 +175,14 @@ impl Pair {
     }
 
     /// As [`start`](Self::start) without TCP, with something else in the options of each server.
-    pub fn start_with(ground: Ground, mut change: impl FnMut(usize, &mut ClusterOptions)) -> Self {
+    pub fn start_with(ground: Ground, change: impl FnMut(usize, &mut ClusterOptions)) -> Self {
+        Self::start_changed(ground, false, change)
+    }
+
+    /// As [`start`](Self::start), with something else in the options of each server.
+    pub fn start_changed(ground: Ground, tcp: bool, mut change: impl FnMut(usize, &mut ClusterOptions)) -> Self {
         let servers = [0, 1].map(|here| {
-            let mut options = ground.options(here, "latency", false);
+            let mut options = ground.options(here, "latency", tcp);
             change(here, options.cluster.as_mut().expect("they are clustered"));
             ground.serve(options)
         });

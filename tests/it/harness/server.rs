@@ -65,7 +65,10 @@ pub struct TestServer {
 
 fn write_config(dir: &Path, port: i32, config: &str) {
     let config = config.replace("{dir}", &dir.display().to_string());
-    let text = format!("host: 127.0.0.1\nport: {port}\n{config}\n");
+    // Who says where to listen means it.
+    let address =
+        if config.starts_with("listen:") { String::new() } else { format!("host: 127.0.0.1\nport: {port}\n") };
+    let text = format!("{address}{config}\n");
     std::fs::write(dir.join("server.conf"), text).expect("a configuration file");
 }
 

@@ -43,6 +43,13 @@ impl Authority {
         std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).expect("a key");
     }
 
+    /// Makes a certificate that nobody vouches for.
+    pub fn self_sign(&self, name: &str) {
+        let made = rcgen::generate_simple_self_signed(vec!["natsd".to_owned()]).expect("a certificate");
+        std::fs::write(self.file(&format!("{name}.pem")), made.cert.pem()).expect("a certificate");
+        std::fs::write(self.file(&format!("{name}.key")), made.signing_key.serialize_pem()).expect("a key");
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

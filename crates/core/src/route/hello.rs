@@ -123,6 +123,12 @@ impl RouteInfo {
         line("INFO", self)
     }
 
+    /// What of it strangers may know who ask for a tunnel.
+    pub fn of_tunnel(&self) -> Self {
+        let Self { natsd, scion_tunnel, scion_urls, .. } = self.clone();
+        Self { natsd, scion_tunnel, scion_urls, ..Self::default() }
+    }
+
     /// Whether the sender tells its part of the trace of a message.
     pub fn traces_messages(&self) -> bool {
         self.proto >= 3
