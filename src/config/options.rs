@@ -180,6 +180,7 @@ pub struct ScionOptions {
     pub deny: Vec<IsdAs>,
 }
 
+#[cfg(feature = "scion")]
 impl ScionOptions {
     /// Whether hosts of this AS may connect; if not, the key that says so.
     pub(crate) fn admits(&self, from: IsdAs) -> Result<(), &'static str> {

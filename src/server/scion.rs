@@ -96,7 +96,7 @@ impl ScionSide {
         let listener = Arc::new(Listener {
             host: format!("[{},{}]", address.isd_as, address.host),
             port: address.port,
-            tls,
+            tls: tls.clone(),
             sealed: true,
             proxied: false,
             websocket: None,
@@ -108,7 +108,7 @@ impl ScionSide {
             let facts = Facts::of_certificates(&stream.peer_certificates(), maps);
             listener.serve_sealed(&hub, scion::connection(stream), facts);
         };
-        self.listen(address, Kinds::CLIENTS, identity, serve).await
+        self.listen(address, Kinds::CLIENTS, identity, tls, serve).await
     }
 
     /// Takes routes at the SCION addresses among `listen`.
@@ -124,7 +124,7 @@ impl ScionSide {
                 let shown = stream.peer_certificates();
                 routes.serve(scion::connection(stream), &shown);
             };
-            self.listen(address, Kinds::ROUTES, identity, serve).await?;
+            self.listen(address, Kinds::ROUTES, identity, None, serve).await?;
         }
         Ok(())
     }
@@ -134,6 +134,7 @@ impl ScionSide {
         address: ScionAddr,
         Kinds { what, option }: Kinds,
         identity: Option<Arc<Identity>>,
+        tls: Option<Arc<ClientTls>>,
         serve: impl Fn(Stream) + Send + Sync + 'static,
     ) -> Result<(), StartError> {
         let listening = match identity {
@@ -143,7 +144,20 @@ impl ScionSide {
         let endpoint = listening.map_err(|source| StartError::ScionListen { option, source })?;
         log::info!("Listening for {what} connections on {address} (SCION)");
         self.endpoints.push(endpoint.clone());
-        self.tasks.spawn(accept(endpoint, what, self.door.clone(), serve));
+        let door = self.door.clone();
+        let admits = move |peer| {
+            if !door.admits(what, peer) {
+                return false;
+            }
+            let throttled = tls.as_ref().is_some_and(|tls| !tls.terms().admits());
+            if throttled {
+                door.refused(what, peer, "there are more handshakes than connection_rate_limit of tls");
+            }
+            !throttled
+        };
+        let door = self.door.clone();
+        let refused = move |peer, reason: &str| door.refused(what, peer, reason);
+        self.tasks.spawn(accept(endpoint, admits, refused, serve));
         Ok(())
     }
 
@@ -227,29 +241,32 @@ fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
     })
 }
 
-/// Accepts until the endpoint closes. Handshakes run beside each other, so that a slow peer delays nobody.
+/// Accepts whom `admits` lets begin, until the endpoint closes; of those whom the handshake turns away, `refused` is told.
+/// Handshakes run beside each other, so that a slow peer delays nobody.
 fn accept(
     endpoint: Endpoint,
-    what: &'static str,
-    door: Door,
+    admits: impl Fn(ScionAddr) -> bool + Send + 'static,
+    refused: impl Fn(ScionAddr, &str) + Send + Sync + 'static,
     serve: impl Fn(Stream) + Send + Sync + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let serve = Arc::new(serve);
+    let (serve, refused) = (Arc::new(serve), Arc::new(refused));
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     async move {
         while let (Ok(permit), Some(incoming)) = (Arc::clone(&permits).acquire_owned().await, endpoint.accept().await) {
             let peer = incoming.peer();
-            if !door.admits(what, peer) {
+            if !admits(peer) {
                 incoming.refuse();
                 continue;
             }
-            let (serve, door) = (Arc::clone(&serve), door.clone());
+            let (serve, refused) = (Arc::clone(&serve), Arc::clone(&refused));
             tokio::spawn(async move {
                 let _permit = permit;
                 match incoming.await {
                     Ok(stream) => serve(stream),
-                    Err(error) if error.is_refusal() => door.refused(what, peer, &error.to_string()),
-                    Err(error) => log::debug!("SCION connection gone before it was served: {error}"),
+                    Err(error) => match error.disbelief() {
+                        Some(reason) => refused(peer, &reason),
+                        None => log::debug!("SCION connection gone before it was served: {error}"),
+                    },
                 }
             });
         }

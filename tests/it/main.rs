@@ -10,6 +10,8 @@ mod claims;
 mod cluster;
 mod config;
 mod harness;
+#[cfg(feature = "lab")]
+mod identity;
 #[cfg(feature = "interop")]
 mod interop;
 #[cfg(feature = "lab")]

@@ -12,6 +12,7 @@ use natsd_lab::reference::Reference;
 use serde_json::Value;
 
 use crate::harness::network::{Ground, Pair, wait_for};
+use crate::identity::strangers_are_refused;
 
 const SECONDS: &str = "6";
 const RATE: &str = "500";
@@ -58,18 +59,30 @@ impl Drop for StreamEnd {
     }
 }
 
+/// A small network of the reference programs, which keep their files in `dir`.
+fn reference(dir: &Path) -> Ground {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("topology/small.toml");
+    let network = Network::read(&file).expect("a valid network");
+    Ground::start(async |options| {
+        let reference = Reference::start(network, &options, dir).await;
+        let reference = reference.unwrap_or_else(|error| panic!("{error}; .ci/tools installs SCION's programs"));
+        Arc::new(reference) as Arc<dyn Engine>
+    })
+}
+
+#[test]
+fn strangers_are_refused_on_reference_routers() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let ground = reference(dir.path());
+    strangers_are_refused(&ground);
+    ground.runtime.block_on(ground.engine.stop()).expect("stopped");
+}
+
 #[test]
 fn a_black_hole_loses_nothing_on_reference_routers() {
     let python = python();
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("topology/small.toml");
-    let network = Network::read(&file).expect("a valid network");
-    let ground = Ground::start(async |options| {
-        let reference = Reference::start(network, &options, dir.path()).await;
-        let reference = reference.unwrap_or_else(|error| panic!("{error}; .ci/tools installs SCION's programs"));
-        Arc::new(reference) as Arc<dyn Engine>
-    });
-    let pair = Pair::start(ground, "latency", false);
+    let pair = Pair::start(reference(dir.path()), "latency", false);
     pair.settle();
     let best = pair.active(0);
     assert!(best.iter().any(|interface| interface == "1-ff00:0:111#1"), "not over the core: {best:?}");

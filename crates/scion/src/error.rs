@@ -164,12 +164,12 @@ pub enum AcceptError {
 }
 
 impl AcceptError {
-    /// Whether one end did not believe the other, rather than the network failing.
-    pub fn is_refusal(&self) -> bool {
+    /// Why the ends did not believe each other; `None` if it is the network that failed.
+    pub fn disbelief(&self) -> Option<String> {
         match self {
-            Self::Handshake { source, .. } => is_disbelief(source),
-            Self::NotAdmitted { .. } | Self::NoIdentity => true,
-            Self::Timeout { .. } => false,
+            Self::Handshake { source, .. } => is_disbelief(source).then(|| source.to_string()),
+            Self::NotAdmitted { reason, .. } => Some(reason.clone()),
+            Self::NoIdentity | Self::Timeout { .. } => None,
         }
     }
 }
