@@ -176,6 +176,16 @@ pub enum CloseReason {
     MessageHeaderViolation,
     /// It wants `no_responders` without headers.
     NoRespondersRequiresHeaders,
+    /// It is not what connects to this port, or is no port for what we are.
+    WrongPort,
+    /// Its account is not here.
+    MissingAccount,
+    /// The same leaf node has connected again.
+    DuplicateLeaf,
+    /// A leaf node has the cluster name of its hub.
+    ClusterNamesIdentical,
+    /// A leaf node is older than its hub takes.
+    MinimumVersionRequired,
     /// A route ended.
     Route(crate::route::CloseReason),
 }
@@ -206,6 +216,11 @@ impl fmt::Display for CloseReason {
             Self::ServerShutdown => "Server Shutdown",
             Self::MessageHeaderViolation => "Message Header Violation",
             Self::NoRespondersRequiresHeaders => "No Responders Requires Headers",
+            Self::WrongPort => "Incorrect Port",
+            Self::MissingAccount => "Missing Account",
+            Self::DuplicateLeaf => "Duplicate Remote LeafNode Connection",
+            Self::ClusterNamesIdentical => "Cluster Names Identical",
+            Self::MinimumVersionRequired => "Minimum Version Required",
             Self::Route(reason) => return reason.fmt(f),
         })
     }

@@ -5,6 +5,7 @@ pub mod encode;
 pub mod error;
 pub mod header;
 pub mod info;
+pub mod leaf;
 pub mod lex;
 pub mod msg_trace;
 pub mod parser;

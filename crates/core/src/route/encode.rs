@@ -26,6 +26,44 @@ impl Head<'_> {
         total: usize,
     ) {
         out.extend_from_slice(if header_len > 0 { b"HMSG " } else { b"RMSG " });
+        let header = (header_len > 0).then_some(header_len);
+        self.write_rest(out, queues, header, total);
+    }
+
+    /// As [`write`](Self::write), of a message that came from the leaf nodes of the cluster `origin`: `LMSG`, always with
+    /// the length of the headers.
+    pub fn write_from_leaf<'q>(
+        &self,
+        out: &mut Vec<u8>,
+        origin: &[u8],
+        queues: impl Iterator<Item = &'q [u8]>,
+        header_len: usize,
+        total: usize,
+    ) {
+        push_words(out, [&b"LMSG"[..], origin]);
+        self.write_rest(out, queues, Some(header_len), total);
+    }
+
+    /// As [`write`](Self::write), between a hub and a leaf node: `LMSG` in place of `RMSG`.
+    pub fn write_to_leaf<'q>(
+        &self,
+        out: &mut Vec<u8>,
+        queues: impl Iterator<Item = &'q [u8]>,
+        header_len: usize,
+        total: usize,
+    ) {
+        out.extend_from_slice(if header_len > 0 { b"HMSG " } else { b"LMSG " });
+        let header = (header_len > 0).then_some(header_len);
+        self.write_rest(out, queues, header, total);
+    }
+
+    fn write_rest<'q>(
+        &self,
+        out: &mut Vec<u8>,
+        queues: impl Iterator<Item = &'q [u8]>,
+        header: Option<usize>,
+        total: usize,
+    ) {
         push_account(out, self.account);
         out.extend_from_slice(self.subject);
         out.push(b' ');
@@ -37,7 +75,7 @@ impl Head<'_> {
             (None, false) => {}
         }
         push_words(out, queues);
-        if header_len > 0 {
+        if let Some(header_len) = header {
             write_number(out, header_len);
             out.push(b' ');
         }
@@ -49,6 +87,35 @@ impl Head<'_> {
 /// Appends `RS+`. `queue` is a group and the number of its members here.
 pub fn write_subscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<(&[u8], u32)>) {
     out.extend_from_slice(b"RS+ ");
+    push_interest(out, account, subject, queue);
+}
+
+/// Appends `LS+`: interest of the leaf nodes of the cluster `origin`.
+pub fn write_leaf_subscribe(
+    out: &mut Vec<u8>,
+    origin: &[u8],
+    account: Option<&[u8]>,
+    subject: &[u8],
+    queue: Option<(&[u8], u32)>,
+) {
+    push_words(out, [&b"LS+"[..], origin]);
+    push_interest(out, account, subject, queue);
+}
+
+/// Appends `LS-`; without `origin` to a peer that does not understand it there.
+pub fn write_leaf_unsubscribe(
+    out: &mut Vec<u8>,
+    origin: Option<&[u8]>,
+    account: Option<&[u8]>,
+    subject: &[u8],
+    queue: Option<&[u8]>,
+) {
+    push_words(out, [&b"LS-"[..]]);
+    push_words(out, origin);
+    push_no_interest(out, account, subject, queue);
+}
+
+fn push_interest(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<(&[u8], u32)>) {
     push_account(out, account);
     out.extend_from_slice(subject);
     if let Some((name, weight)) = queue {
@@ -63,6 +130,10 @@ pub fn write_subscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8]
 /// Appends `RS-`.
 pub fn write_unsubscribe(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<&[u8]>) {
     out.extend_from_slice(b"RS- ");
+    push_no_interest(out, account, subject, queue);
+}
+
+fn push_no_interest(out: &mut Vec<u8>, account: Option<&[u8]>, subject: &[u8], queue: Option<&[u8]>) {
     push_account(out, account);
     out.extend_from_slice(subject);
     if let Some(name) = queue {
@@ -87,7 +158,7 @@ fn push_words<'a>(out: &mut Vec<u8>, words: impl IntoIterator<Item = &'a [u8]>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::wire::{Op, Read, Reader};
+    use crate::route::wire::{Message, Op, Read, Reader};
     use proptest::prelude::*;
 
     fn line(head: Head<'_>, queues: &[&str], header_len: usize, total: usize) -> String {
@@ -134,13 +205,22 @@ mod tests {
             head.write(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
             out.extend_from_slice(&body);
             out.extend_from_slice(b"\r\n");
-            let Ok(Read::Op(Op::Message(read), len)) = Reader::new(dedicated).read(&out) else {
+            let first = out.clone();
+            let Ok(Read::Op(Op::Message(read), len)) = Reader::new(dedicated).read(&first) else {
                 return Err(TestCaseError::fail("not a message"));
             };
             prop_assert_eq!(len, out.len());
             prop_assert_eq!((read.account, read.subject, read.reply), (head.account, head.subject, head.reply));
             prop_assert!(read.queues.eq(queues.iter().map(|queue| queue.as_bytes())));
             prop_assert_eq!((read.header_len, read.body), (header_len, &body[..]));
+            prop_assert_eq!(read.origin, None);
+
+            out.clear();
+            head.write_from_leaf(&mut out, b"leafs", queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
+            out.extend_from_slice(&body);
+            out.extend_from_slice(b"\r\n");
+            let again = Message { origin: Some(b"leafs"), ..read };
+            prop_assert_eq!(Reader::new(dedicated).read(&out), Ok(Read::Op(Op::Message(again), out.len())));
         }
     }
 }

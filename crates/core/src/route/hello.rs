@@ -106,6 +106,15 @@ pub struct RouteInfo {
     /// See [`GossipMode`].
     #[serde(skip_serializing_if = "is_zero_byte")]
     pub gossip_mode: u8,
+    /// Whether `LS+` and `LMSG` are understood: what is of leaf nodes names their cluster.
+    #[serde(rename = "lnoc", skip_serializing_if = "is_false")]
+    pub leaf_origins: bool,
+    /// Whether `LS-` names it as well.
+    #[serde(rename = "lnocu", skip_serializing_if = "is_false")]
+    pub leaf_origins_gone: bool,
+    /// Where the sender takes leaf nodes: `host:port`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leafnode_urls: Vec<String>,
     /// Version of natsd; empty when the sender is another implementation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub natsd: String,

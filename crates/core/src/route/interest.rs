@@ -1,7 +1,7 @@
 //! What a server tells its peers of its clients' subscriptions: each subject once, however many subscribe to it, and
 //! each queue group with the number of its members.
 
-use super::encode::{write_subscribe, write_unsubscribe};
+use super::encode::{write_leaf_subscribe, write_leaf_unsubscribe, write_subscribe, write_unsubscribe};
 
 /// Which connection of a pool of `pool_size` carries the interest in `account`: FNV-1a, so that both ends of equal
 /// pools choose the same one. Messages travel where the interest came from.
@@ -59,6 +59,22 @@ impl<'a> Change<'a> {
             Self::Queue { subject, queue, members } => write_subscribe(out, account, subject, Some((queue, members))),
         }
     }
+
+    /// As [`write`](Self::write), of interest of leaf nodes of the cluster `origin`; `gone` if the peer understands whose it
+    /// was that is gone.
+    pub fn write_of_leafs(&self, out: &mut Vec<u8>, (origin, gone): (&[u8], bool), account: Option<&[u8]>) {
+        let left = gone.then_some(origin);
+        match *self {
+            Self::Plain { subject, interested: true } => write_leaf_subscribe(out, origin, account, subject, None),
+            Self::Plain { subject, interested: false } => write_leaf_unsubscribe(out, left, account, subject, None),
+            Self::Queue { subject, queue, members: 0 } => {
+                write_leaf_unsubscribe(out, left, account, subject, Some(queue));
+            }
+            Self::Queue { subject, queue, members } => {
+                write_leaf_subscribe(out, origin, account, subject, Some((queue, members)));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +101,16 @@ mod tests {
         Change::Plain { subject: b"a", interested: true }.ended().write(&mut out, None);
         Change::Queue { subject: b"a", queue: b"q", members: 2 }.ended().write(&mut out, None);
         assert_eq!(out, b"RS- a\r\nRS- a q\r\n");
+    }
+
+    #[test]
+    fn interest_of_leaf_nodes_names_their_cluster() {
+        let (mut out, old) = (Vec::new(), (&b"L"[..], false));
+        let new = (old.0, true);
+        Change::Plain { subject: b"a", interested: true }.write_of_leafs(&mut out, new, Some(b"$G"));
+        Change::Queue { subject: b"a", queue: b"q", members: 2 }.write_of_leafs(&mut out, old, None);
+        Change::Queue { subject: b"a", queue: b"q", members: 0 }.write_of_leafs(&mut out, new, Some(b"$G"));
+        Change::Plain { subject: b"a", interested: false }.write_of_leafs(&mut out, old, Some(b"$G"));
+        assert_eq!(out, b"LS+ L $G a\r\nLS+ L a q 2\r\nLS- L $G a q\r\nLS- $G a\r\n");
     }
 }

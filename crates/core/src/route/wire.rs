@@ -59,11 +59,11 @@ pub enum Op<'a> {
     Pong,
     /// `-ERR 'text'`; the text without quotes.
     Error(&'a [u8]),
-    /// `RS+`: interest arose, or a queue group has a new weight.
+    /// `RS+`, or `LS+` of leaf nodes: interest arose, or a queue group has a new weight.
     Subscribe(Interest<'a>),
-    /// `RS-`: interest is gone.
+    /// `RS-`, or `LS-` of leaf nodes: interest is gone.
     Unsubscribe(Interest<'a>),
-    /// `RMSG` or `HMSG`.
+    /// `RMSG`, `HMSG`, or `LMSG` from leaf nodes.
     Message(Message<'a>),
     /// A line that is valid on a route and means nothing to this server.
     Ignored,
@@ -72,6 +72,8 @@ pub enum Op<'a> {
 /// Interest of the peer's side in a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest<'a> {
+    /// The cluster of the leaf nodes behind the peer whose interest it is.
+    pub origin: Option<&'a [u8]>,
     /// `None` on a route dedicated to one account.
     pub account: Option<&'a [u8]>,
     /// The subject, with wildcards.
@@ -85,6 +87,8 @@ pub struct Interest<'a> {
 /// A routed message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
+    /// The cluster of the leaf nodes behind the peer that it came from.
+    pub origin: Option<&'a [u8]>,
     /// `None` on a route dedicated to one account.
     pub account: Option<&'a [u8]>,
     /// What it was published to.
@@ -144,7 +148,7 @@ impl Reader {
         } else if verb.eq_ignore_ascii_case(b"HMSG") {
             self.message("HMSG", args, true, input, after)
         } else if verb.eq_ignore_ascii_case(b"LMSG") {
-            skip_leaf_message(args, input, after)
+            self.leaf_message(args, input, after)
         } else {
             Ok(Read::Op(self.control(verb, args)?, after))
         }
@@ -153,9 +157,13 @@ impl Reader {
     fn control<'a>(&self, verb: &'a [u8], args: &'a [u8]) -> Result<Op<'a>, WireError> {
         let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
         if is(b"RS+") {
-            self.subscribe(Tokens(args)).map(Op::Subscribe).ok_or(WireError::Malformed("RS+"))
+            self.subscribe(None, Tokens(args)).map(Op::Subscribe).ok_or(WireError::Malformed("RS+"))
         } else if is(b"RS-") {
-            self.unsubscribe(Tokens(args)).map(Op::Unsubscribe).ok_or(WireError::Malformed("RS-"))
+            self.unsubscribe(None, Tokens(args)).map(Op::Unsubscribe).ok_or(WireError::Malformed("RS-"))
+        } else if is(b"LS+") {
+            self.of_leafs(args, Self::subscribe).map(Op::Subscribe).ok_or(WireError::Malformed("LS+"))
+        } else if is(b"LS-") {
+            self.of_leafs(args, Self::unsubscribe).map(Op::Unsubscribe).ok_or(WireError::Malformed("LS-"))
         } else if is(b"PING") {
             Ok(Op::Ping)
         } else if is(b"PONG") {
@@ -166,30 +174,34 @@ impl Reader {
             Ok(Op::Connect(args.trim_ascii()))
         } else if is(b"-ERR") {
             Ok(Op::Error(unquote(args.trim_ascii())))
-        } else if [&b"+OK"[..], b"LS+", b"LS-", b"SUB", b"UNSUB"].iter().any(|name| is(name)) {
+        } else if [&b"+OK"[..], b"SUB", b"UNSUB"].iter().any(|name| is(name)) {
             Ok(Op::Ignored)
         } else {
             Err(WireError::UnknownVerb)
         }
     }
 
-    fn subscribe<'a>(&self, mut args: Tokens<'a>) -> Option<Interest<'a>> {
+    fn subscribe<'a>(&self, origin: Option<&'a [u8]>, mut args: Tokens<'a>) -> Option<Interest<'a>> {
         let account = self.account(&mut args)?;
-        let subject = args.next()?;
-        let queue = args.next();
-        let weight = match (queue, queue.and_then(|_| args.next())) {
-            (Some(_), Some(weight)) => u32::try_from(parse_size(weight)?).ok().filter(|&weight| weight > 0)?,
-            // nats-server leaves it out when a reload lets interest in a group pass.
-            (Some(_), None) | (None, _) => 1,
-        };
-        args.next().is_none().then_some(Interest { account, subject, queue, weight })
+        let (subject, queue, weight) = interest(args, Some(1))?;
+        Some(Interest { origin, account, subject, queue, weight })
     }
 
-    fn unsubscribe<'a>(&self, mut args: Tokens<'a>) -> Option<Interest<'a>> {
+    fn unsubscribe<'a>(&self, origin: Option<&'a [u8]>, mut args: Tokens<'a>) -> Option<Interest<'a>> {
         let account = self.account(&mut args)?;
-        let subject = args.next()?;
-        let queue = args.next();
-        args.next().is_none().then_some(Interest { account, subject, queue, weight: 0 })
+        let (subject, queue) = no_interest(args)?;
+        Some(Interest { origin, account, subject, queue, weight: 0 })
+    }
+
+    /// Reads what comes after the cluster of leaf nodes.
+    fn of_leafs<'a>(
+        &self,
+        args: &'a [u8],
+        read: impl FnOnce(&Self, Option<&'a [u8]>, Tokens<'a>) -> Option<Interest<'a>>,
+    ) -> Option<Interest<'a>> {
+        let mut args = Tokens(args);
+        let origin = args.next()?;
+        read(self, Some(origin), args)
     }
 
     /// `None` when the token is missing; `Some(None)` where lines carry none.
@@ -206,22 +218,80 @@ impl Reader {
         input: &'a [u8],
         after: usize,
     ) -> Result<Read<'a>, WireError> {
-        let malformed = WireError::Malformed(verb);
+        self.message_after(verb, None, Tokens(args), headers, input, after)
+    }
+
+    /// `LMSG`: what came from the leaf nodes of a cluster, always with the length of the headers.
+    fn leaf_message<'a>(&self, args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
         let mut args = Tokens(args);
-        let account = self.account(&mut args).ok_or(malformed)?;
-        let subject = args.next().ok_or(malformed)?;
-        let total = args.next_back().and_then(parse_size).ok_or(malformed)?;
-        let header_len = if headers { args.next_back().and_then(parse_size).ok_or(malformed)? } else { 0 };
-        if header_len > total {
-            return Err(malformed);
-        }
-        let (reply, queues) = addressees(args).ok_or(malformed)?;
+        let origin = args.next().ok_or(WireError::Malformed("LMSG"))?;
+        self.message_after("LMSG", Some(origin), args, true, input, after)
+    }
+
+    fn message_after<'a>(
+        &self,
+        verb: &'static str,
+        origin: Option<&'a [u8]>,
+        mut args: Tokens<'a>,
+        headers: bool,
+        input: &'a [u8],
+        after: usize,
+    ) -> Result<Read<'a>, WireError> {
+        let account = self.account(&mut args).ok_or(WireError::Malformed(verb))?;
+        let Addressed { subject, reply, queues, header_len, total } =
+            Addressed::read(args, headers).ok_or(WireError::Malformed(verb))?;
         Ok(match body(input, after, total)? {
             Ok((body, end)) => {
-                Read::Op(Op::Message(Message { account, subject, reply, queues, header_len, body }), end)
+                let message = Message { origin, account, subject, reply, queues, header_len, body };
+                Read::Op(Op::Message(message), end)
             }
             Err(need) => Read::Need(need),
         })
+    }
+}
+
+/// `subject [queue weight]`; `missing` is what a weight is that is left out, if it may be: nats-server does so on routes when a
+/// reload lets interest in a group pass.
+#[allow(clippy::type_complexity)]
+pub(crate) fn interest(mut args: Tokens<'_>, missing: Option<u32>) -> Option<(&[u8], Option<&[u8]>, u32)> {
+    let subject = args.next()?;
+    let queue = args.next();
+    let weight = match (queue, queue.and_then(|_| args.next())) {
+        (Some(_), Some(weight)) => u32::try_from(parse_size(weight)?).ok().filter(|&weight| weight > 0)?,
+        (Some(_), None) => missing?,
+        (None, _) => 1,
+    };
+    args.next().is_none().then_some((subject, queue, weight))
+}
+
+/// `subject [queue]`.
+pub(crate) fn no_interest(mut args: Tokens<'_>) -> Option<(&[u8], Option<&[u8]>)> {
+    let subject = args.next()?;
+    let queue = args.next();
+    args.next().is_none().then_some((subject, queue))
+}
+
+/// What a line says of the message that follows it.
+pub(crate) struct Addressed<'a> {
+    pub(crate) subject: &'a [u8],
+    pub(crate) reply: Option<&'a [u8]>,
+    pub(crate) queues: Tokens<'a>,
+    pub(crate) header_len: usize,
+    /// Bytes of the message, headers included.
+    pub(crate) total: usize,
+}
+
+impl<'a> Addressed<'a> {
+    /// `subject [reply…] [header length] total`.
+    pub(crate) fn read(mut args: Tokens<'a>, headers: bool) -> Option<Self> {
+        let subject = args.next()?;
+        let total = args.next_back().and_then(parse_size)?;
+        let header_len = if headers { args.next_back().and_then(parse_size)? } else { 0 };
+        if header_len > total {
+            return None;
+        }
+        let (reply, queues) = addressees(args)?;
+        Some(Self { subject, reply, queues, header_len, total })
     }
 }
 
@@ -237,7 +307,7 @@ fn addressees(mut args: Tokens<'_>) -> Option<(Option<&[u8]>, Tokens<'_>)> {
 
 /// The `total` bytes from `start` and the end of their CR LF; `Err` says how many bytes of input it takes.
 #[allow(clippy::type_complexity)]
-fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize), usize>, WireError> {
+pub(crate) fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize), usize>, WireError> {
     if total > MAX_MESSAGE {
         return Err(WireError::MessageTooLarge(total));
     }
@@ -247,16 +317,6 @@ fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize
         Some(_) => Err(WireError::UnterminatedPayload),
         None => Ok(Err(end + 2)),
     }
-}
-
-/// A message that came from a leafnode cluster behind the peer. Peers only send it to servers that announce
-/// support for it; skipping keeps the stream readable should one do so all the same.
-fn skip_leaf_message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
-    let total = Tokens(args).next_back().and_then(parse_size).ok_or(WireError::Malformed("LMSG"))?;
-    Ok(match body(input, after, total)? {
-        Ok((_, end)) => Read::Op(Op::Ignored, end),
-        Err(need) => Read::Need(need),
-    })
 }
 
 /// Tokens between runs of spaces and tabs.
@@ -299,12 +359,12 @@ impl<'a> DoubleEndedIterator for Tokens<'a> {
     }
 }
 
-fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
     let end = line.iter().position(|&byte| is_blank(byte)).unwrap_or(line.len());
     line.split_at(end)
 }
 
-fn unquote(text: &[u8]) -> &[u8] {
+pub(crate) fn unquote(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"'").and_then(|text| text.strip_suffix(b"'")).unwrap_or(text)
 }
 
@@ -332,12 +392,12 @@ mod tests {
     }
 
     fn plain<'a>(subject: &'a [u8], body: &'a [u8]) -> Message<'a> {
-        Message { account: Some(b"ACC"), subject, reply: None, queues: Tokens(b""), header_len: 0, body }
+        Message { origin: None, account: Some(b"ACC"), subject, reply: None, queues: Tokens(b""), header_len: 0, body }
     }
 
     #[test]
     fn interest_names_account_subject_and_queue_with_its_weight() {
-        let interest = Interest { account: Some(b"ACC"), subject: b"foo.*", queue: None, weight: 1 };
+        let interest = Interest { origin: None, account: Some(b"ACC"), subject: b"foo.*", queue: None, weight: 1 };
         assert_eq!(op(b"RS+ ACC foo.*\r\n"), Op::Subscribe(interest));
         assert_eq!(
             op(b"rs+  ACC\tfoo q 17 \r\n"),
@@ -381,10 +441,24 @@ mod tests {
         let reader = Reader::new(true);
         assert_eq!(
             op_on(reader, b"RS+ p.x\r\n"),
-            Op::Subscribe(Interest { account: None, subject: b"p.x", queue: None, weight: 1 })
+            Op::Subscribe(Interest { origin: None, account: None, subject: b"p.x", queue: None, weight: 1 })
         );
         let Op::Message(message) = op_on(reader, b"RMSG p.y + r q 1\r\nx\r\n") else { panic!("a message") };
         assert_eq!((message.account, message.subject), (None, &b"p.y"[..]));
+    }
+
+    #[test]
+    fn what_is_of_leaf_nodes_names_their_cluster() {
+        let interest =
+            Interest { origin: Some(b"leafs"), account: Some(b"ACC"), subject: b"foo", queue: Some(b"q"), weight: 2 };
+        assert_eq!(op(b"LS+ leafs ACC foo q 2\r\n"), Op::Subscribe(interest));
+        assert_eq!(op(b"LS- leafs ACC foo q\r\n"), Op::Unsubscribe(Interest { weight: 0, ..interest }));
+        let message = Message { origin: Some(b"leafs"), ..plain(b"foo", b"hi") };
+        assert_eq!(op(b"LMSG leafs ACC foo 0 2\r\nhi\r\n"), Op::Message(message));
+        let Op::Message(message) = op(b"LMSG leafs ACC foo + r q 0 1\r\nx\r\n") else { panic!("a message") };
+        assert_eq!((message.origin, message.reply), (Some(&b"leafs"[..]), Some(&b"r"[..])));
+        assert_eq!(error(b"LMSG leafs ACC foo 2\r\n"), WireError::Malformed("LMSG"));
+        assert_eq!(error(b"LS+ leafs\r\n"), WireError::Malformed("LS+"));
     }
 
     #[test]
@@ -394,8 +468,6 @@ mod tests {
         assert_eq!(op(b"ping\r\n"), Op::Ping);
         assert_eq!(op(b"PONG  \r\n"), Op::Pong);
         assert_eq!(op(b"-ERR 'Stale Connection'\r\n"), Op::Error(b"Stale Connection"));
-        assert_eq!(op(b"LS+ leafs ACC foo q 2\r\n"), Op::Ignored);
-        assert_eq!(op(b"LMSG leafs ACC foo 0 2\r\nhi\r\n"), Op::Ignored);
         assert_eq!(op(b"SUB foo 1\r\n"), Op::Ignored);
     }
 

@@ -106,6 +106,11 @@ fn status(reason: &CloseReason) -> u16 {
         CloseReason::MessageHeaderViolation
         | CloseReason::NoRespondersRequiresHeaders
         | CloseReason::Kicked
+        | CloseReason::WrongPort
+        | CloseReason::MissingAccount
+        | CloseReason::DuplicateLeaf
+        | CloseReason::ClusterNamesIdentical
+        | CloseReason::MinimumVersionRequired
         | CloseReason::ProxyNotTrusted
         | CloseReason::ProxyRequired
         | CloseReason::Route(_) => INTERNAL_ERROR,

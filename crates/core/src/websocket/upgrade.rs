@@ -21,6 +21,8 @@ const DEFLATE: &str = "permessage-deflate";
 /// What a listener allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
+    /// Leaf nodes come in as well as clients.
+    pub leafnodes: bool,
     /// The connection is over TLS.
     pub tls: bool,
     /// Messages may be compressed.
@@ -67,6 +69,9 @@ impl fmt::Debug for Cookies {
     }
 }
 
+/// What paths end with that leaf nodes ask for.
+pub const LEAF_PATH: &str = "/leafnode";
+
 /// A client that is let in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Upgrade {
@@ -80,6 +85,8 @@ pub struct Upgrade {
     pub forwarded_for: Option<IpAddr>,
     /// Who it says it is.
     pub cookies: Cookies,
+    /// It is no client but a leaf node.
+    pub leafnode: bool,
 }
 
 /// A request that is not granted.
@@ -190,8 +197,11 @@ impl<'a> Head<'a> {
 
     fn grant(&self, rules: &Rules) -> Result<Upgrade, Refusal> {
         let path = self.path.split(['?', '#']).next().unwrap_or_default();
-        for (end, what) in [("/mqtt", "mqtt"), ("/leafnode", "leafnode")] {
-            if path.ends_with(end) {
+        let leafnode = path.ends_with(LEAF_PATH);
+        for (wanted, granted, what) in
+            [(path.ends_with("/mqtt"), false, "mqtt"), (leafnode, rules.leafnodes, "leafnode")]
+        {
+            if wanted && !granted {
                 return Err(Refusal::new(Status::NotFound, format!("{what} websocket endpoint not enabled")));
             }
         }
@@ -227,6 +237,7 @@ impl<'a> Head<'a> {
             masked,
             forwarded_for: self.first("X-Forwarded-For").parse().ok(),
             cookies: self.cookies(&rules.cookies),
+            leafnode,
         })
     }
 
@@ -275,11 +286,16 @@ impl<'a> Head<'a> {
     }
 }
 
-fn response(key: &str, compression: bool, masked: bool, headers: &str) -> Vec<u8> {
+/// What proves to who sent `key` that it was understood.
+pub fn accepts(key: &str) -> String {
     let mut digest = Sha1::new();
     digest.update(key.as_bytes());
     digest.update(GUID);
-    let accept = BASE64.encode(&digest.finalize());
+    BASE64.encode(&digest.finalize())
+}
+
+fn response(key: &str, compression: bool, masked: bool, headers: &str) -> Vec<u8> {
+    let accept = accepts(key);
     let mut text = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
     );

@@ -152,6 +152,12 @@ impl Cluster {
         ClientUrls { plain: urls(|info| &info.connect_urls), websocket: urls(|info| &info.ws_connect_urls) }
     }
 
+    /// Where the other servers take leaf nodes, sorted.
+    pub fn leafnode_urls(&self) -> Vec<String> {
+        let urls = self.peers.values().flat_map(|peer| peer.info.leafnode_urls.iter().cloned());
+        urls.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// A number from 0 to 1 to spread timers with.
     pub fn jitter(&mut self) -> f64 {
         self.dialing.jitter()
