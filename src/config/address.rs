@@ -3,7 +3,7 @@
 use natsd_core::route::hello::Secret;
 use natsd_path::{AddrError, ScionAddr};
 
-use super::options::{Listen, PeerAddr, RouteLogin, RouteUrl, SyslogAddr};
+use super::options::{LeafUrl, Listen, PeerAddr, RouteLogin, RouteUrl, SyslogAddr};
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +32,12 @@ pub enum AddressError {
         "{0:?} has no port that could be dialled; write nats-route://host:port, or nats-route://[ISD-AS,host]:port for SCION"
     )]
     RoutePort(String),
+    /// Not the URL of a hub.
+    #[error(
+        "{0:?} is not the URL of a hub; write nats-leaf://host[:port], tls://host[:port], ws://host[:port], \
+         wss://host[:port], or nats-leaf://[ISD-AS,host]:port for SCION"
+    )]
+    LeafUrl(String),
     /// TLS.
     #[error("{0:?} asks for TLS, which is not supported by this version of natsd; write nats-route://host:port")]
     Tls(String),
@@ -132,6 +138,38 @@ pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
     }
 }
 
+/// Parses the URL of a hub; `default_port` is for one that has none.
+pub fn leaf(text: &str, default_port: u16) -> Result<LeafUrl, AddressError> {
+    let bad = || AddressError::LeafUrl(without_credentials(text));
+    let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+    let (tls, websocket) = match scheme.to_ascii_lowercase().as_str() {
+        "nats" | "nats-leaf" | "leaf" => (false, false),
+        "tls" => (true, false),
+        "ws" => (false, true),
+        "wss" => (true, true),
+        _ => return Err(bad()),
+    };
+    let rest = rest.trim_end_matches('/');
+    let (credentials, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
+    let address = if address.contains(',') {
+        PeerAddr::Scion(address.parse::<ScionAddr>()?)
+    } else {
+        let has_port = address.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let whole = if has_port { address.to_owned() } else { format!("{address}:{default_port}") };
+        let (host, port) = host_port(&whole).map_err(|_| bad())?;
+        PeerAddr::Tcp { host, port }
+    };
+    let dialable = match &address {
+        PeerAddr::Tcp { host, port } => *port > 0 && !host.is_empty(),
+        PeerAddr::Scion(address) => address.port > 0 && !tls && !websocket,
+    };
+    let (user, password) = match credentials.map(|c| c.split_once(':').map_or((c, None), |(u, p)| (u, Some(p)))) {
+        Some((user, password)) => (Some(percent_decoded(user)), password.map(percent_decoded)),
+        None => (None, None),
+    };
+    if dialable { Ok(LeafUrl { user, password, tls, websocket, address }) } else { Err(bad()) }
+}
+
 /// Parses the URL of a syslog.
 pub fn syslog(text: &str) -> Result<SyslogAddr, AddressError> {
     let bad = || AddressError::Syslog(text.to_owned());
@@ -196,6 +234,33 @@ mod tests {
 
     fn tcp(host: &str, port: u16) -> Listen {
         Listen::Tcp { host: host.into(), port }
+    }
+
+    #[test]
+    fn hubs() {
+        let url = |text: &str| leaf(text, 7422).expect(text);
+        let tcp = |host: &str, port| PeerAddr::Tcp { host: host.into(), port };
+        assert_eq!(
+            url("nats-leaf://u%40:p@hub:7000"),
+            LeafUrl {
+                user: Some("u@".into()),
+                password: Some("p".into()),
+                tls: false,
+                websocket: false,
+                address: tcp("hub", 7000)
+            }
+        );
+        assert_eq!((url("tls://hub").tls, url("tls://hub/").address), (true, tcp("hub", 7422)));
+        assert_eq!(url("nats://[::1]").address, tcp("::1", 7422));
+        assert_eq!(url("nats://[::1]:1").address, tcp("::1", 1));
+        assert!(matches!(url("nats://[1-ff00:0:110,10.0.0.1]:7422").address, PeerAddr::Scion(_)));
+        for wrong in ["hub:7422", "http://hub", "nats://", "nats://:1", "nats://h:0", "tls://[1-ff00:0:110,10.0.0.1]:1"]
+        {
+            assert_eq!(leaf(wrong, 7422), Err(AddressError::LeafUrl(wrong.into())));
+        }
+        assert_eq!(url("wss://u:p@hub:443").to_string(), "wss://hub:443");
+        let shown = leaf("http://u:hidden@hub", 7422).expect_err("no hub").to_string();
+        assert!(!shown.contains("hidden"), "{shown}");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use natsd_api::go_duration;
 use natsd_auth::account::{AccountSpec, GLOBAL};
 use natsd_auth::{RoutePermissions, Rule, Rules};
 
-use super::options::{ClusterOptions, OperatorOptions, Options, Remote, ScionOptions, TlsOptions, WebsocketOptions};
+use super::options::{
+    ClusterOptions, LeafOptions, LeafRemote, OperatorOptions, Options, Remote, ScionOptions, TlsOptions,
+    WebsocketOptions,
+};
 
 /// An option that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +113,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         proxies,
         operator,
         cluster,
+        leafnodes,
         websocket,
         proxy_protocol,
         scion,
@@ -201,6 +205,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("ports_file_dir", path(ports_file_dir)),
     ]);
     entries.extend(cluster_entries(cluster.as_ref()));
+    entries.extend(leafnode_entries(leafnodes.as_ref()));
     entries.extend(websocket_entries(websocket.as_ref()));
     entries.extend(scion_entries(scion.as_ref()));
     entries
@@ -261,6 +266,45 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.ping_max", ping_max),
         live("cluster.write_deadline", some(&write_deadline.map(go_duration))),
         live("cluster.write_timeout", write_timeout),
+    ]
+}
+
+fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
+    let default = LeafOptions::default();
+    let LeafOptions {
+        listen,
+        advertise,
+        no_advertise,
+        directory,
+        auth_timeout,
+        tls,
+        min_version,
+        reconnect,
+        dial_timeout,
+        isolate,
+        write_deadline,
+        write_timeout,
+        remotes,
+    } = leafnodes.unwrap_or(&default);
+    let users = Entry { secret: vec![format!("{directory:?}")], ..fixed("leafnodes.authorization", "") };
+    let users = Entry { value: if directory.is_some() { "its own" } else { "of the server" }.into(), ..users };
+    let secrets = remotes.iter().map(|remote| remote.secrets()).collect();
+    let remotes = Entry { secret: secrets, ..fixed("leafnodes.remotes", list(remotes, LeafRemote::to_string, ", ")) };
+    vec![
+        fixed("leafnodes", if leafnodes.is_some() { "on" } else { "off" }),
+        fixed("leafnodes.listen", list(listen, ToString::to_string, ", ")),
+        fixed("leafnodes.advertise", some(advertise)),
+        fixed("leafnodes.no_advertise", no_advertise),
+        users,
+        fixed("leafnodes.authorization.timeout", go_duration(*auth_timeout)),
+        tls_entry("leafnodes.tls", tls.as_ref()),
+        live("leafnodes.min_version", some(min_version)),
+        live("leafnodes.reconnect", go_duration(*reconnect)),
+        live("leafnodes.dial_timeout", go_duration(*dial_timeout)),
+        fixed("leafnodes.isolate_leafnode_interest", isolate),
+        live("leafnodes.write_deadline", some(&write_deadline.map(go_duration))),
+        live("leafnodes.write_timeout", write_timeout),
+        remotes,
     ]
 }
 

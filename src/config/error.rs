@@ -144,6 +144,27 @@ pub enum ValueError {
     /// `host` without `port` in a block without a default port.
     #[error("a port is missing; add port, or write listen: \"host:port\"")]
     PortMissing,
+    /// A list where each entry may be there once.
+    #[error("{0} is listed twice; remove one of them")]
+    DuplicateRemote(String),
+    /// Two ways to say who one is.
+    #[error("credentials and nkey cannot both be given; keep one of them")]
+    CredentialsAndNkey,
+    /// A seed that is none of a user.
+    #[error("this is not the seed of a user; write SU…, or keep it in a file for credentials")]
+    Seed,
+    /// A leaf node that would be no leaf node.
+    #[error("a user cannot be beside users; move it into the list")]
+    LeafUserAndUsers,
+    /// Compression that there is not yet.
+    #[error("compression {0:?} is not supported by this version of natsd; write \"off\", or remove the key")]
+    Compression(String),
+    /// A version that is none.
+    #[error("{0:?} is not a version from 2.8.0 on; write three numbers such as \"2.10.0\"")]
+    MinVersion(String),
+    /// URLs of two kinds.
+    #[error("urls of one remote are either all over WebSocket, or none of them; make two remotes of them")]
+    MixedSchemes,
     /// A key without which the others mean nothing.
     #[error("{0} is missing")]
     Missing(&'static str),

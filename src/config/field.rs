@@ -271,6 +271,33 @@ impl<'a> Field<'a> {
         read_map(map, keys, unsupported, target, self.report);
         Ok(self.report.errors.len() == before)
     }
+
+    /// As [`map`](Self::map), by two tables.
+    pub(super) fn both<T>(
+        &mut self,
+        one: &[Key<T>],
+        other: &[Key<T>],
+        unsupported: &[&str],
+        target: &mut T,
+    ) -> Result<bool, ValueError> {
+        let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
+        let before = self.report.errors.len();
+        for (name, entry) in map.in_file_order() {
+            if read_entry(name, entry, one, target, self.report) || read_entry(name, entry, other, target, self.report)
+            {
+                continue;
+            }
+            let (at, key) = (entry.key_at.clone(), name.to_owned());
+            if unsupported.contains(&name.to_ascii_lowercase().as_str()) {
+                let why = unsupported::why(&key.to_ascii_lowercase());
+                let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                self.report.errors.push(ConfigError::Unsupported { at, key, why });
+            } else if !entry.referenced {
+                self.report.errors.push(ConfigError::Unknown { at, key });
+            }
+        }
+        Ok(self.report.errors.len() == before)
+    }
 }
 
 /// Checks the name of a server or a cluster.

@@ -3,6 +3,7 @@
 mod callout;
 mod check;
 mod cluster;
+mod leafnodes;
 mod operator;
 mod tls;
 mod websocket;
@@ -21,6 +22,7 @@ use natsd_path::{IsdAs, Preference, ScionAddr};
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
 pub use cluster::{ClusterOptions, Remote, RouteLogin};
+pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
@@ -282,6 +284,8 @@ pub struct Options {
     pub allow_non_tls: bool,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
+    /// `leafnodes {}`; present when leaf nodes are taken, or hubs dialled.
+    pub leafnodes: Option<LeafOptions>,
     /// `websocket {}`; present when clients may come over WebSocket.
     pub websocket: Option<WebsocketOptions>,
     /// `proxy_protocol`: clients over TCP come by a proxy.
@@ -377,6 +381,7 @@ impl Default for Options {
             tls: None,
             allow_non_tls: false,
             cluster: None,
+            leafnodes: None,
             websocket: None,
             proxy_protocol: false,
             scion: None,
@@ -442,7 +447,8 @@ impl Options {
 
     fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
         let routes = self.cluster.iter().flat_map(ClusterOptions::scion_addresses);
-        scion_listeners(&self.listen).chain(routes)
+        let hubs = self.leafnodes.iter().flat_map(LeafOptions::scion_addresses);
+        scion_listeners(&self.listen).chain(routes).chain(hubs)
     }
 
     /// The syslog that is to be logged to, unless there is a log file.

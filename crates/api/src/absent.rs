@@ -19,20 +19,6 @@ pub struct Gatewayz {
     pub inbound_gateways: Disabled,
 }
 
-/// `/leafz` of a server without leaf nodes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Leafz {
-    /// Id of the server.
-    pub server_id: String,
-    /// When this was read.
-    pub now: Time,
-    /// Number of leaf nodes, 0.
-    pub leafnodes: u64,
-    /// Empty: there are none.
-    pub leafs: [(); 0],
-}
-
 /// `/jsz` of a server without JetStream: all counts are 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -16,6 +16,7 @@ mod connz;
 mod duration;
 mod healthz;
 mod json;
+mod leafz;
 mod msg_trace;
 mod omit;
 mod pathz;
@@ -26,7 +27,7 @@ mod system;
 mod time;
 mod varz;
 
-pub use absent::{Gatewayz, Jsz, JszApi, JszConfig, Leafz};
+pub use absent::{Gatewayz, Jsz, JszApi, JszConfig};
 pub use accounts::{
     AccountExport, AccountImport, AccountInfo, AccountStat, AccountStatz, Accountz, DataStats, LatencySampling,
     MapDest, MsgBytes, SamplingRate, SublistStats,
@@ -36,6 +37,7 @@ pub use connz::{ConnInfo, Connz, ProxyInfo, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
+pub use leafz::{LeafInfo, Leafz};
 pub use msg_trace::{MsgTrace, MsgTraceEgress, MsgTraceEvent, MsgTraceIngress, MsgTraceKind, MsgTraceRequest};
 pub use pathz::{
     Announced, Daemon, DaemonState, Link, LinkKind, Measured, PathEvent, PathEventKind, PathInfo, PathState, Pathz,
@@ -49,4 +51,7 @@ pub use system::{
     ServerInfo, ServerStats, ServerStatsMsg, SubjectPermissions, UserInfo, UserPermissions,
 };
 pub use time::Time;
-pub use varz::{ClusterVarz, Disabled, DiskIoWaits, LinkCounts, ProxiesVarz, Varz, WebsocketVarz};
+pub use varz::{
+    ClusterVarz, DenyRules, Disabled, DiskIoWaits, LeafVarz, LinkCounts, ProxiesVarz, RemoteLeafVarz, Varz,
+    WebsocketVarz,
+};

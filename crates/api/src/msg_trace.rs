@@ -157,6 +157,8 @@ impl MsgTraceKind {
     pub const ROUTE: Self = Self(1);
     /// The server itself.
     pub const SYSTEM: Self = Self(3);
+    /// A leaf node, or the hub of one.
+    pub const LEAF: Self = Self(4);
 }
 
 #[cfg(test)]

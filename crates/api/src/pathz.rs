@@ -109,6 +109,8 @@ pub enum LinkKind {
     Client,
     /// Another server of the cluster.
     Route,
+    /// A leaf node, or the hub of one.
+    Leaf,
     /// A kind that this reader does not know.
     #[serde(other)]
     Unknown,

@@ -69,8 +69,8 @@ pub struct Varz {
     pub cluster: ClusterVarz,
     /// Empty: natsd has no gateways.
     pub gateway: Disabled,
-    /// Empty: natsd has no leaf nodes.
-    pub leaf: Disabled,
+    /// Leaf nodes; empty when off.
+    pub leaf: LeafVarz,
     /// Empty: natsd has no MQTT.
     pub mqtt: Disabled,
     /// The listener for WebSocket; empty when off.
@@ -198,6 +198,69 @@ pub struct ClusterVarz {
     /// When the certificate of routes ends; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert_not_after: Option<Time>,
+}
+
+/// `leaf` in [`Varz`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeafVarz {
+    /// Address that leaf nodes connect to.
+    #[serde(skip_serializing_if = "empty")]
+    pub host: String,
+    /// Port that leaf nodes connect to.
+    #[serde(skip_serializing_if = "empty")]
+    pub port: u16,
+    /// How long a leaf node may take to say who it is, seconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub auth_timeout: f64,
+    /// How long a TLS handshake may take, seconds.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_timeout: f64,
+    /// Leaf nodes use TLS; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_required: bool,
+    /// They are asked for a certificate; absent when not.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_verify: bool,
+    /// The configured hubs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remotes: Vec<RemoteLeafVarz>,
+    /// Longest wait for the other server to take its bytes, nanoseconds; absent when it is that of clients.
+    #[serde(skip_serializing_if = "empty")]
+    pub write_deadline: u64,
+    /// When the certificate for leaf nodes ends; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_not_after: Option<Time>,
+}
+
+/// One of `remotes` in [`LeafVarz`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RemoteLeafVarz {
+    /// Account here.
+    #[serde(skip_serializing_if = "empty")]
+    pub local_account: String,
+    /// How long a TLS handshake may take, seconds; absent without `tls {}`.
+    #[serde(skip_serializing_if = "empty")]
+    pub tls_timeout: f64,
+    /// `host:port` of its servers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// What does not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<DenyRules>,
+}
+
+/// `deny` in [`RemoteLeafVarz`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DenyRules {
+    /// Subjects that do not go to the hub.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<String>,
+    /// Subjects that do not come from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<String>,
 }
 
 /// `proxies` in [`Varz`].

@@ -217,6 +217,17 @@ impl Directory {
         self.anonymous = Some(Arc::new(User::of_no_secret("")));
     }
 
+    /// As [`admit_anybody`](Self::admit_anybody), into this account.
+    pub fn admit_anybody_into(&mut self, account: &str) {
+        self.anonymous = Some(Arc::new(User { account: account.into(), ..User::of_no_secret("") }));
+    }
+
+    /// The accounts of all users.
+    pub fn accounts(&self) -> impl Iterator<Item = &str> {
+        let users = self.token.iter().chain(self.users.values()).chain(self.nkeys.values()).chain(&self.anonymous);
+        users.map(|user| &*user.account)
+    }
+
     /// The user of this name, or of this public nkey.
     pub fn get(&self, name: &str) -> Option<&Arc<User>> {
         self.users.get(name).or_else(|| self.nkeys.get(name))

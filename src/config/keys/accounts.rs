@@ -119,7 +119,7 @@ pub const LIMITS: &[Key<AccountLimits>] = &[
         names: &["max_leafnodes", "max_leafs"],
         takes: "integer",
         default: "-1, unlimited",
-        doc: "Leaf nodes of the account, of which natsd has none: kept within any limit.",
+        doc: "Leaf connections of the account at the same time.",
         read: |limits, field| limit(field).map(|max| limits.leaf_nodes = max),
     },
 ];

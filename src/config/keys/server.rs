@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use natsd_core::transform::Mappings;
 
-use super::{accounts, authorization, cluster, mappings, monitoring, operator, scion, tls, unsupported, websocket};
+use super::{
+    accounts, authorization, cluster, leafnodes, mappings, monitoring, operator, scion, tls, unsupported, websocket,
+};
 use crate::config::address;
 use crate::config::error::{ConfigError, ValueError};
 use crate::config::field::{Field, Key, Report, read_both};
@@ -173,6 +175,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "See below.",
         read: |draft, field| cluster::read(field).map(|options| draft.options.cluster = Some(options)),
+    },
+    Key {
+        names: &["leafnodes", "leaf"],
+        takes: "map",
+        default: "off",
+        doc: "Takes leaf nodes, and is one of other servers; see below.",
+        read: |draft, field| leafnodes::read(field).map(|options| draft.options.leafnodes = Some(options)),
     },
     Key {
         names: &["websocket", "ws"],

@@ -1,6 +1,7 @@
 //! Files and the options they give, the samples, and the documentation.
 
 mod clusters;
+mod leaf_nodes;
 mod refused;
 mod users;
 
@@ -10,8 +11,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, mappings, monitoring, msg_trace, operator, permissions, scion, server,
-    sharing, tls, unsupported, websocket,
+    accounts, authorization, callout, cluster, leafnodes, mappings, monitoring, msg_trace, operator, permissions,
+    scion, server, sharing, tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, WriteTimeout};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -387,15 +388,16 @@ fn the_documentation_lists_every_key() {
         rows(sharing::IMPORT_KEYS),
     ];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
+    let leafs = [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS)];
     let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];
-    for table in others.into_iter().chain(blocks).chain(users).chain(accounts) {
+    for table in others.into_iter().chain(blocks).chain(users).chain(accounts).chain(leafs) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
     }
 }
 
 proptest! {
     #[test]
-    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len() + websocket::KEYS.len(), value in
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len() + websocket::KEYS.len() + leafnodes::KEYS.len() + leafnodes::remotes::KEYS.len(), value in
         "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
     {
         let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
@@ -403,7 +405,10 @@ proptest! {
         let scion = scion::KEYS.iter().map(|key| format!("scion {{ {}: {value} }}", key.names[0]));
         let tls = tls::KEYS.iter().map(|key| format!("tls {{ {}: {value} }}", key.names[0]));
         let websocket = websocket::KEYS.iter().map(|key| format!("websocket {{ {}: {value} }}", key.names[0]));
-        let text = top.chain(cluster).chain(tls).chain(scion).chain(websocket).nth(key).expect("in range");
+        let leafnodes = leafnodes::KEYS.iter().map(|key| format!("leafnodes {{ {}: {value} }}", key.names[0]));
+        let remotes = leafnodes::remotes::KEYS.iter().map(|key| format!("leafnodes {{ remotes: [{{ {}: {value} }}] }}", key.names[0]));
+        let leafs = leafnodes.chain(remotes);
+        let text = top.chain(cluster).chain(tls).chain(scion).chain(websocket).chain(leafs).nth(key).expect("in range");
         let _ = loaded(&text);
     }
 }

@@ -3,24 +3,17 @@
 use crate::config::language::Value;
 
 /// At the top level.
-pub(super) const SERVER: &[&str] = &[
-    "default_js_domain",
-    "gateway",
-    "jetstream",
-    "leaf",
-    "leafnodes",
-    "mqtt",
-    "ocsp",
-    "ocsp_cache",
-    "prof_block_rate",
-    "prof_port",
-];
+pub(super) const SERVER: &[&str] =
+    &["default_js_domain", "gateway", "jetstream", "mqtt", "ocsp", "ocsp_cache", "prof_block_rate", "prof_port"];
 
 /// In an account.
 pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
 /// In `cluster {}`.
 pub(super) const CLUSTER: &[&str] = &["accounts", "compression"];
+
+/// In `remotes` of `leafnodes {}`.
+pub(super) const LEAF_REMOTE: &[&str] = &["jetstream_cluster_migrate", "js_cluster_migrate", "proxy"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] =
@@ -31,7 +24,7 @@ pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
     Some(match key {
         "jetstream" | "default_js_domain" => "it keeps no streams",
         "gateway" => "it has no gateways between clusters; put all servers into one cluster",
-        "leaf" | "leafnodes" => "it has no leaf nodes",
+        "jetstream_cluster_migrate" | "js_cluster_migrate" => "it keeps no streams that could move",
         "mqtt" => "it speaks no MQTT",
         "prof_port" | "prof_block_rate" => "it is no Go program; profile it with a tool for native ones, such as perf",
         "ocsp" => "it sends no proof that its certificates are not revoked; let an authority sign short-lived ones",

@@ -74,6 +74,22 @@ pub enum InvalidOptions {
     /// Two answers to who vouches for peers.
     #[error("cluster.authority: cluster.tls says already who vouches for peers; remove one of them")]
     AuthorityBesideTls,
+    /// A leaf node without an account.
+    #[error("leafnodes.{place}: there is no account {account:?}; add it to accounts, or name another one")]
+    LeafAccount {
+        /// `authorization` or `remotes`.
+        place: &'static str,
+        /// The name.
+        account: String,
+    },
+    /// Users beside tokens.
+    #[error("leafnodes.authorization: with an operator, users come with tokens; remove its users")]
+    LeafUsersWithOperator,
+    /// With an operator accounts are called by their keys.
+    #[error(
+        "leafnodes.remotes: {0:?} is not the public key of an account, which an operator's accounts are named by; write account: A…"
+    )]
+    LeafAccountKey(String),
 }
 
 impl Options {
@@ -93,6 +109,9 @@ impl Options {
         if let Some(websocket) = &self.websocket {
             websocket.check(self)?;
         }
+        if let Some(leafnodes) = &self.leafnodes {
+            leafnodes.check(self)?;
+        }
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),
@@ -111,6 +130,9 @@ impl Options {
         }
         if self.tls.is_none() && self.https.is_some() {
             return Err(InvalidOptions::HttpsWithoutTls);
+        }
+        if let Some(leafnodes) = &self.leafnodes {
+            leafnodes.check_tls().map_err(|problem| InvalidOptions::Tls { block: "leafnodes.tls", problem })?;
         }
         let Some((cluster, tls)) = self.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?))) else {
             return Ok(());

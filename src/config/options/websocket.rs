@@ -71,9 +71,10 @@ impl Default for WebsocketOptions {
 }
 
 impl WebsocketOptions {
-    /// What requests are granted.
-    pub(crate) fn rules(&self) -> Rules {
+    /// What requests are granted, those of leaf nodes if such are taken.
+    pub(crate) fn rules(&self, leafnodes: bool) -> Rules {
         Rules {
+            leafnodes,
             tls: self.tls.is_some(),
             compression: self.compression,
             same_origin: self.same_origin,

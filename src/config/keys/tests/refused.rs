@@ -12,6 +12,11 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
     assert!(server::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::SERVER, name)));
     assert!(tls::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::TLS, name)));
     assert!(cluster::KEYS.iter().flat_map(|key| key.names).all(|name| !known(unsupported::CLUSTER, name)));
+    for key in unsupported::LEAF_REMOTE {
+        let errors = loaded(&format!("leafnodes {{ remotes: [{{ url: \"nats-leaf://h\", {key}: true }}] }}"));
+        let errors = errors.expect_err(key).to_string();
+        assert!(errors.contains(&format!("{key} is not supported by this version of natsd")), "{errors}");
+    }
 }
 
 #[test]
@@ -44,6 +49,7 @@ fn the_documentation_says_what_is_refused() {
         ("", unsupported::SERVER),
         ("an account: ", unsupported::ACCOUNT),
         ("`cluster {}`: ", unsupported::CLUSTER),
+        ("`remotes` of `leafnodes {}`: ", unsupported::LEAF_REMOTE),
         ("`tls {}`: ", unsupported::TLS),
     ];
     let rows = blocks.into_iter().flat_map(|(block, keys)| {

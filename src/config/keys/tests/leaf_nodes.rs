@@ -1,0 +1,46 @@
+//! `leafnodes {}`.
+
+use super::*;
+
+#[test]
+fn leaf_nodes_and_hubs() {
+    let leafnodes =
+        |text: &str| options(&format!("accounts {{ A {{}} }}\nleafnodes {{ {text} }}")).leafnodes.expect("given");
+    let read = leafnodes(
+        "port: -1, reconnect: \"5s\", compression: off\n\
+         authorization { users: [{ user: u, password: p, account: A }], timeout: 0.5 }\n\
+         remotes: [{ urls: [\"nats-leaf://u:p@h\", \"tls://h:1\"], account: A, deny_import: \"a.>\", hub: true, disabled: true }]",
+    );
+    assert_eq!(read.listen, [tcp("0.0.0.0", 0)]);
+    assert_eq!((read.reconnect, read.auth_timeout), (Duration::from_secs(5), Duration::from_millis(500)));
+    let user = read.directory.as_ref().and_then(|users| users.get("u")).expect("listed");
+    assert_eq!(&*user.account, "A");
+    let [remote] = &read.remotes[..] else { panic!("one remote") };
+    assert_eq!(remote.to_string(), "[nats-leaf://h:7422, tls://h:1] for account \"A\"");
+    assert!(remote.hub && remote.disabled && !remote.denied.may_subscribe(b"a.b", None));
+    let anybody = leafnodes("authorization { account: A }").directory.expect("given");
+    assert!(anybody.is_open() && anybody.anonymous().is_some_and(|user| *user.account == *"A"));
+
+    for (text, problem) in [
+        ("authorization { account: B }", "leafnodes.authorization: there is no account \"B\""),
+        ("remotes: [{ url: \"nats-leaf://h\", account: B }]", "leafnodes.remotes: there is no account \"B\""),
+        ("remotes: [{ account: A }]", "urls is missing"),
+        ("remotes: [{ url: \"nats-leaf://h\" }, { url: \"nats-leaf://h:7422\" }]", "is listed twice"),
+        ("remotes: [{ urls: [\"ws://h\", \"tls://h\"] }]", "urls of one remote are either all over WebSocket"),
+        ("remotes: [{ url: \"ws://h\", ws_compression: true }]", "compression \"permessage-deflate\" is not supported"),
+        ("remotes: [{ url: \"nats-leaf://h\", nkey: hidden }]", "this is not the seed of a user"),
+        ("compression: s2_auto", "compression \"s2_auto\" is not supported"),
+        ("min_version: \"2.7.0\"", "\"2.7.0\" is not a version from 2.8.0 on"),
+        ("authorization { user: a, users: [{ user: b }] }", "a user cannot be beside users"),
+        ("authorization { proxy_required: true }", "proxy_required is not supported"),
+        ("host: h", "a port is missing"),
+    ] {
+        let errors = loaded(&format!("leafnodes {{ {text} }}")).map(|options| options.0.check().map(|()| "nothing"));
+        let said = match errors {
+            Err(errors) => errors.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Ok(Ok(_)) => panic!("{text} is taken"),
+        };
+        assert!(said.contains(problem) && !said.contains("hidden"), "{text}: {said}");
+    }
+}
