@@ -7,6 +7,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod hub;
+mod leaf;
 mod link;
 pub mod logging;
 pub mod monitor;
@@ -21,5 +22,6 @@ pub mod transport;
 mod websocket;
 pub mod zones;
 
+pub use leaf::LeafError;
 pub use operators::OperatorStartError;
 pub use server::{IdentityError, ReloadError, Server, StartError, identity};

@@ -98,7 +98,8 @@ impl Admission {
     }
 }
 
-fn new_nonce() -> String {
+/// What a key has to sign.
+pub(crate) fn new_nonce() -> String {
     let mut bytes = [0; NONCE];
     getrandom::fill(&mut bytes).expect("the system has random numbers: the id of this server was made of them");
     BASE64URL_NOPAD.encode(&bytes)
@@ -267,7 +268,7 @@ impl Client {
 }
 
 /// Compares on a thread that may block, and not on all cores at once. A client that is gone meanwhile leaves the queue.
-pub(super) async fn compare(hub: Arc<Hub>, check: SlowCheck) -> Option<Arc<User>> {
+pub(crate) async fn compare(hub: Arc<Hub>, check: SlowCheck) -> Option<Arc<User>> {
     let turn = hub.slow_checks.clone().acquire_owned().await.ok()?;
     let run = move || {
         let outcome = check.run();

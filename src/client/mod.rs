@@ -1,7 +1,7 @@
 //! What a client can do.
 
 mod account;
-mod admission;
+pub(crate) mod admission;
 mod callout;
 mod connect;
 mod msg_trace;

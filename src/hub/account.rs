@@ -12,6 +12,7 @@ use natsd_core::transform::Mappings;
 use parking_lot::{Mutex, RwLock};
 
 use super::imports::Imports;
+use super::leafs::{LeafDesk, Leafs, Whose};
 use super::matches::Matches;
 use super::remote::RemoteInterest;
 use super::responses::Responses;
@@ -47,6 +48,7 @@ pub(crate) struct Account {
     /// The number of clients has changed since it was told.
     told: AtomicBool,
     pub traffic: Traffic,
+    leafs: Leafs,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
 }
 
@@ -90,6 +92,7 @@ impl Account {
             clients_elsewhere: AtomicU64::new(0),
             told: AtomicBool::new(true),
             traffic: Traffic::default(),
+            leafs: Leafs::default(),
             local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             counts: Counts::default(),
@@ -122,9 +125,8 @@ impl Account {
         let filtered = !all && self.filtered.load(Ordering::Relaxed);
         local.matches(subject, &mut found.local(filtered.then_some(subject)));
         drop(local);
-        if self.observer.get().is_none_or(|observer| observer.may_export(subject)) {
-            self.remote.read().matches(subject, &mut found.remote());
-        }
+        let exports = self.observer.get().is_none_or(|observer| observer.may_export(subject));
+        self.remote.read().matches(subject, &mut found.remote(subject, exports));
         self.imports.find_services(subject, &mut found.services);
         found.response = self.reply_prefix.get().is_some_and(|prefix| subject.starts_with(prefix));
     }
@@ -157,6 +159,7 @@ impl Account {
             self.samples.store(spec.trace.is_some(), Ordering::Relaxed);
             self.spec.store(Arc::new(spec));
             self.changed();
+            self.stand_for_leafs();
         }
     }
 
@@ -234,6 +237,7 @@ impl Account {
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
         self.report(&names, members, true);
+        self.tell_leafs(&names, 1);
     }
 
     /// Removes subscriptions of clients here; those that are not there do no harm.
@@ -249,6 +253,7 @@ impl Account {
             if let Some(left) = local.remove(gone.subject(), gone.queue(), gone) {
                 self.counts.removes.fetch_add(1, Ordering::Relaxed);
                 self.report(gone, left, false);
+                self.tell_leafs(gone, -1);
             }
         }
         self.changed();
@@ -264,6 +269,12 @@ impl Account {
     fn note_filter(&self, subscription: &Subscription) {
         if subscription.link.permissions().is_some_and(|permissions| permissions.filters()) {
             self.filtered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn tell_leafs(&self, about: &Subscription, change: i64) {
+        if !about.is_private() {
+            self.leafs.changed(about.subject(), about.queue(), change, Whose::Here);
         }
     }
 
@@ -293,6 +304,7 @@ impl Account {
                     }
                 });
                 self.changed();
+                self.stand_for_leafs();
             }
         }
         self.reply_prefix.get().map_or(&[], |prefix| prefix)
@@ -333,17 +345,113 @@ impl Account {
     /// Adds interest of another server.
     pub(crate) fn add_remote(&self, interest: Arc<RemoteInterest>) {
         let names = interest.clone();
-        self.remote.write().insert(names.subject(), names.queue(), interest);
+        let mut remote = self.remote.write();
+        remote.insert(names.subject(), names.queue(), interest);
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
+        self.report_remote(&names, i64::from(names.weight()));
+    }
+
+    /// A queue group of another server has another number of members now.
+    pub(crate) fn reweigh(&self, interest: &RemoteInterest, weight: u32) {
+        let _in_order = self.remote.write();
+        let change = i64::from(weight) - i64::from(interest.weight());
+        interest.set_weight(weight);
+        self.report_remote(interest, change);
+    }
+
+    fn report_remote(&self, interest: &RemoteInterest, change: i64) {
+        self.leafs.changed(interest.subject(), interest.queue(), change, Whose::Elsewhere(interest));
+        self.leafs.changed_behind(interest, change, |origin, change| {
+            if let Some(observer) = self.observer.get() {
+                observer.changed_behind(&self.name, origin, change);
+            }
+        });
     }
 
     /// Removes interest of another server.
     pub(crate) fn remove_remote(&self, interest: &Arc<RemoteInterest>) {
-        if self.remote.write().remove(interest.subject(), interest.queue(), interest).is_some() {
+        let mut remote = self.remote.write();
+        if remote.remove(interest.subject(), interest.queue(), interest).is_some() {
             self.counts.removes.fetch_add(1, Ordering::Relaxed);
+            self.report_remote(interest, -i64::from(interest.weight()));
         }
         self.changed();
+    }
+
+    /// From now on the other end of a leaf connection is told of all interest on this side. No change is missed.
+    pub(crate) fn open_leaf(&self, desk: Arc<LeafDesk>) {
+        let (local, remote) = (self.local.read(), self.remote.read());
+        self.leafs.open(
+            desk,
+            |see| {
+                local.for_each(|subject, queue, members| {
+                    let told = members.iter().filter(|member| !member.is_private()).count();
+                    if told > 0 {
+                        see(subject, queue, told as i64, Whose::Here);
+                    }
+                });
+                remote.for_each(|subject, queue, members| {
+                    for member in members {
+                        see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
+                    }
+                });
+            },
+            || self.standing(),
+        );
+    }
+
+    /// A leaf connection is over.
+    pub(crate) fn close_leaf(&self, link: &Arc<Link>) {
+        self.leafs.close(link);
+    }
+
+    /// What a leaf connection may send or ask for has changed: what was matched is forgotten.
+    pub(crate) fn leaf_rules_changed(&self) {
+        self.changed();
+    }
+
+    /// One more leaf connection. `false` if that is more than there may be; it counts all the same.
+    pub(crate) fn enter_leaf(&self) -> bool {
+        self.leafs.enter(self.spec.load().limits.leaf_nodes)
+    }
+
+    /// One leaf connection less.
+    pub(crate) fn leave_leaf(&self) {
+        self.leafs.leave();
+    }
+
+    /// Leaf connections of this account.
+    pub(crate) fn leaf_count(&self) -> u64 {
+        self.leafs.connections()
+    }
+
+    /// Whether `subject` is that by which this server would know that its own interest comes back to it.
+    pub(crate) fn is_loop(&self, subject: &[u8]) -> bool {
+        self.leafs.is_loop(subject)
+    }
+
+    /// Shows `see` all interest of leaf nodes that this server is the hub of, and their cluster. No change comes in between.
+    pub(crate) fn interest_behind_leafs(&self, see: impl FnMut(&[u8], Change<'_>)) {
+        self.leafs.behind(see);
+    }
+
+    /// What the account listens to without anybody who is subscribed.
+    fn standing(&self) -> Vec<Box<[u8]>> {
+        let services = self.imports.services();
+        let services = services.iter().map(|import| import.renaming.local().into());
+        let spec = self.spec.load();
+        let mapped = spec.mappings.iter().map(|(source, _)| source.into());
+        let answers = self.reply_prefix.get().map(|prefix| [prefix, &b">"[..]].concat().into());
+        let own = Some(self.leafs.loop_subject().into());
+        services.chain(mapped).chain(answers).chain(own).collect()
+    }
+
+    /// Leaf connections are told if that is something else now.
+    pub(super) fn stand_for_leafs(&self) {
+        if self.leafs.has_desks() {
+            self.leafs.stand(&self.standing());
+        }
     }
 
     /// All interest behind one route. Looks at that of all of them, so not for the hot path.

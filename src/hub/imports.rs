@@ -88,6 +88,7 @@ impl Imports {
         if !is_same(&self.services.load(), &services, ServiceImport::is_same) {
             self.services.store(Arc::new(services));
             account.changed();
+            account.stand_for_leafs();
         }
         let mut state = self.streams.lock();
         if is_same(&state.imports, &streams, StreamImport::is_same) {

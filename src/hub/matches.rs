@@ -7,7 +7,7 @@ use natsd_core::sublist::Visitor;
 use super::imports::ServiceImport;
 use super::remote::RemoteInterest;
 use super::subscription::Subscription;
-use crate::link::Link;
+use crate::link::{Kind, Link};
 
 /// All that a subject matches in an account.
 #[derive(Clone, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Matches {
     pub plain: Vec<Arc<Subscription>>,
     /// Of each of these one gets it.
     pub groups: Vec<QueueGroup>,
-    /// Servers behind routes, each once.
+    /// Servers behind routes and leaf connections, each once.
     pub routes: Vec<RouteMatch>,
     /// Services of other accounts, which get the request.
     pub services: Vec<Arc<ServiceImport>>,
@@ -31,16 +31,20 @@ pub(crate) struct Matches {
 pub(crate) struct QueueGroup {
     pub name: Box<[u8]>,
     pub local: Vec<Arc<Subscription>>,
-    /// Members elsewhere, and where in [`Matches::routes`] that is.
+    /// Members at other servers of the cluster, and where in [`Matches::routes`] that is.
     pub remote: Vec<(usize, Arc<RemoteInterest>)>,
+    /// The same of leaf nodes and hubs, which come last.
+    pub leafs: Vec<(usize, Arc<RemoteInterest>)>,
 }
 
-/// A server behind a route.
+/// A server behind a route or a leaf connection.
 #[derive(Clone)]
 pub(crate) struct RouteMatch {
     pub link: Arc<Link>,
-    /// It gets the message whether one of its queue members is chosen or not.
+    /// Clients there get the message whether one of its queue members is chosen or not.
     pub plain: bool,
+    /// So do leaf nodes there, or what is at the other end of a leaf connection.
+    pub leafs: Vec<Arc<RemoteInterest>>,
 }
 
 impl Matches {
@@ -59,14 +63,23 @@ impl Matches {
         Local { found: self, filtered }
     }
 
-    /// Takes what clients elsewhere subscribe to.
-    pub(crate) fn remote(&mut self) -> impl Visitor<RemoteInterest> {
-        Remote(self)
+    /// Takes what is subscribed to elsewhere, as far as `subject` may go there; over routes only if it may be exported.
+    pub(crate) fn remote<'a>(
+        &'a mut self,
+        subject: &'a [u8],
+        exported: bool,
+    ) -> impl Visitor<RemoteInterest> + use<'a> {
+        Remote { found: self, subject, exported }
     }
 
     fn group(&mut self, name: &[u8]) -> &mut QueueGroup {
         let at = self.groups.iter().position(|group| *group.name == *name).unwrap_or_else(|| {
-            self.groups.push(QueueGroup { name: name.into(), local: Vec::new(), remote: Vec::new() });
+            self.groups.push(QueueGroup {
+                name: name.into(),
+                local: Vec::new(),
+                remote: Vec::new(),
+                leafs: Vec::new(),
+            });
             self.groups.len() - 1
         });
         &mut self.groups[at]
@@ -74,7 +87,7 @@ impl Matches {
 
     fn route(&mut self, link: &Arc<Link>) -> usize {
         self.routes.iter().position(|known| Arc::ptr_eq(&known.link, link)).unwrap_or_else(|| {
-            self.routes.push(RouteMatch { link: link.clone(), plain: false });
+            self.routes.push(RouteMatch { link: link.clone(), plain: false, leafs: Vec::new() });
             self.routes.len() - 1
         })
     }
@@ -110,20 +123,43 @@ fn permitted(members: &[Arc<Subscription>], subject: &[u8]) -> impl Iterator<Ite
     members.iter().filter(|member| member.may_get(subject)).cloned()
 }
 
-struct Remote<'a>(&'a mut Matches);
+struct Remote<'a> {
+    found: &'a mut Matches,
+    subject: &'a [u8],
+    exported: bool,
+}
+
+impl Remote<'_> {
+    fn may_get(&self, member: &RemoteInterest) -> bool {
+        (self.exported || member.link.kind != Kind::Route) && member.may_get(self.subject)
+    }
+}
 
 impl Visitor<RemoteInterest> for Remote<'_> {
     fn plain(&mut self, members: &[Arc<RemoteInterest>]) {
         for member in members {
-            let route = self.0.route(&member.link);
-            self.0.routes[route].plain = true;
+            if !self.may_get(member) {
+                continue;
+            }
+            let route = self.found.route(&member.link);
+            let route = &mut self.found.routes[route];
+            if member.origin().is_some() {
+                route.leafs.push(member.clone());
+            } else {
+                route.plain = true;
+            }
         }
     }
 
     fn group(&mut self, queue: &[u8], members: &[Arc<RemoteInterest>]) {
         for member in members {
-            let route = self.0.route(&member.link);
-            self.0.group(queue).remote.push((route, member.clone()));
+            if !self.may_get(member) {
+                continue;
+            }
+            let route = self.found.route(&member.link);
+            let group = self.found.group(queue);
+            let members = if member.origin().is_some() { &mut group.leafs } else { &mut group.remote };
+            members.push((route, member.clone()));
         }
     }
 }
@@ -137,10 +173,10 @@ pub(crate) enum Choice {
 }
 
 impl QueueGroup {
-    /// Each member, wherever it is, is as likely as any other. `None` if there is none.
-    pub(crate) fn choose(&self, rng: &mut fastrand::Rng) -> Option<Choice> {
+    /// Each member in the cluster, or only here unless `everywhere`, is as likely as any other. `None` if there is none.
+    pub(crate) fn choose(&self, everywhere: bool, rng: &mut fastrand::Rng) -> Option<Choice> {
         let local = self.local.len() as u64;
-        let members = local + members(self.remote.iter());
+        let members = local + if everywhere { members(self.remote.iter()) } else { 0 };
         let at = (members > 0).then(|| rng.u64(..members))?;
         match at.checked_sub(local) {
             None => Some(Choice::Local(at as usize)),
@@ -151,6 +187,20 @@ impl QueueGroup {
     /// As [`choose`](Self::choose), among the servers behind those routes that are `wanted`.
     pub(crate) fn choose_elsewhere(&self, wanted: impl Fn(usize) -> bool, rng: &mut fastrand::Rng) -> Option<usize> {
         let candidates = || self.remote.iter().filter(|(route, _)| wanted(*route));
+        let members = members(candidates());
+        let at = (members > 0).then(|| rng.u64(..members))?;
+        route_of(at, candidates())
+    }
+}
+
+impl QueueGroup {
+    /// Where one of the leaf nodes, or hubs, is that are `wanted` and have members.
+    pub(crate) fn choose_leaf(
+        &self,
+        wanted: impl Fn(&RemoteInterest) -> bool,
+        rng: &mut fastrand::Rng,
+    ) -> Option<usize> {
+        let candidates = || self.leafs.iter().filter(|(_, interest)| wanted(interest));
         let members = members(candidates());
         let at = (members > 0).then(|| rng.u64(..members))?;
         route_of(at, candidates())

@@ -6,6 +6,7 @@ pub(crate) mod cache;
 pub(crate) mod client_info;
 pub(crate) mod imports;
 mod latency;
+pub(crate) mod leafs;
 pub(crate) mod matches;
 pub(crate) mod msg_trace;
 pub(crate) mod publish;
@@ -48,6 +49,8 @@ use subscription::Subscription;
 pub(crate) trait InterestObserver: Send + Sync {
     /// Interest in `account` changed.
     fn changed(&self, account: &[u8], change: Change<'_>);
+    /// Interest of leaf nodes of the cluster `origin`, that this server is the hub of, changed.
+    fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>);
     /// Whether messages to `subject` may go to other servers. What it says may be remembered until
     /// [`Accounts::forget_matches`].
     fn may_export(&self, _subject: &[u8]) -> bool {
@@ -183,7 +186,7 @@ impl Hub {
             stall_at: if options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
             write_deadline: of_routes.and_then(|cluster| cluster.write_deadline).unwrap_or(options.write_deadline),
             retry: match policy {
-                WriteTimeout::Default => kind == Kind::Route,
+                WriteTimeout::Default => matches!(kind, Kind::Route | Kind::Leaf),
                 WriteTimeout::Close => false,
                 WriteTimeout::Retry => true,
             },

@@ -7,10 +7,12 @@ use natsd_core::encode::Message;
 use super::account::Account;
 use super::matches::{Choice, Matches, QueueGroup};
 use super::msg_trace::Trace;
+use super::remote::RemoteInterest;
+use super::responses::RESERVED;
 use super::subscription::Subscription;
 use super::{Hub, service};
-use crate::link::Link;
 use crate::link::batch::Batch;
+use crate::link::{Kind, Link};
 
 /// Who publishes.
 #[derive(Clone, Copy)]
@@ -22,19 +24,21 @@ pub(crate) struct Publisher<'a> {
     /// Accounts that the message has passed through, as a request or an answer, before this one.
     pub depth: u8,
     pub hub: &'a Arc<Hub>,
+    /// The cluster of the leaf nodes that it came from.
+    pub origin: Option<&'a [u8]>,
     /// The message is traced.
     pub trace: Option<&'a Trace>,
 }
 
 impl<'a> Publisher<'a> {
-    /// A client, which may not want its own messages, or a route.
+    /// A client, which may not want its own messages, or another server.
     pub(crate) fn new(hub: &'a Arc<Hub>, link: &'a Arc<Link>, echo: bool) -> Self {
-        Self { link: Some(link), echo, depth: 0, hub, trace: None }
+        Self { link: Some(link), echo, depth: 0, hub, origin: None, trace: None }
     }
 
     /// The server itself.
     pub(crate) fn server(hub: &'a Arc<Hub>) -> Self {
-        Self { link: None, echo: true, depth: 0, hub, trace: None }
+        Self { link: None, echo: true, depth: 0, hub, origin: None, trace: None }
     }
 
     pub(super) fn may_hear(&self, subscription: &Subscription) -> bool {
@@ -44,6 +48,30 @@ impl<'a> Publisher<'a> {
     /// Whether the one who publishes would get it back, and does not want to.
     pub(super) fn is_echo(&self, subscription: &Subscription) -> bool {
         !self.echo && self.link.is_some_and(|link| Arc::ptr_eq(link, &subscription.link))
+    }
+
+    /// Whether other servers of the cluster get it from this one. They have a connection to the hub of their own, or do
+    /// not hear of what happens there; but what crosses accounts crosses them here alone.
+    fn uses_routes(&self) -> bool {
+        self.depth > 0
+            || self.link.is_none_or(|link| match link.kind {
+                Kind::Client | Kind::System => true,
+                Kind::Route => false,
+                Kind::Leaf => link.leaf.get().is_some_and(|peer| !peer.spoke),
+            })
+    }
+
+    /// Whether a message to `subject` goes to where this interest of leaf nodes, or of a hub, is.
+    fn reaches(&self, interest: &RemoteInterest, subject: &[u8]) -> bool {
+        let Some(link) = self.link.filter(|link| matches!(link.kind, Kind::Route | Kind::Leaf)) else { return true };
+        let back = Arc::ptr_eq(link, &interest.link) || self.origin.is_some() && self.origin == interest.origin();
+        let allowed = match (interest.link.leaf.get(), link.kind) {
+            // A hub has heard of it from whoever sent it to us.
+            (Some(to), Kind::Route) => !to.spoke || self.depth > 0 || subject.starts_with(RESERVED),
+            (Some(_), _) => true,
+            (None, _) => self.uses_routes(),
+        };
+        allowed && !back
     }
 
     /// What comes as a request or an answer of another account is no stream that could be imported.
@@ -74,9 +102,24 @@ pub(crate) fn publish(
     batch: &mut Batch,
 ) -> bool {
     match from.trace {
-        None => spread(account, message, matches, from, batch),
-        Some(_) => spread(account, message, &all_matches(account, message.subject), from, batch),
+        None => spread(account, message, matches, |_| true, from, batch),
+        Some(_) => spread(account, message, &all_matches(account, message.subject), |_| true, from, batch),
     }
+}
+
+/// As [`publish`], of a message that came from a leaf node or a hub: of queue groups, only those of which this side was chosen
+/// to serve a member get it.
+pub(crate) fn publish_from_leaf<'q>(
+    account: &Arc<Account>,
+    message: &Message<'_>,
+    queues: impl Iterator<Item = &'q [u8]> + Clone,
+    matches: &Matches,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
+    let all = from.trace.map(|_| all_matches(account, message.subject));
+    let wanted = |group: &[u8]| queues.clone().any(|queue| *queue == *group);
+    spread(account, message, all.as_ref().unwrap_or(matches), wanted, from, batch)
 }
 
 /// With those who may not get it: a trace tells of them.
@@ -91,6 +134,7 @@ fn spread(
     account: &Arc<Account>,
     message: &Message<'_>,
     matches: &Matches,
+    wanted: impl Fn(&[u8]) -> bool,
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
@@ -109,24 +153,33 @@ fn spread(
     batch.enter(account, from.hub);
     // Which group goes to which route; most messages go to none.
     let mut chosen: Vec<(usize, &[u8])> = Vec::new();
-    for group in &matches.groups {
-        match group.choose(&mut batch.rng) {
-            Some(Choice::Local(at)) if deliver_one(message, group, at, from, batch) => delivered = true,
-            Some(Choice::Remote(route)) => chosen.push((route, &group.name)),
+    let in_cluster = from.uses_routes();
+    for group in matches.groups.iter().filter(|group| wanted(&group.name)) {
+        let elsewhere = match group.choose(in_cluster, &mut batch.rng) {
+            Some(Choice::Local(at)) if deliver_one(message, group, at, from, batch) => {
+                delivered = true;
+                continue;
+            }
+            Some(Choice::Remote(route)) => Some(route),
             // Nobody here can take it: anybody elsewhere.
-            Some(Choice::Local(_)) => chosen.extend(group.remote.first().map(|(route, _)| (*route, &*group.name))),
-            None => {}
-        }
+            Some(Choice::Local(_)) => group.remote.first().filter(|_| in_cluster).map(|(route, _)| *route),
+            None => None,
+        };
+        let leaf = |interest: &RemoteInterest| from.reaches(interest, message.subject);
+        let elsewhere = elsewhere.or_else(|| group.choose_leaf(leaf, &mut batch.rng));
+        chosen.extend(elsewhere.map(|route| (route, &*group.name)));
     }
     for (at, route) in matches.routes.iter().enumerate() {
-        if route.plain || queues_of(at, &chosen).next().is_some() {
+        let plain =
+            route.plain && in_cluster || route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
+        if plain || queues_of(at, &chosen).next().is_some() {
             delivered |= pass_on(&route.link, account, message, queues_of(at, &chosen), from, batch);
         }
     }
     delivered
 }
 
-/// Delivers a message that came from another server: to clients here, and to a member here of each group that this
+/// Delivers a message that came over a route: to clients and leaf nodes here, and to a member here of each group that this
 /// server was chosen for. Where there is none any more, the last one left while the message was on its way: then another
 /// server is to serve the group, but never the one that the message came from.
 pub(crate) fn publish_routed<'q>(
@@ -152,13 +205,22 @@ pub(crate) fn publish_routed<'q>(
             let at = batch.rng.usize(..members);
             deliver_one(message, group, at, from, batch)
         };
+        if served {
+            continue;
+        }
+        let leaf = |interest: &RemoteInterest| from.reaches(interest, message.subject);
+        if let Some(leaf) = group.choose_leaf(leaf, &mut batch.rng) {
+            passed_on.push((leaf, &group.name));
+            continue;
+        }
         let other = |route: usize| from.link.is_none_or(|from| !Arc::ptr_eq(&matches.routes[route].link, from));
-        if !served && let Some(route) = group.choose_elsewhere(other, &mut batch.rng) {
+        if let Some(route) = group.choose_elsewhere(other, &mut batch.rng) {
             passed_on.push((route, &group.name));
         }
     }
     for (at, route) in matches.routes.iter().enumerate() {
-        if queues_of(at, &passed_on).next().is_some() {
+        let leafs = route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
+        if leafs || queues_of(at, &passed_on).next().is_some() {
             pass_on(&route.link, account, message, queues_of(at, &passed_on), from, batch);
         }
     }
@@ -195,8 +257,8 @@ fn pass_on<'q>(
     batch: &mut Batch,
 ) -> bool {
     match from.trace {
-        None => route.route(&account.name, message, queues, batch),
-        Some(trace) => trace.pass_on(route, &account.name, message, queues, batch),
+        None => route.route(&account.name, message, from.origin, queues, batch),
+        Some(trace) => trace.pass_on(route, &account.name, message, (from.origin, queues), batch),
     }
 }
 

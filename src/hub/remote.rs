@@ -1,4 +1,4 @@
-//! Interest of clients at other servers of the cluster.
+//! Interest at other servers: of the cluster, leaf nodes and hubs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -7,13 +7,15 @@ use natsd_core::sublist::Member;
 
 use crate::link::Link;
 
-/// Interest behind a route.
+/// Interest behind a route or a leaf connection.
 pub(crate) struct RemoteInterest {
     pub link: Arc<Link>,
     names: Box<[u8]>,
     subject_len: u32,
     weight: AtomicU32,
     place: AtomicU32,
+    /// The cluster of the leaf nodes whose interest it is.
+    origin: Option<Arc<[u8]>>,
 }
 
 impl RemoteInterest {
@@ -25,7 +27,27 @@ impl RemoteInterest {
             subject_len: subject.len() as u32,
             weight: AtomicU32::new(weight),
             place: AtomicU32::new(0),
+            origin: None,
         }
+    }
+
+    /// The same, of leaf nodes of this cluster.
+    pub(crate) fn of_leafs(self, origin: Option<Arc<[u8]>>) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The cluster of the leaf nodes whose interest it is.
+    pub(crate) fn origin(&self) -> Option<&[u8]> {
+        self.origin.as_deref()
+    }
+
+    pub(super) fn shared_origin(&self) -> Option<Arc<[u8]>> {
+        self.origin.clone()
+    }
+
+    /// Whether messages to `subject` may be sent there.
+    pub(super) fn may_get(&self, subject: &[u8]) -> bool {
+        self.link.leaf.get().is_none_or(|peer| peer.may_send(subject))
     }
 
     pub(crate) fn subject(&self) -> &[u8] {
@@ -40,8 +62,9 @@ impl RemoteInterest {
         self.weight.load(Relaxed)
     }
 
-    /// The group has another number of members now.
-    pub(crate) fn set_weight(&self, weight: u32) {
+    /// The group has another number of members now; [`Account::reweigh`](super::account::Account::reweigh) tells those who
+    /// have to know.
+    pub(super) fn set_weight(&self, weight: u32) {
         self.weight.store(weight, Relaxed);
     }
 }

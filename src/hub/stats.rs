@@ -26,13 +26,15 @@ pub(crate) struct Stats {
     pub stalled: AtomicU64,
 }
 
-/// Messages and bytes in one direction; those of clients also apart.
+/// Messages and bytes in one direction; those of clients and of leaf connections also apart.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub msgs: AtomicU64,
     pub bytes: AtomicU64,
     pub client_msgs: AtomicU64,
     pub client_bytes: AtomicU64,
+    pub leaf_msgs: AtomicU64,
+    pub leaf_bytes: AtomicU64,
 }
 
 impl Totals {
@@ -42,6 +44,10 @@ impl Totals {
         if tally.client_msgs > 0 {
             self.client_msgs.fetch_add(tally.client_msgs, Relaxed);
             self.client_bytes.fetch_add(tally.client_bytes, Relaxed);
+        }
+        if tally.leaf_msgs > 0 {
+            self.leaf_msgs.fetch_add(tally.leaf_msgs, Relaxed);
+            self.leaf_bytes.fetch_add(tally.leaf_bytes, Relaxed);
         }
     }
 }
@@ -68,6 +74,7 @@ impl Stats {
 pub(crate) struct ByKind {
     clients: AtomicU64,
     routes: AtomicU64,
+    leafs: AtomicU64,
 }
 
 impl ByKind {
@@ -76,7 +83,7 @@ impl ByKind {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.of(Kind::Client) + self.of(Kind::Route)
+        [Kind::Client, Kind::Route, Kind::Leaf].into_iter().map(|kind| self.of(kind)).sum()
     }
 
     pub(super) fn add(&self, kind: Kind) {
@@ -89,6 +96,7 @@ impl ByKind {
         match kind {
             Kind::Client => Some(&self.clients),
             Kind::Route => Some(&self.routes),
+            Kind::Leaf => Some(&self.leafs),
             Kind::System => None,
         }
     }

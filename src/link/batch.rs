@@ -32,13 +32,15 @@ pub(crate) struct Batch {
     pub imported: Vec<u8>,
 }
 
-/// Messages and bytes, of clients and in all.
+/// Messages and bytes, of clients, of leaf connections, and in all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub msgs: u64,
     pub bytes: u64,
     pub client_msgs: u64,
     pub client_bytes: u64,
+    pub leaf_msgs: u64,
+    pub leaf_bytes: u64,
 }
 
 impl Tally {
@@ -48,6 +50,9 @@ impl Tally {
         if kind == Kind::Client {
             self.client_msgs += 1;
             self.client_bytes += bytes as u64;
+        } else if kind == Kind::Leaf {
+            self.leaf_msgs += 1;
+            self.leaf_bytes += bytes as u64;
         }
     }
 }

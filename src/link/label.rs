@@ -16,6 +16,7 @@ pub(super) fn describe(link: &Link) -> String {
         Kind::Client if link.is_websocket() => "wid",
         Kind::Client => "cid",
         Kind::Route => "rid",
+        Kind::Leaf => "lid",
         Kind::System => "sid",
     };
     let forwarded = match link.origin.get().map(|origin| &**origin) {

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::account::Account;
 use crate::hub::subscription::{Imported, Subscription, Subscriptions};
+use crate::leaf::LeafPeer;
 use crate::operators::Pass;
 use crate::server::listener::Listener;
 use crate::tls::Facts;
@@ -38,6 +39,8 @@ pub(crate) enum Kind {
     Client,
     /// Another server of the cluster.
     Route,
+    /// A leaf node, or a hub that we are a leaf node of.
+    Leaf,
     /// This server itself, in the system account.
     System,
 }
@@ -81,6 +84,8 @@ pub(crate) struct Link {
     pub account: ArcSwapOption<Account>,
     /// The server at the other end of a route, once it is known.
     pub server: OnceLock<Box<PeerServer>>,
+    /// The server at the other end of a leaf connection, once it is known.
+    pub leaf: OnceLock<Box<LeafPeer>>,
     /// The key of the trusted proxy that vouches for the client.
     pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
@@ -97,6 +102,8 @@ pub(crate) struct PeerServer {
     pub name: String,
     /// It tells its part of the trace of a message.
     pub traces: bool,
+    /// What is of leaf nodes may name their cluster.
+    pub leaf_origins: bool,
 }
 
 /// What a proxy says of where a client is.
@@ -153,6 +160,7 @@ impl Link {
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),
             server: OnceLock::new(),
+            leaf: OnceLock::new(),
             proxy: Mutex::new(None),
             tls: OnceLock::new(),
             subscriptions: Mutex::new(Subscriptions::default()),
@@ -260,11 +268,13 @@ impl Link {
         delivered
     }
 
-    /// Delivers to the server at the other end of a route. `false` if the route is ending.
+    /// Delivers to the server at the other end of a route or a leaf connection; `origin` is the cluster of leaf nodes that
+    /// it came from. `false` if the link is ending.
     pub(crate) fn route<'q>(
         self: &Arc<Self>,
         account: &[u8],
         message: &Message<'_>,
+        origin: Option<&[u8]>,
         queues: impl Iterator<Item = &'q [u8]>,
         batch: &mut Batch,
     ) -> bool {
@@ -272,11 +282,23 @@ impl Link {
         if out.is_closing() {
             return false;
         }
-        let account = (!out.dedicated).then_some(account);
+        let is_leaf = self.kind == Kind::Leaf;
+        let bare = is_leaf && message.header_len > 0 && !out.takes_headers;
+        let message = if bare { message.without_headers() } else { *message };
+        if let (true, Some(replies), Some(reply)) = (is_leaf, &mut out.replies, message.reply) {
+            replies.requested(reply, batch.now());
+        }
+        let account = (!out.dedicated && !is_leaf).then_some(account);
         let head = Head { account, subject: message.subject, reply: message.reply };
         let buffer = out.buffer();
         let before = buffer.len();
-        head.write(buffer, queues, message.header_len, message.body.len());
+        let (header_len, total) = (message.header_len, message.body.len());
+        let origin = origin.filter(|_| self.server.get().is_some_and(|server| server.leaf_origins));
+        match origin {
+            _ if is_leaf => head.write_to_leaf(buffer, queues, header_len, total),
+            Some(origin) => head.write_from_leaf(buffer, origin, queues, header_len, total),
+            None => head.write(buffer, queues, header_len, total),
+        }
         if trace::enabled() {
             self.trace_lines_out(&buffer[before..]);
             self.trace_payload_out(message.body, message.header_len);

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
-use natsd_api::{Gatewayz, Jsz, Leafz, Time, to_json};
+use natsd_api::{Gatewayz, Jsz, Time, to_json};
 
 use super::params::ParamError;
 use super::{Answer, Context, Params};
@@ -14,14 +14,6 @@ pub(super) fn gatewayz(context: &Context, params: &Params) -> Answer {
     Answer::json_or_refusal(checked.map(|_| {
         let server_id = context.inspect.server_id();
         to_json(&Gatewayz { server_id, now: now(), ..Gatewayz::default() })
-    }))
-}
-
-/// `/leafz`: no leaf nodes.
-pub(super) fn leafz(context: &Context, params: &Params) -> Answer {
-    Answer::json_or_refusal(params.bool("subs").map(|_| {
-        let server_id = context.inspect.server_id();
-        to_json(&Leafz { server_id, now: now(), ..Leafz::default() })
     }))
 }
 

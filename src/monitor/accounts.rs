@@ -21,13 +21,13 @@ use crate::operators::seconds;
 pub(crate) fn stat(account: &Account) -> AccountStat {
     let (local, remote) = account.subscriptions();
     let name = account.display_name();
-    let conns = account.client_count();
+    let (conns, leafnodes) = (account.client_count(), account.leaf_count());
     AccountStat {
         account: name,
         name: account.title(),
         conns,
-        leafnodes: 0,
-        total_conns: conns,
+        leafnodes,
+        total_conns: conns + leafnodes,
         num_subscriptions: (local + remote) as u64,
         sent: passed(&account.traffic.sent),
         received: passed(&account.traffic.received),
@@ -38,10 +38,14 @@ pub(crate) fn stat(account: &Account) -> AccountStat {
 fn passed(totals: &Totals) -> DataStats {
     let (msgs, bytes) = (totals.msgs.load(Relaxed), totals.bytes.load(Relaxed));
     let (of_clients, bytes_of_clients) = (totals.client_msgs.load(Relaxed), totals.client_bytes.load(Relaxed));
+    let (of_leafs, bytes_of_leafs) = (totals.leaf_msgs.load(Relaxed), totals.leaf_bytes.load(Relaxed));
     // What is counted between two readings is not there yet, never too much.
-    let routes = MsgBytes { msgs: msgs.saturating_sub(of_clients), bytes: bytes.saturating_sub(bytes_of_clients) };
-    let none = Some(MsgBytes::default());
-    DataStats { msgs, bytes, gateways: none, routes: Some(routes), leafs: none }
+    let routes = MsgBytes {
+        msgs: msgs.saturating_sub(of_clients + of_leafs),
+        bytes: bytes.saturating_sub(bytes_of_clients + bytes_of_leafs),
+    };
+    let leafs = MsgBytes { msgs: of_leafs, bytes: bytes_of_leafs };
+    DataStats { msgs, bytes, gateways: Some(MsgBytes::default()), routes: Some(routes), leafs: Some(leafs) }
 }
 
 /// All that is known of `account`.
@@ -78,6 +82,7 @@ fn configured(hub: &Hub, account: &Account) -> AccountInfo {
         is_system: hub.is_system(account),
         complete: true,
         client_connections: account.client_count(),
+        leafnode_connections: account.leaf_count(),
         subscriptions: (local + remote) as u64,
         mappings: spec.mappings.iter().map(|(source, destinations)| (text(source), to(destinations))).collect(),
         exports: spec.exports.iter().map(export).collect(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountInfo, AccountStat, Pathz, SubjectPermissions, Varz};
+use natsd_api::{AccountInfo, AccountStat, LeafInfo, Pathz, SubjectPermissions, Varz};
 use natsd_path::IsdAs;
 
 use crate::tls::Facts;
@@ -30,6 +30,11 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Connections to other servers, in any order.
     fn routes(&self) -> Vec<Route>;
+
+    /// Connections to leaf nodes and hubs, in any order, with what they want if `subjects` are asked for.
+    fn leafs(&self, _subjects: bool) -> Vec<LeafInfo> {
+        Vec::new()
+    }
 
     /// What this server takes of and gives to other servers.
     fn route_permissions(&self) -> RoutePermissions;

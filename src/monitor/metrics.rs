@@ -36,7 +36,7 @@ pub(super) fn metrics(context: &Context, _: &Params) -> Answer {
     if let Ok(subsz) = subsz::document(context, &Params(Vec::new())) {
         numbers(&mut out, "subsz", &subsz);
     }
-    leaf_nodes(&mut out);
+    leaf_nodes(&mut out, context);
     health(&mut out, context);
     if let Some(pathz) = context.inspect.paths() {
         paths::write(&mut out, &pathz);
@@ -137,9 +137,9 @@ fn routes(out: &mut Exposition, context: &Context) {
     each("out_bytes", &|route| Some(route.traffic.out_bytes as f64));
 }
 
-/// There are none.
-fn leaf_nodes(out: &mut Exposition) {
-    out.family("gnatsd_leafz_conn_nodes_total", "nodes_total", Kind::Gauge).sample(&[], 0);
+fn leaf_nodes(out: &mut Exposition, context: &Context) {
+    let count = context.inspect.leafs(false).len();
+    out.family("gnatsd_leafz_conn_nodes_total", "nodes_total", Kind::Gauge).sample(&[], count);
 }
 
 /// 0 is well.

@@ -12,6 +12,8 @@ mod expvar;
 mod healthz;
 mod http;
 mod inspect;
+mod leafs;
+mod leafz;
 mod metrics;
 mod params;
 mod paths;
@@ -76,7 +78,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
     Endpoint { path: "/stacksz", title: "", answer: stacksz::stacksz },
     Endpoint { path: "/gatewayz", title: "", answer: absent::gatewayz },
-    Endpoint { path: "/leafz", title: "", answer: absent::leafz },
+    Endpoint { path: "/leafz", title: "Leaf nodes", answer: leafz::leafz },
     Endpoint { path: "/jsz", title: "", answer: absent::jsz },
     Endpoint { path: "/raftz", title: "", answer: absent::raftz },
     Endpoint { path: "/ipqueuesz", title: "", answer: absent::ipqueuesz },

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use natsd_api::{
-    AccountInfo, AccountStat, ClusterVarz, LinkCounts, Pathz, ProxiesVarz, ProxyInfo, Time, Varz, WebsocketVarz,
+    AccountInfo, AccountStat, ClusterVarz, LeafInfo, LinkCounts, Pathz, ProxiesVarz, ProxyInfo, Time, Varz,
+    WebsocketVarz,
 };
 use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
-use super::accounts;
 use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RoutePermissions, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Token, Traffic};
+use super::{accounts, leafs};
 use crate::config::options::{
     ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions, WebsocketOptions,
 };
 use crate::hub::{self, Hub};
+use crate::leaf::Leafs;
 use crate::link::{Kind, Link};
 use crate::operators::Pass;
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
@@ -36,6 +38,7 @@ pub(crate) struct ServerView {
     pub certificates: Arc<Mutex<Certificates>>,
     /// The first TCP port of routes, as bound.
     pub route_port: Option<u16>,
+    pub leafs: Option<Arc<Leafs>>,
 }
 
 /// When the certificates in use end. Read when they are: who renews a file must see that the old one is still in use.
@@ -43,6 +46,7 @@ pub(crate) struct ServerView {
 pub(crate) struct Certificates {
     clients: Option<Time>,
     routes: Option<Time>,
+    leafs: Option<Time>,
     websocket: Option<Time>,
 }
 
@@ -50,8 +54,14 @@ impl Certificates {
     pub(crate) fn read(options: &Options) -> Self {
         let ends = |tls: Option<&TlsOptions>| file_ends(tls?.first_certificate()?).map(Time);
         let routes = options.cluster.as_ref().and_then(|cluster| cluster.tls.as_ref());
+        let leafs = options.leafnodes.as_ref().and_then(|leafnodes| leafnodes.tls.as_ref());
         let websocket = options.websocket.as_ref().and_then(|websocket| websocket.tls.as_ref());
-        Self { clients: ends(options.tls.as_ref()), routes: ends(routes), websocket: ends(websocket) }
+        Self {
+            clients: ends(options.tls.as_ref()),
+            routes: ends(routes),
+            leafs: ends(leafs),
+            websocket: ends(websocket),
+        }
     }
 }
 
@@ -93,6 +103,13 @@ impl Inspect for ServerView {
                     .map(|options| cluster(options, news.cluster, self.route_port))
                     .unwrap_or_default()
             },
+            leaf: hub
+                .options()
+                .leafnodes
+                .as_ref()
+                .map(|options| leafs::varz(options, self.leafs.as_deref(), certificates.leafs))
+                .unwrap_or_default(),
+            leafnodes: self.leafs(false).len() as u64,
             ws_connect_urls: news.ws_connect_urls,
             websocket: hub.options().websocket.as_ref().map(|options| self.websocket(options)).unwrap_or_default(),
             start: hub.started.into(),
@@ -160,6 +177,11 @@ impl Inspect for ServerView {
 
     fn route_permissions(&self) -> RoutePermissions {
         self.routes.as_ref().map(|routes| routes.permissions()).unwrap_or_default()
+    }
+
+    fn leafs(&self, subjects: bool) -> Vec<LeafInfo> {
+        let open = self.leafs.as_ref().map(|leafs| leafs.open()).unwrap_or_default();
+        open.iter().filter_map(|link| leafs::info(link, subjects)).collect()
     }
 
     fn subscriptions(&self) -> Vec<Subscription> {
@@ -288,7 +310,12 @@ fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> Cluste
 }
 
 fn link_counts(counts: &hub::stats::ByKind) -> LinkCounts {
-    LinkCounts { clients: counts.of(Kind::Client), routes: counts.of(Kind::Route), ..LinkCounts::default() }
+    LinkCounts {
+        clients: counts.of(Kind::Client),
+        routes: counts.of(Kind::Route),
+        leafs: counts.of(Kind::Leaf),
+        ..LinkCounts::default()
+    }
 }
 
 fn client(link: &Link) -> Client {
@@ -375,14 +402,14 @@ fn token(pass: &Pass) -> Token {
     }
 }
 
-fn peer(peer: &transport::Peer) -> Peer {
+pub(super) fn peer(peer: &transport::Peer) -> Peer {
     match peer {
         transport::Peer::Tcp(address) => Peer { ip: address.ip().to_canonical(), port: address.port(), isd_as: None },
         transport::Peer::Scion(address) => Peer { ip: address.host, port: address.port, isd_as: Some(address.isd_as) },
     }
 }
 
-fn traffic(link: &Link) -> Traffic {
+pub(super) fn traffic(link: &Link) -> Traffic {
     let (in_msgs, in_bytes) = (link.received.msgs.load(Relaxed), link.received.bytes.load(Relaxed));
     let out = link.outbound();
     Traffic { in_msgs, in_bytes, out_msgs: out.msgs, out_bytes: out.bytes, pending: out.pending() as u64 }

@@ -107,6 +107,13 @@ impl Announcer {
                     link.send_soon(|out| change.write(out, name));
                 }
             });
+            if let Some(leafs) = LeafOrigins::of(peer) {
+                account.interest_behind_leafs(|origin, change| {
+                    if self.rules.load().let_pass(change) {
+                        link.send_soon(|out| change.write_of_leafs(out, (origin, leafs.gone), name));
+                    }
+                });
+            }
         }
     }
 
@@ -161,6 +168,31 @@ impl InterestObserver for Announcer {
 
     fn may_export(&self, subject: &[u8]) -> bool {
         self.rules.load().now.as_ref().is_none_or(|permissions| permissions.may_export(subject))
+    }
+
+    fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>) {
+        let routes = self.routes.read();
+        if !self.rules.load().let_pass(change) {
+            return;
+        }
+        for route in routes.iter().filter(|route| self.carries(&route.peer, account)) {
+            if let Some(leafs) = LeafOrigins::of(&route.peer) {
+                let name = named(&route.peer.slot, account);
+                route.link.send_soon(|out| change.write_of_leafs(out, (origin, leafs.gone), name));
+            }
+        }
+    }
+}
+
+/// How a peer takes interest of leaf nodes. One that does not understand whose it is would send what came from them back.
+struct LeafOrigins {
+    /// It understands whose interest is gone as well.
+    gone: bool,
+}
+
+impl LeafOrigins {
+    fn of(peer: &Introduction) -> Option<Self> {
+        peer.info.leaf_origins.then_some(Self { gone: peer.info.leaf_origins_gone })
     }
 }
 

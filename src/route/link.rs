@@ -118,9 +118,10 @@ impl HubSide {
         self.hub.accounts.of_peers(named.or(self.dedicated.as_deref())?)
     }
 
-    fn hash(&self, account: &[u8], subject: &[u8], queue: Option<&[u8]>) -> u64 {
+    fn hash(&self, account: &[u8], interest: Names<'_>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for part in [account, subject, queue.unwrap_or_default()] {
+        let (origin, subject, queue) = interest;
+        for part in [account, origin.unwrap_or_default(), subject, queue.unwrap_or_default()] {
             hasher.write_usize(part.len());
             hasher.write(part);
         }
@@ -128,13 +129,13 @@ impl HubSide {
     }
 
     fn hash_of(&self, (account, interest): &(Arc<Account>, Arc<RemoteInterest>)) -> u64 {
-        self.hash(&account.name, interest.subject(), interest.queue())
+        self.hash(&account.name, (interest.origin(), interest.subject(), interest.queue()))
     }
 
     fn subscribe(&mut self, account: Arc<Account>, interest: &Interest<'_>) -> Result<(), CloseReason> {
-        let hash = self.hash(&account.name, interest.subject, interest.queue);
+        let hash = self.hash(&account.name, names(interest));
         if let Some((_, known)) = self.remote.find(hash, is(&account, interest)) {
-            known.set_weight(interest.weight);
+            account.reweigh(known, interest.weight);
             return Ok(());
         }
         if self.remote.len() >= MAX_INTERESTS {
@@ -142,7 +143,7 @@ impl HubSide {
             return Err(CloseReason::ProtocolViolation);
         }
         let new = RemoteInterest::new(self.link.clone(), interest.subject, interest.queue, interest.weight);
-        let new = Arc::new(new);
+        let new = Arc::new(new.of_leafs(interest.origin.map(Into::into)));
         account.add_remote(new.clone());
         let mut remote = std::mem::take(&mut self.remote);
         remote.insert_unique(hash, (account, new), |entry| self.hash_of(entry));
@@ -151,7 +152,7 @@ impl HubSide {
     }
 
     fn unsubscribe(&mut self, account: &Arc<Account>, interest: &Interest<'_>) {
-        let hash = self.hash(&account.name, interest.subject, interest.queue);
+        let hash = self.hash(&account.name, names(interest));
         if let Ok(entry) = self.remote.find_entry(hash, is(account, interest)) {
             let ((account, gone), _) = entry.remove();
             account.remove_remote(&gone);
@@ -197,12 +198,12 @@ impl HubSide {
             body: message.body,
         };
         let (hub, link, announcer) = (&self.hub, &self.link, &self.announcer);
-        let queues = message.queues;
+        let (queues, origin) = (message.queues, message.origin);
         let mut publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
             let may = || announcer.may_import(message.subject);
             if let Some(matches) = cache.find_permitted(account, message.subject, &mut scratch, may) {
-                let from = Publisher { trace, ..Publisher::new(hub, link, true) };
+                let from = Publisher { trace, origin, ..Publisher::new(hub, link, true) };
                 publish_routed(account, message, queues, matches, &from, batch);
             }
             batch.matches = scratch;
@@ -236,12 +237,20 @@ impl Drop for HubSide {
     }
 }
 
+/// Whose interest it is, if that of leaf nodes, in what, and in which queue group.
+type Names<'a> = (Option<&'a [u8]>, &'a [u8], Option<&'a [u8]>);
+
+fn names<'a>(interest: &Interest<'a>) -> Names<'a> {
+    (interest.origin, interest.subject, interest.queue)
+}
+
 fn is<'a>(
     account: &'a Arc<Account>,
     interest: &'a Interest<'_>,
 ) -> impl FnMut(&(Arc<Account>, Arc<RemoteInterest>)) -> bool + 'a {
     move |(known_account, known)| {
-        Arc::ptr_eq(known_account, account) && known.subject() == interest.subject && known.queue() == interest.queue
+        let known = (known.origin(), known.subject(), known.queue());
+        Arc::ptr_eq(known_account, account) && known == names(interest)
     }
 }
 
@@ -277,7 +286,11 @@ impl Broker for InBatch<'_> {
             side.dedicated = Some(account.as_bytes().into());
             side.link.outbound().dedicated = true;
         }
-        let server = PeerServer { name: peer.info.server_name.clone(), traces: peer.info.traces_messages() };
+        let server = PeerServer {
+            name: peer.info.server_name.clone(),
+            traces: peer.info.traces_messages(),
+            leaf_origins: peer.info.leaf_origins,
+        };
         // A route is opened once.
         let _ = side.link.server.set(Box::new(server));
         log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);

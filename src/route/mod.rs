@@ -61,6 +61,8 @@ const FIRST_PING: Duration = Duration::from_secs(1);
 pub(crate) struct Surroundings {
     /// Where clients reach this server.
     pub client_urls: ClientUrls,
+    /// Where this server takes leaf nodes; at most one.
+    pub leafnode_urls: Vec<String>,
     /// Where this server takes routes over SCION: `nats-route://[ISD-AS,host]:port`.
     pub scion_urls: Vec<String>,
     /// Makes connections over SCION.
@@ -349,6 +351,9 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         connect_urls: around.client_urls.plain.clone(),
         ws_connect_urls: around.client_urls.websocket.clone(),
         compression: "off".into(),
+        leafnode_urls: around.leafnode_urls.clone(),
+        leaf_origins: true,
+        leaf_origins_gone: true,
         natsd: VERSION.into(),
         scion_tunnel: around.tunnel.is_some(),
         scion_urls: around.scion_urls.clone(),

@@ -41,6 +41,8 @@ pub(crate) struct View {
     pub dynamic: bool,
     /// Where clients reach the other servers, sorted.
     pub client_urls: ClientUrls,
+    /// Where the other servers take leaf nodes, sorted.
+    pub leafnode_urls: Vec<String>,
 }
 
 /// The cluster and the ways to its connections.
@@ -165,5 +167,10 @@ impl Registry {
 
 fn view_of(cluster: &Cluster) -> View {
     let info = cluster.info();
-    View { name: info.cluster.clone(), dynamic: info.dynamic, client_urls: cluster.client_urls() }
+    View {
+        name: info.cluster.clone(),
+        dynamic: info.dynamic,
+        client_urls: cluster.client_urls(),
+        leafnode_urls: cluster.leafnode_urls(),
+    }
 }

@@ -14,16 +14,24 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
         Op::Error(error) => format!("-ERR {}", text(error)),
         Op::Subscribe(interest) => {
             let weight = interest.queue.map(|_| format!(" {}", interest.weight)).unwrap_or_default();
-            format!("RS+ {}{weight}", describe_interest(interest))
+            let verb = if interest.origin.is_some() { "LS+" } else { "RS+" };
+            format!("{verb} {}{weight}", describe_interest(interest))
         }
-        Op::Unsubscribe(interest) => format!("RS- {}", describe_interest(interest)),
+        Op::Unsubscribe(interest) => {
+            let verb = if interest.origin.is_some() { "LS-" } else { "RS-" };
+            format!("{verb} {}", describe_interest(interest))
+        }
         Op::Message(message) => {
-            let mut line = String::from(if message.header_len > 0 { "HMSG" } else { "RMSG" });
+            let mut line = String::from(match (message.origin, message.header_len) {
+                (Some(_), _) => "LMSG",
+                (None, 0) => "RMSG",
+                (None, _) => "HMSG",
+            });
             let mut add = |word: &str| {
                 line.push(' ');
                 line.push_str(word);
             };
-            message.account.iter().for_each(|account| add(&text(account)));
+            message.origin.iter().chain(&message.account).for_each(|word| add(&text(word)));
             add(&text(message.subject));
             let queues: Vec<_> = message.queues.map(text).collect();
             if !queues.is_empty() {
@@ -31,7 +39,7 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             }
             message.reply.iter().for_each(|reply| add(&text(reply)));
             queues.iter().for_each(|queue| add(queue));
-            if message.header_len > 0 {
+            if message.header_len > 0 || message.origin.is_some() {
                 add(&message.header_len.to_string());
             }
             add(&message.body.len().to_string());
@@ -41,7 +49,7 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
 }
 
 fn describe_interest(interest: &Interest<'_>) -> String {
-    let words = interest.account.into_iter().chain([interest.subject]).chain(interest.queue);
+    let words = interest.origin.into_iter().chain(interest.account).chain([interest.subject]).chain(interest.queue);
     words.map(text).collect::<Vec<_>>().join(" ")
 }
 
@@ -61,10 +69,17 @@ mod tests {
             Ok(Read::Op(op, _)) => describe(&op),
             other => panic!("{input:?}: {other:?}"),
         };
-        for line in ["RS+ $G foo", "RS+ $G bar q 3", "RS- $G bar q", "PING", "PONG"] {
+        for line in ["RS+ $G foo", "RS+ $G bar q 3", "RS- $G bar q", "LS+ L $G bar q 3", "LS- L $G bar", "PING", "PONG"]
+        {
             assert_eq!(described(&format!("{line}\r\n")).as_deref(), Some(line));
         }
-        for line in ["RMSG $G foo 2", "RMSG $G foo re 2", "RMSG $G foo + re q r 2", "HMSG $G foo | q 1 2"] {
+        for line in [
+            "RMSG $G foo 2",
+            "RMSG $G foo re 2",
+            "RMSG $G foo + re q r 2",
+            "HMSG $G foo | q 1 2",
+            "LMSG L $G foo re 0 2",
+        ] {
             assert_eq!(described(&format!("{line}\r\nhi\r\n")).as_deref(), Some(line));
         }
         let connect = described("CONNECT {\"user\":\"u\",\"pass\":\"hidden\"}\r\n");

@@ -72,6 +72,7 @@ fn tell_clients(hub: &Hub, own: &ClientUrls, view: &View) {
         news.cluster_dynamic = view.dynamic;
         news.connect_urls = own.plain.iter().chain(&view.client_urls.plain).cloned().collect();
         news.ws_connect_urls = own.websocket.iter().chain(&view.client_urls.websocket).cloned().collect();
+        news.leafnode_urls.clone_from(&view.leafnode_urls);
         *news != known
     });
 }
@@ -99,7 +100,7 @@ fn urls(advertised: Option<&String>, addresses: &[SocketAddr]) -> Vec<String> {
 }
 
 /// The wildcard address says nothing to others: the one that the kernel would use towards them does.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     if !address.ip().is_unspecified() {
         return address;
     }

@@ -5,6 +5,7 @@ use natsd_path::ScionAddr;
 use thiserror::Error;
 
 use super::scion::IdentityError;
+use crate::leaf::LeafError;
 use crate::monitor::MonitorError;
 use crate::operators::OperatorStartError;
 use crate::route::RoutesError;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// Routes cannot be taken.
     #[error(transparent)]
     Routes(#[from] RoutesError),
+    /// Leaf nodes cannot be taken, or hubs not be dialled.
+    #[error(transparent)]
+    Leafs(#[from] LeafError),
     /// Monitoring cannot be listened on.
     #[error(transparent)]
     Monitor(#[from] MonitorError),

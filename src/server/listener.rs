@@ -44,6 +44,8 @@ pub(crate) struct News {
     pub connect_urls: Vec<String>,
     /// Where they take clients over WebSocket.
     pub ws_connect_urls: Vec<String>,
+    /// Where the other servers of the cluster take leaf nodes.
+    pub leafnode_urls: Vec<String>,
     /// The server sends its clients away.
     pub lame_duck: bool,
 }

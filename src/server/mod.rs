@@ -1,7 +1,7 @@
 //! A running server.
 
 mod admission;
-mod cluster;
+pub(crate) mod cluster;
 mod error;
 pub mod identity;
 mod interfaces;
@@ -24,8 +24,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::config::options::{ClusterOptions, HandshakeFirst, HostPort, Listen, Options, WebsocketOptions};
+use crate::config::options::{
+    ClusterOptions, HandshakeFirst, HostPort, LeafOptions, Listen, Options, WebsocketOptions,
+};
 use crate::hub::Hub;
+use crate::leaf::{self, Leafs};
 use crate::link::Kind;
 use crate::monitor::Monitor;
 use crate::monitor::documents::Documents;
@@ -60,11 +63,13 @@ pub struct Server {
     certificates: Arc<Mutex<Certificates>>,
     client_addrs: Vec<SocketAddr>,
     websocket_addr: Option<SocketAddr>,
+    websocket_listener: Option<Arc<Listener>>,
     accepting: Vec<JoinHandle<()>>,
     news: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
+    leafs: Option<Arc<Leafs>>,
     monitor: Option<Monitor>,
     system: Option<System>,
     /// Kept, so that the other end stays open without a system account.
@@ -104,11 +109,13 @@ impl Server {
             certificates: Arc::default(),
             client_addrs: Vec::new(),
             websocket_addr: None,
+            websocket_listener: None,
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
             upkeep: tokio::spawn(operators::keep_up(hub.clone())),
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, &options, scion)).transpose()?,
             cluster: None,
+            leafs: None,
             monitor: None,
             system: None,
             ask_for_reload,
@@ -122,8 +129,16 @@ impl Server {
         if let Some(websocket) = &options.websocket {
             server.listen_websocket(websocket).await?;
         }
+        let leafs = match &options.leafnodes {
+            Some(leafnodes) => Some((leafnodes, leaf::Bound::bind(leafnodes).await?)),
+            None => None,
+        };
         if let Some(cluster) = &options.cluster {
-            server.start_cluster(cluster).await?;
+            let leafnode_urls = leafs.as_ref().map(|(options, bound)| bound.urls(options)).unwrap_or_default();
+            server.start_cluster(cluster, leafnode_urls).await?;
+        }
+        if let Some((leafnodes, bound)) = leafs {
+            server.start_leafs(leafnodes, bound).await?;
         }
         if let Some((host, port)) = &options.http {
             server.monitor = Some(server.start_monitor(host, *port, None).await?);
@@ -174,11 +189,13 @@ impl Server {
         if tls.is_none() {
             log::warn!("Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
         }
-        let websocket = Some(Doorkeeper::new(options));
+        let leafnodes = self.hub.options().leafnodes.as_ref().is_some_and(|leafnodes| !leafnodes.listen.is_empty());
+        let websocket = Some(Doorkeeper::new(options, leafnodes));
         let (host, port, tls) = (host.clone(), address.port(), tls.map(Arc::new));
         self.websocket_tls.clone_from(&tls);
         let listener = Arc::new(Listener { host, port, tls, sealed: false, proxied: false, websocket });
         self.websocket_addr = Some(address);
+        self.websocket_listener = Some(listener.clone());
         self.accepting.push(tokio::spawn(websocket::accept(listener, self.hub.clone(), socket)));
         Ok(())
     }
@@ -188,8 +205,21 @@ impl Server {
         scion.listen_for_clients(&self.hub, address, self.tls.clone()).await
     }
 
-    async fn start_cluster(&mut self, options: &ClusterOptions) -> Result<(), StartError> {
-        let mut around = route::Surroundings::default();
+    async fn start_leafs(&mut self, options: &LeafOptions, bound: leaf::Bound) -> Result<(), StartError> {
+        let scion_dial = self.scion.as_ref().map(|scion| scion.dial(false));
+        let leafs = Arc::new(Leafs::start(&self.hub, options, bound, scion_dial)?);
+        if let Some(scion) = &mut self.scion {
+            scion.listen_for_leafs(&options.listen, &leafs).await?;
+        }
+        if let Some(keeper) = self.websocket_listener.as_ref().and_then(|listener| listener.websocket.as_ref()) {
+            keeper.lead_to(&leafs);
+        }
+        self.leafs = Some(leafs);
+        Ok(())
+    }
+
+    async fn start_cluster(&mut self, options: &ClusterOptions, leafnode_urls: Vec<String>) -> Result<(), StartError> {
+        let mut around = route::Surroundings { leafnode_urls, ..route::Surroundings::default() };
         if let Some(scion) = &self.scion {
             scion.surround(options, &mut around);
         }
@@ -204,6 +234,11 @@ impl Server {
     /// Where clients can connect over TCP, in the order of the options.
     pub fn client_addrs(&self) -> &[SocketAddr] {
         &self.client_addrs
+    }
+
+    /// Where leaf nodes can connect over TCP, in the order of the options.
+    pub fn leafnode_addrs(&self) -> &[SocketAddr] {
+        self.leafs.as_ref().map_or(&[], |leafs| leafs.addresses())
     }
 
     /// Number of open routes.
@@ -234,6 +269,7 @@ impl Server {
             paths,
             certificates: self.certificates.clone(),
             route_port: self.route_addrs().first().map(SocketAddr::port),
+            leafs: self.leafs.clone(),
         })
     }
 
@@ -306,6 +342,9 @@ impl Server {
         if let Some(cluster) = &self.cluster {
             cluster.routes.enter_lame_duck();
         }
+        if let Some(leafs) = &self.leafs {
+            leafs.stop();
+        }
         if let Some(system) = &self.system {
             system.tell_lame_duck().await;
         }
@@ -324,6 +363,9 @@ impl Server {
     fn stop_routes(&self) {
         if let Some(cluster) = &self.cluster {
             cluster.routes.stop();
+        }
+        if let Some(leafs) = &self.leafs {
+            leafs.stop();
         }
     }
 

@@ -7,8 +7,9 @@ use natsd_path::{Preference, ScionAddr};
 use super::StartError;
 use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
 use crate::hub::Hub;
+use crate::leaf::Leafs;
 use crate::monitor::PathSource;
-use crate::route::{Routes, Surroundings};
+use crate::route::{Routes, ScionDial, Surroundings};
 use crate::tls::ClientTls;
 
 /// Nobody has one.
@@ -42,6 +43,14 @@ impl ScionSide {
     }
 
     pub(super) async fn listen_for_routes(&mut self, _: &[Listen], _: &Arc<Routes>) -> Result<(), StartError> {
+        match *self {}
+    }
+
+    pub(super) async fn listen_for_leafs(&mut self, _: &[Listen], _: &Arc<Leafs>) -> Result<(), StartError> {
+        match *self {}
+    }
+
+    pub(super) fn dial(&self, _: bool) -> ScionDial {
         match *self {}
     }
 

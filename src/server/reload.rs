@@ -42,7 +42,7 @@ pub enum ReloadError {
 const LOG_PLACE: [&str; 5] = ["log_file", "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog"];
 
 /// What is told whether it changes or not.
-const TLS: [&str; 3] = ["tls", "cluster.tls", "websocket.tls"];
+const TLS: [&str; 4] = ["tls", "cluster.tls", "websocket.tls", "leafnodes.tls"];
 
 impl Server {
     /// Takes over `options`, all of them or, when that is not possible, none. Connections stay, but for routes that are
@@ -75,6 +75,9 @@ impl Server {
         logging::adopt(&options, log);
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
             cluster.reload(&self.hub, new, self.bound());
+        }
+        if let Some((leafs, new)) = self.leafs.as_ref().zip(options.leafnodes.as_ref()) {
+            leafs.reload(new);
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref()) {
             if touches(&["scion.path_preference"]) {
@@ -112,6 +115,7 @@ struct NewTls {
     monitoring: Option<Acceptor>,
     websocket: Option<ClientTls>,
     routes: Option<RouteTls>,
+    leafs: Option<ClientTls>,
 }
 
 impl NewTls {
@@ -127,6 +131,12 @@ impl NewTls {
                 .map(|tls| ClientTls::new(tls, false))
                 .transpose()?,
             routes: options.cluster.as_ref().and_then(|c| c.tls.as_ref()).map(RouteTls::new).transpose()?,
+            leafs: options
+                .leafnodes
+                .as_ref()
+                .and_then(|leafs| leafs.tls.as_ref())
+                .map(|tls| ClientTls::new(tls, false))
+                .transpose()?,
         })
     }
 }
@@ -148,6 +158,10 @@ impl Server {
         if let Some((now, new)) = self.cluster.as_ref().and_then(|cluster| cluster.routes.tls()).zip(new.routes) {
             now.become_like(&new);
             log::info!("Reloaded: cluster tls = enabled");
+        }
+        if let Some((now, new)) = self.leafs.as_ref().and_then(|leafs| leafs.tls()).zip(new.leafs) {
+            now.become_like(&new);
+            log::info!("Reloaded: leafnodes tls = enabled");
         }
     }
 }

@@ -21,6 +21,7 @@ use super::StartError;
 use super::listener::Listener;
 use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
 use crate::hub::Hub;
+use crate::leaf::Leafs;
 use crate::link::Kind;
 use crate::monitor::{PathSource, path_event, peer_info};
 use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
@@ -129,6 +130,17 @@ impl ScionSide {
         Ok(())
     }
 
+    /// Takes leaf nodes at the SCION addresses among `listen`: like routes, from those whom the cluster's authority vouches for.
+    pub(super) async fn listen_for_leafs(&mut self, listen: &[Listen], leafs: &Arc<Leafs>) -> Result<(), StartError> {
+        for address in scion_addresses(listen) {
+            let leafs = Arc::clone(leafs);
+            let identity = self.identities.routes.load_full();
+            let serve = move |stream: Stream| leafs.serve(scion::connection(stream));
+            self.listen(address, Kinds::LEAFS, identity, None, serve).await?;
+        }
+        Ok(())
+    }
+
     async fn listen(
         &mut self,
         address: ScionAddr,
@@ -171,8 +183,8 @@ impl ScionSide {
         around.tunnel = Some(self.tunnel());
     }
 
-    /// How routes dial over SCION; `tls` if their TCP ports wait for that.
-    fn dial(&self, tls: bool) -> ScionDial {
+    /// How routes and leaf nodes dial over SCION; `tls` if their TCP ports wait for that.
+    pub(super) fn dial(&self, tls: bool) -> ScionDial {
         let (host, identities) = (self.host.clone(), self.identities.clone());
         let endpoint = Arc::new(OnceCell::new());
         Arc::new(move |address, tcp| {
@@ -231,6 +243,7 @@ struct Kinds {
 impl Kinds {
     const CLIENTS: Self = Self { what: "client", option: "listen" };
     const ROUTES: Self = Self { what: "route", option: "cluster.listen" };
+    const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen" };
 }
 
 /// The SCION addresses of a list.
@@ -346,6 +359,7 @@ impl Paths {
                 let kind = match link.kind {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,
+                    Kind::Leaf => api::LinkKind::Leaf,
                     Kind::System => continue,
                 };
                 let since = link.started_at.into();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use natsd_core::websocket::max_message;
@@ -15,6 +15,7 @@ use super::listener::Listener;
 use crate::client::Client;
 use crate::config::options::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
 use crate::hub::Hub;
+use crate::leaf::Leafs;
 use crate::link::outbound::Outbound;
 use crate::link::task::LinkTask;
 use crate::link::{Kind, Link, Origin};
@@ -31,11 +32,20 @@ const MIN_ENTERING: usize = 1024;
 pub(crate) struct Doorkeeper {
     rules: Rules,
     timeout: Duration,
+    /// Who takes leaf nodes, once that is known.
+    leafs: OnceLock<Weak<Leafs>>,
 }
 
 impl Doorkeeper {
-    pub(super) fn new(options: &WebsocketOptions) -> Self {
-        Self { rules: options.rules(), timeout: options.handshake_timeout.unwrap_or(DEFAULT_UPGRADE_TIMEOUT) }
+    pub(super) fn new(options: &WebsocketOptions, leafnodes: bool) -> Self {
+        let timeout = options.handshake_timeout.unwrap_or(DEFAULT_UPGRADE_TIMEOUT);
+        Self { rules: options.rules(leafnodes), timeout, leafs: OnceLock::new() }
+    }
+
+    /// From now on leaf nodes can come in.
+    pub(super) fn lead_to(&self, leafs: &Arc<Leafs>) {
+        // A server starts once.
+        let _ = self.leafs.set(Arc::downgrade(leafs));
     }
 }
 
@@ -119,6 +129,13 @@ async fn open(
 
 /// Serves a client that is in.
 fn serve(listener: &Arc<Listener>, hub: &Arc<Hub>, peer: Peer, stream: Stream, facts: Option<Facts>, upgrade: Upgrade) {
+    if upgrade.leafnode {
+        let leafs = listener.websocket.as_ref().and_then(|keeper| keeper.leafs.get()?.upgrade());
+        if let Some(leafs) = leafs {
+            leafs.serve_websocket(listener, peer, stream, facts, &upgrade);
+        }
+        return;
+    }
     let limits = hub.outbound_limits(Kind::Client);
     let Some((source, sink)) = websocket::split(stream, &upgrade, max_message(hub.options().max_payload)) else {
         return;

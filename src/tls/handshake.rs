@@ -19,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::certificate::{self, key_digest};
 use super::error::HandshakeError;
-use super::{Acceptor, RouteTls, load};
+use super::{Acceptor, Connector, RouteTls, load};
 use crate::transport::{ByteStream, Stream};
 
 /// How a record of a handshake begins.
@@ -250,6 +250,29 @@ impl RouteTls {
             Ok(unwrap(stream, false).0)
         };
         within(tls.timeout, shaking).await
+    }
+}
+
+impl Connector {
+    /// Begins TLS with a server that should be called `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`RouteTls::connect`].
+    pub(crate) async fn connect(&self, stream: TcpStream, name: &str) -> Result<Stream, HandshakeError> {
+        self.open(stream, name).await.map(|stream| stream.into_parts().0)
+    }
+
+    /// The same of a connection on which something is to be said first.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub(crate) async fn open(&self, stream: TcpStream, name: &str) -> Result<OpenTls, HandshakeError> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(self.config.clone());
+        let shaking = async { pinned(connector.connect(name, stream).await?.into(), &self.pinned).await };
+        within(self.timeout, shaking).await.map(|stream| OpenTls(stream, false))
     }
 }
 

@@ -137,6 +137,28 @@ impl RouteTls {
     }
 }
 
+/// How this server speaks TLS where it dials as a leaf node.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    config: Arc<ClientConfig>,
+    timeout: Duration,
+    pinned: Arc<[[u8; 32]]>,
+}
+
+impl Connector {
+    /// Without options, this server shows no certificate and believes those that this machine believes.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or not what it should be.
+    pub(crate) fn new(options: Option<&TlsOptions>) -> Result<Self, TlsError> {
+        let default = TlsOptions::default();
+        let given = options.unwrap_or(&default);
+        let pinned = given.pinned_certs.as_slice().into();
+        Ok(Self { config: load::web_client(options)?, timeout: given.timeout, pinned })
+    }
+}
+
 /// The certificate of `tls {}` for monitoring, which asks for none.
 ///
 /// # Errors

@@ -2,18 +2,38 @@
 //! the stream of bytes of the protocol and a socket or TLS on one. What frames are is in `natsd_core::websocket`.
 
 mod handshake;
+mod request;
 mod sink;
 mod source;
 
 pub(crate) use handshake::{UpgradeError, shake};
+pub(crate) use request::ask_as_leafnode;
 pub(crate) use sink::WsSink;
 pub(crate) use source::WsSource;
 
-use natsd_core::websocket::upgrade::Upgrade;
+use natsd_core::websocket::framing::Framing;
+use natsd_core::websocket::upgrade::{Cookies, Upgrade};
 
 use crate::link::outbound::Sink;
 use crate::link::task::Source;
 use crate::transport::Stream;
+
+/// The same two directions at the end of the one who asked for the upgrade; `masked` unless the server does without.
+pub(crate) fn split_as_client(stream: Stream, masked: bool, max_message: usize) -> Option<(Source, Sink)> {
+    let granted = Upgrade {
+        response: Vec::new(),
+        framing: Framing::default(),
+        masked: false,
+        forwarded_for: None,
+        cookies: Cookies::default(),
+        leafnode: true,
+    };
+    let (source, sink) = Source::split(stream);
+    let sink = WsSink::new(sink, granted.framing)?;
+    let sink = if masked { sink.masking() } else { sink };
+    let source = WsSource::new(source, &granted, max_message);
+    Some((Source::Ws(Box::new(source)), Sink::Ws(Box::new(sink))))
+}
 
 /// The two directions of a connection that was upgraded. A message of the client holds at most `max_message` bytes when it is
 /// not compressed any more. `None` for a stream that is not on a socket.

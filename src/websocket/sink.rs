@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use natsd_core::error::CloseReason;
 use natsd_core::websocket::close::Farewell;
 use natsd_core::websocket::deflate::Deflater;
-use natsd_core::websocket::framing::{Framing, write_pong};
+use natsd_core::websocket::framing::{Framing, mask_frames, write_pong};
 use tokio::net::tcp::OwnedWriteHalf;
 
 use crate::link::outbound::Sink;
@@ -56,6 +56,8 @@ enum End {
 pub(crate) struct WsSink {
     inner: Inner,
     framing: Framing,
+    /// We are the client.
+    masks: bool,
     /// Whole frames, of which `written` bytes are gone.
     wire: Vec<u8>,
     written: usize,
@@ -74,7 +76,21 @@ impl WsSink {
             Sink::Tls(sink) => Inner::Tls(sink),
             Sink::Ws(_) | Sink::Task | Sink::Gone => return None,
         };
-        Some(Self { inner, framing, wire: Vec::new(), written: 0, framed: 0, control: Vec::new(), end: End::Open })
+        Some(Self {
+            inner,
+            framing,
+            masks: false,
+            wire: Vec::new(),
+            written: 0,
+            framed: 0,
+            control: Vec::new(),
+            end: End::Open,
+        })
+    }
+
+    /// The same for a client, which masks what it sends.
+    pub(super) fn masking(self) -> Self {
+        Self { masks: true, ..self }
     }
 
     pub(crate) fn tls(&mut self) -> Option<&mut TlsSink> {
@@ -183,6 +199,11 @@ impl WsSink {
         if self.wire.is_empty() {
             self.recycle();
             return false;
+        }
+        if self.masks {
+            let mut masked = Vec::with_capacity(self.wire.len() + self.wire.len() / 8);
+            mask_frames(&self.wire, || fastrand::u32(..).to_ne_bytes(), &mut masked);
+            self.wire = masked;
         }
         true
     }

@@ -98,11 +98,12 @@ impl Trace {
         route: &Arc<Link>,
         account: &[u8],
         message: &Message<'_>,
-        queues: impl Iterator<Item = &'q [u8]>,
+        (origin, queues): (Option<&[u8]>, impl Iterator<Item = &'q [u8]>),
         batch: &mut Batch,
     ) -> bool {
         let hop = self.next_hop();
-        let traces = route.server.get().is_some_and(|server| server.traces);
+        let traces =
+            route.server.get().is_some_and(|server| server.traces) || route.leaf.get().is_some_and(|peer| peer.traces);
         let error = if !traces && self.only {
             ONLY_UNSUPPORTED
         } else {
@@ -111,7 +112,7 @@ impl Trace {
             }
             let mut body = Vec::new();
             let message = with_header(message, HOP, hop.as_bytes(), &mut body);
-            match (route.route(account, &message, queues, batch), traces) {
+            match (route.route(account, &message, origin, queues, batch), traces) {
                 (false, _) => CLIENT_CLOSED,
                 (true, false) => UNSUPPORTED,
                 (true, true) => "",

@@ -143,15 +143,17 @@ fn kind(link: &Link) -> MsgTraceKind {
     match link.kind {
         Kind::Client => MsgTraceKind::CLIENT,
         Kind::Route => MsgTraceKind::ROUTE,
+        Kind::Leaf => MsgTraceKind::LEAF,
         Kind::System => MsgTraceKind::SYSTEM,
     }
 }
 
 /// What the other end calls itself.
 fn name(link: &Link) -> String {
-    match link.server.get() {
-        Some(server) => server.name.clone(),
-        None => link.settings.lock().as_ref().map(|settings| settings.name.clone()).unwrap_or_default(),
+    match (link.server.get(), link.leaf.get()) {
+        (Some(server), _) => server.name.clone(),
+        (None, Some(peer)) => peer.name.clone(),
+        (None, None) => link.settings.lock().as_ref().map(|settings| settings.name.clone()).unwrap_or_default(),
     }
 }
 

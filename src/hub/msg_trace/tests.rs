@@ -92,7 +92,7 @@ fn who_had_all_gets_no_more() {
 #[test]
 fn a_route_that_ends_is_closed() {
     let (stage, route) = (Stage::new(), link(Kind::Route));
-    route.server.set(Box::new(PeerServer { name: "b".into(), traces: true })).expect("once");
+    route.server.set(Box::new(PeerServer { name: "b".into(), traces: true, leaf_origins: false })).expect("once");
     stage.account.add_remote(Arc::new(RemoteInterest::new(route.clone(), b"foo", None, 1)));
     assert_eq!(stage.errors(ASKS), [""]);
     route.close(CloseReason::ServerShutdown);

@@ -195,6 +195,12 @@ impl InterestObserver for Recorder {
         change.write(&mut line, Some(account));
         self.0.lock().push(String::from_utf8(line).unwrap());
     }
+
+    fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>) {
+        let mut line = Vec::new();
+        change.write_of_leafs(&mut line, (origin, true), Some(account));
+        self.0.lock().push(String::from_utf8(line).unwrap());
+    }
 }
 
 #[test]

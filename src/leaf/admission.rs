@@ -1,0 +1,162 @@
+//! Who a leaf node is, and which account it is of.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_auth::jwt::{self, Attempt, Claims, Refusal, User as UserClaims, user_of};
+use natsd_auth::{Certificate, ConnectionType, User, Verdict};
+use natsd_core::connect::Credentials;
+use natsd_core::leaf::hello::LeafConnect;
+
+use super::Shared;
+use crate::client::admission::compare;
+use crate::hub::Hub;
+use crate::hub::account::Account;
+use crate::operators::{Operators, Pass, look_up, seconds, since_1970};
+use crate::tls::Facts;
+use crate::zones::SystemZones;
+
+/// A leaf node that may come in.
+pub(super) struct Admitted {
+    pub(super) account: Arc<Account>,
+    /// Who it is, where leaf nodes have to say it.
+    pub(super) user: Option<Arc<User>>,
+    /// Its token, if it came with one.
+    pub(super) pass: Option<Arc<Pass>>,
+}
+
+impl Admitted {
+    /// When its token, or that of its account, ends, in time since 1970.
+    pub(super) fn ends(&self) -> Option<Duration> {
+        let pass = self.pass.as_ref()?;
+        let account = u64::try_from(pass.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
+        [pass.admission.ends, account.map(Duration::from_secs)].into_iter().flatten().min()
+    }
+}
+
+/// What a connection shows besides `CONNECT`.
+pub(super) struct Shown {
+    pub(super) nonce: String,
+    pub(super) host: Option<IpAddr>,
+    pub(super) tls: Option<Facts>,
+    pub(super) websocket: bool,
+}
+
+impl Shown {
+    fn way(&self) -> ConnectionType {
+        if self.websocket { ConnectionType::LeafNodeWebsocket } else { ConnectionType::LeafNode }
+    }
+}
+
+/// Decides on a leaf node. `None`: it may not come in.
+pub(super) async fn judge(shared: Arc<Shared>, connect: LeafConnect, shown: Shown) -> Option<Admitted> {
+    let given = credentials(connect);
+    let hub = &shared.hub;
+    if let Some(operators) = hub.operators.get() {
+        return match by_token(hub, operators, &given, &shown).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                log::debug!("Leafnode refused: {refusal}");
+                None
+            }
+        };
+    }
+    let (verdict, anybody) = verdict(&shared, &given, &shown);
+    let user = match verdict {
+        Some(Verdict::Admitted(user)) => Some(user),
+        Some(Verdict::Slow(check)) => Some(compare(hub.clone(), check).await?),
+        Some(Verdict::Refused) => return None,
+        None => anybody,
+    };
+    // None of them comes by a proxy that vouches for it.
+    if user.as_ref().is_some_and(|user| user.proxy_required) {
+        return None;
+    }
+    let account = match &user {
+        Some(user) => hub.accounts.get(user.account.as_bytes())?,
+        None => hub.accounts.global().clone(),
+    };
+    Some(Admitted { account, user, pass: None })
+}
+
+/// What the users say that count here; without one everybody may come in, as that user if there is one.
+fn verdict(shared: &Shared, given: &Credentials, shown: &Shown) -> (Option<Verdict>, Option<Arc<User>>) {
+    let options = shared.options.load();
+    let own = options.directory.as_ref();
+    if let Some(users) = own.filter(|users| !users.is_open()) {
+        let maps = shared.tls.as_ref().is_some_and(|tls| tls.terms().maps);
+        let names = shown.tls.as_ref().and_then(|facts| facts.names.as_deref());
+        let certificate = if maps { Certificate::Decides(names) } else { Certificate::NotAsked };
+        return (Some(users.judge(given, shown.way(), &shown.nonce, certificate)), None);
+    }
+    let all = shared.hub.options();
+    let users = &all.authorization.directory;
+    if users.is_open() {
+        return (None, own.and_then(|own| own.anonymous().cloned()));
+    }
+    (Some(users.judge(given, shown.way(), &shown.nonce, Certificate::NotAsked)), None)
+}
+
+fn credentials(connect: LeafConnect) -> Credentials {
+    let secret = |secret: Option<natsd_core::route::hello::Secret>| secret.map(|it| it.0).unwrap_or_default();
+    Credentials {
+        user: connect.user,
+        password: secret(connect.password),
+        token: secret(connect.token),
+        nkey: connect.nkey,
+        signature: connect.sig,
+        jwt: secret(connect.jwt),
+        ..Credentials::default()
+    }
+}
+
+async fn by_token(
+    hub: &Arc<Hub>,
+    operators: &Operators,
+    given: &Credentials,
+    shown: &Shown,
+) -> Result<Option<Admitted>, Refusal> {
+    let (token, user) = token_of(hub, given)?;
+    let key = user.account().to_owned();
+    let pinned = hub.options().operator.as_ref().and_then(|operator| operator.pinned_accounts.clone());
+    if pinned.as_ref().is_some_and(|pinned: &HashSet<String>| !pinned.contains(&key)) {
+        return Err(Refusal::NotPinned(key));
+    }
+    let known = match operators.usable(&key) {
+        Some(known) => Some(known),
+        None => look_up(hub.clone(), key).await,
+    };
+    let Some(known) = known else { return Ok(None) };
+    let attempt = Attempt {
+        signature: &given.signature,
+        nonce: &shown.nonce,
+        way: shown.way(),
+        host: shown.host,
+        by_proxy: false,
+        pinned: None,
+        now: since_1970(),
+        zones: &SystemZones,
+    };
+    let admission = jwt::admit(&user, &known.claims, &operators.trust, &attempt)?;
+    // Leaf nodes are not asked about: without an answer nobody may come in whom somebody else decides on.
+    if known.claims.body.authorization.decides_on(&admission.user.name) {
+        return Ok(None);
+    }
+    let Some(account) = hub.accounts.get(admission.account.as_bytes()) else { return Ok(None) };
+    let user = User { account: admission.account.as_str().into(), ..admission.user.clone() };
+    let pass = Arc::new(Pass { token, admission, account: known });
+    Ok(Some(Admitted { account, user: Some(Arc::new(user)), pass: Some(pass) }))
+}
+
+/// The token that is shown, or that of all who show none.
+fn token_of(hub: &Hub, given: &Credentials) -> Result<(String, Claims<UserClaims>), Refusal> {
+    let options = hub.options();
+    let sentinel = options.operator.as_ref().and_then(|operator| operator.default_sentinel.as_ref());
+    let token = match (Claims::<UserClaims>::decode(&given.jwt), sentinel) {
+        (Err(_), Some(sentinel)) => sentinel,
+        _ => &given.jwt,
+    };
+    Ok((token.clone(), user_of(token, seconds())?))
+}

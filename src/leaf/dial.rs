@@ -1,0 +1,169 @@
+//! Connections to hubs.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use natsd_core::leaf::hello::LeafInfo;
+use natsd_core::leaf::wire::MAX_CONTROL_LINE;
+use natsd_core::websocket::max_message;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::link::{Ends, LeafLink, Start};
+use super::remote::Remote;
+use crate::config::options::{LeafUrl, PeerAddr};
+use crate::tls::HandshakeError;
+use crate::transport::{Connection, Stream, tcp};
+use crate::websocket::{self, ask_as_leafnode};
+
+/// Why a hub was not reached.
+#[derive(Debug, thiserror::Error)]
+enum DialError {
+    /// It, or the network, says no.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+    /// It and we do not come to terms over TLS.
+    #[error("TLS leafnode handshake error: {0}")]
+    Tls(#[from] HandshakeError),
+    /// We cannot speak it.
+    #[error("the hub asks for TLS: {0}")]
+    NoTls(#[from] crate::tls::TlsError),
+    /// Nobody answers.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+    /// A SCION address and no SCION.
+    #[error("SCION is not switched on; add `scion {{}}` to the configuration")]
+    NoScion,
+}
+
+/// Keeps one connection to the hub, for as long as it runs.
+pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
+    let mut attempts: u32 = 0;
+    let mut again = false;
+    while let Some(url) = remote.next_url() {
+        log::debug!("Trying to connect as leafnode to remote server on \"{}\"", url.address);
+        let reconnect = shared.options.load().reconnect;
+        let pause = match dial(&shared, &remote, &url).await {
+            Ok((ends, unread)) => {
+                attempts = 0;
+                again = true;
+                let (ended, end) = oneshot::channel();
+                let start = Start::Dialled { remote: remote.clone(), url: Box::new(url), ended };
+                LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread);
+                // It is gone without a word when the server ends.
+                end.await.unwrap_or_default() + reconnect
+            }
+            Err(error) => {
+                attempts += 1;
+                report(&shared, &url, attempts, again, &error);
+                reconnect + reconnect.mul_f64(fastrand::f64())
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+fn report(shared: &Shared, url: &LeafUrl, attempt: u32, again: bool, error: &DialError) {
+    let options = shared.hub.options();
+    let every = if again { options.reconnect_error_reports } else { options.connect_error_reports };
+    let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
+    let level = if reported { log::Level::Error } else { log::Level::Debug };
+    let address = &url.address;
+    log::log!(level, "Error trying to connect as leafnode to remote server \"{address}\" (attempt {attempt}): {error}");
+}
+
+/// A connection to the hub, and what was read of it.
+async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, Vec<u8>), DialError> {
+    let limit = remote.options.dial_timeout.unwrap_or(shared.options.load().dial_timeout);
+    let (host, port) = match &url.address {
+        PeerAddr::Tcp { host, port } => (host.as_str(), *port),
+        PeerAddr::Scion(address) => {
+            let dial = shared.scion_dial.as_ref().ok_or(DialError::NoScion)?;
+            return Ok((dial(*address, None).await?.into(), Vec::new()));
+        }
+    };
+    let connecting = timeout(limit, TcpStream::connect((host, port))).await;
+    let mut stream = connecting.map_err(|_| DialError::TimedOut(limit))??;
+    stream.set_nodelay(true)?;
+    let name = remote.certified_name(host);
+    let wait = remote.options.first_info_timeout;
+    if url.websocket {
+        let asking = open_websocket(shared, remote, url, stream, &name);
+        let ends = timeout(limit.max(wait), asking).await.map_err(|_| DialError::TimedOut(limit.max(wait)))??;
+        return Ok((ends, Vec::new()));
+    }
+    if remote.options.begins_with_handshake() {
+        let peer = tcp_peer(&stream)?;
+        let stream = remote.connector()?.connect(stream, &name).await?;
+        return Ok((Connection { stream, peer }.into(), Vec::new()));
+    }
+    let line = timeout(wait, first_line(&mut stream)).await.map_err(|_| DialError::TimedOut(wait))??;
+    let info: LeafInfo = line
+        .strip_prefix(b"INFO ")
+        .and_then(|json| serde_json::from_slice(json).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what answers is no hub"))?;
+    if !(info.tls_required || url.tls || remote.options.tls.is_some()) {
+        return Ok((tcp::connection(stream)?.into(), line));
+    }
+    let peer = tcp_peer(&stream)?;
+    let stream = remote.connector()?.connect(stream, &name).await?;
+    Ok((Connection { stream, peer }.into(), line))
+}
+
+/// Asks for WebSocket, in TLS if the URL says so.
+async fn open_websocket(
+    shared: &Shared,
+    remote: &Remote,
+    url: &LeafUrl,
+    mut stream: TcpStream,
+    name: &str,
+) -> Result<Ends, DialError> {
+    let peer = tcp_peer(&stream)?;
+    let (host, no_masking) = (url.address.to_string(), remote.options.no_masking);
+    let (stream, masked) = if url.tls || remote.options.tls.is_some() {
+        let mut stream = remote.connector()?.open(stream, name).await?;
+        let masked = ask_as_leafnode(&mut stream, &host, no_masking).await?;
+        (stream.into_parts().0, masked)
+    } else {
+        let masked = ask_as_leafnode(&mut stream, &host, no_masking).await?;
+        (Stream::Tcp(stream), masked)
+    };
+    let max = max_message(shared.hub.options().max_payload);
+    let ends = websocket::split_as_client(stream, masked, max);
+    let (source, sink) = ends.ok_or_else(|| io::Error::other("WebSocket needs a socket"))?;
+    Ok(Ends { source, sink, peer, listener: None })
+}
+
+fn tcp_peer(stream: &TcpStream) -> io::Result<crate::transport::Peer> {
+    stream.peer_addr().map(crate::transport::Peer::Tcp)
+}
+
+/// The first line, and nothing of what comes after it: that may be of a handshake.
+async fn first_line(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(512);
+    while line.last() != Some(&b'\n') {
+        if line.len() > MAX_CONTROL_LINE {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what answers is no hub"));
+        }
+        line.push(stream.read_u8().await?);
+    }
+    Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_line_is_read_alone() {
+        let mut input = &b"INFO {}\r\nPING\r\n"[..];
+        assert_eq!(first_line(&mut input).await.expect("a line"), b"INFO {}\r\n");
+        assert_eq!(input, b"PING\r\n");
+        assert!(first_line(&mut &b"INFO"[..]).await.is_err());
+        assert!(first_line(&mut tokio::io::repeat(b'x')).await.is_err());
+    }
+}
