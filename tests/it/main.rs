@@ -17,6 +17,7 @@ mod interop;
 #[cfg(feature = "lab")]
 mod lab;
 mod labels;
+mod leaf;
 mod legacy;
 mod log_lines;
 mod logs;

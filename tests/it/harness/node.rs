@@ -25,7 +25,7 @@ pub struct Node {
     dir: tempfile::TempDir,
 }
 
-/// What differs from a plain member of the cluster `c1`.
+/// What differs from a plain member of the cluster `c1`, which is its name unless `cluster` says another.
 #[derive(Clone, Copy, Default)]
 pub struct Setup<'a> {
     /// Nodes that it has routes to.
@@ -45,7 +45,8 @@ impl Node {
     pub fn start(kind: Kind, name: &str, setup: Setup<'_>) -> Self {
         let (port, route_port) = (free_port(), free_port());
         let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
-        let mut cluster = format!("name: c1\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
+        let cluster_name = if setup.cluster.contains("name:") { "" } else { "name: c1" };
+        let mut cluster = format!("{cluster_name}\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
         let routes: Vec<_> = setup.routes.iter().map(|node| node.route_url(setup.login)).collect();
         if !routes.is_empty() {
             writeln!(cluster, "routes: [{}]", routes.join(", ")).expect("a String takes all");

@@ -196,7 +196,7 @@ fn answer(ws: &mut Ws, connect: &str) -> String {
 }
 
 #[test]
-fn leaf_nodes_are_refused() {
+fn leaf_nodes_are_refused_where_none_are_taken() {
     let server = start(Program::Natsd, "", "");
     assert_eq!(Ws::request(websocket_port(&server), None, &["GET /leafnode HTTP/1.1"]).status(), 404);
 }
