@@ -1,6 +1,6 @@
 //! A leaf node whose hub is in another AS.
 
-use natsd::config::options::{LeafOptions, LeafRemote, LeafUrl, Listen, Options, PeerAddr};
+use natsd::config::options::{ClusterOptions, LeafOptions, LeafRemote, LeafUrl, Listen, Options, PeerAddr};
 
 use crate::harness::client::Client;
 use crate::harness::network::{Ground, wait_for};
@@ -10,7 +10,14 @@ const PORT: u16 = 4249;
 
 fn options(ground: &Ground, here: usize, leafnodes: LeafOptions) -> Options {
     let plain = ground.options(here, "latency", false);
-    Options { server_name: Some(format!("server{here}")), cluster: None, leafnodes: Some(leafnodes), ..plain }
+    // Who vouches for servers over SCION stands there.
+    let cluster = plain.cluster.map(|cluster| ClusterOptions {
+        name: Some(format!("c{here}")),
+        listen: Vec::new(),
+        routes: Vec::new(),
+        ..cluster
+    });
+    Options { server_name: Some(format!("server{here}")), cluster, leafnodes: Some(leafnodes), ..plain }
 }
 
 #[test]
