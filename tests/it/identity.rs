@@ -4,7 +4,7 @@ use natsd::config::options::{ClusterOptions, ScionOptions, TlsOptions};
 use natsd_lab::link::Cut;
 use natsd_path::ScionAddr;
 use natsd_scion::{DialError, Host, HostConfig, Identity, Stream};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::harness::DEADLINE;
 use crate::harness::identity::{dialer, visitor};
@@ -119,6 +119,36 @@ fn clients_need_a_certificate_where_verify_asks_for_one() {
     assert!(line.contains(&format!("from [{},", ASES[1])), "{line}");
     let somebody = dialer(&ours.file("ca.pem"), Some((ours.file("client.pem"), ours.file("client.key"))));
     visit(&ground, clients, &somebody).expect("verified");
+}
+
+#[test]
+fn over_scion_too_a_certificate_says_who_the_client_is() {
+    let ground = Ground::emulated();
+    let ours = Authority::new();
+    let named = |name: &str| rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    ours.sign("server", named("natsd"));
+    ours.sign("alice", named("alice.example"));
+    ours.sign("mallory", named("mallory.example"));
+    let users = "authorization { users: [{ user: \"alice.example\" }] }";
+    let more = format!("{users}\n{}", ours.block("verify_and_map: true"));
+    let _server = server(&ground, "", &authority(&ground), &more);
+    let answer = |name: &str| {
+        let own = (ours.file(&format!("{name}.pem")), ours.file(&format!("{name}.key")));
+        let identity = dialer(&ours.file("ca.pem"), Some(own));
+        let stream = visit(&ground, ground.scion_address(0, SCION_CLIENTS), &identity).expect(name);
+        ground.runtime.block_on(async {
+            let mut stream = BufReader::new(stream);
+            let mut info = String::new();
+            stream.read_line(&mut info).await.expect("the rest of INFO");
+            assert!(!info.contains("tls_required"), "QUIC does that: {info}");
+            stream.write_all(b"CONNECT {\"verbose\":false}\r\nPING\r\n").await.expect("writable");
+            let mut line = String::new();
+            tokio::time::timeout(DEADLINE, stream.read_line(&mut line)).await.expect("in time").expect("an answer");
+            line
+        })
+    };
+    assert_eq!(answer("alice"), "PONG\r\n");
+    assert_eq!(answer("mallory"), "-ERR 'Authorization Violation'\r\n");
 }
 
 #[test]
