@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         Command::Paths(flags) => natsd::cli::paths::run(&flags),
         #[cfg(feature = "scion")]
         Command::Ping(flags) => natsd::cli::ping::run(&flags),
+        #[cfg(feature = "scion")]
+        Command::Link(flags) => natsd::cli::link::run(&flags),
         #[cfg(feature = "lab")]
         Command::Lab(flags) => natsd::cli::lab::run(flags),
     }

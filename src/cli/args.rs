@@ -46,6 +46,9 @@ enum Subcommands {
     /// Measure round trips to a host over SCION
     #[cfg(feature = "scion")]
     Ping(PingFlags),
+    /// Carry plain NATS clients over SCION to a server
+    #[cfg(feature = "scion")]
+    Link(LinkFlags),
     /// Emulate a SCION network with two servers, and cut its links
     #[cfg(feature = "lab")]
     Lab(LabFlags),
@@ -201,6 +204,41 @@ pub struct PingFlags {
     pub scion: ScionFlags,
 }
 
+/// Flags of `natsd link`.
+#[cfg(feature = "scion")]
+#[derive(Clone, Debug, clap::Args)]
+pub struct LinkFlags {
+    /// Where the server takes clients, scion://[ISD-AS,HOST]:PORT; of several the first that answers
+    #[arg(long, value_name = "URL", required = true, num_args = 1.., value_parser = scion_url)]
+    pub to: Vec<natsd_path::ScionAddr>,
+    /// Where clients come in, host:port; port -1 is any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4222", value_parser = crate::config::address::host_port)]
+    pub listen: (String, u16),
+    /// Who vouches for the server, PEM [default: the authority that natsd has made on this machine]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<std::path::PathBuf>,
+    /// A certificate to show to a server that asks for one, PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<std::path::PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<std::path::PathBuf>,
+    /// SCION daemon, host:port [default: $SCION_DAEMON, $SCION_DAEMON_ADDRESS, then 127.0.0.1:30255]
+    #[arg(long, visible_alias = "sciond", value_name = "ADDR")]
+    pub daemon: Option<String>,
+    /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
+    #[arg(short = 'l', long, value_name = "IP")]
+    pub local: Option<std::net::IpAddr>,
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    #[arg(long, value_name = "LIST", default_value_t)]
+    pub preference: natsd_path::Preference,
+}
+
+#[cfg(feature = "scion")]
+fn scion_url(text: &str) -> Result<natsd_path::ScionAddr, natsd_path::AddrError> {
+    text.strip_prefix("scion://").unwrap_or(text).parse()
+}
+
 #[cfg(feature = "scion")]
 fn scion_host(text: &str) -> Result<(natsd_path::IsdAs, std::net::IpAddr), String> {
     let (isd_as, host) = text.split_once(',').ok_or("expected ISD-AS,host such as 1-ff00:0:112,127.0.0.1")?;
@@ -284,6 +322,9 @@ pub enum Command {
     /// `natsd ping`.
     #[cfg(feature = "scion")]
     Ping(PingFlags),
+    /// `natsd link`.
+    #[cfg(feature = "scion")]
+    Link(LinkFlags),
     /// `natsd lab`.
     #[cfg(feature = "lab")]
     Lab(LabFlags),
@@ -316,6 +357,8 @@ pub fn try_parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, cl
         Some(Subcommands::Paths(flags)) => Command::Paths(flags),
         #[cfg(feature = "scion")]
         Some(Subcommands::Ping(flags)) => Command::Ping(flags),
+        #[cfg(feature = "scion")]
+        Some(Subcommands::Link(flags)) => Command::Link(flags),
         #[cfg(feature = "lab")]
         Some(Subcommands::Lab(flags)) => Command::Lab(flags),
         None => match cli.signal {

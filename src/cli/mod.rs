@@ -8,6 +8,8 @@ pub mod flags;
 #[cfg(feature = "lab")]
 pub mod lab;
 #[cfg(feature = "scion")]
+pub mod link;
+#[cfg(feature = "scion")]
 pub mod paths;
 #[cfg(feature = "scion")]
 pub mod ping;

@@ -53,18 +53,21 @@ pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError
     Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
 }
 
-/// What those who dial over SCION show, and ask for: a certificate that `ca_file` vouches for, whatever the names in it, as a
+/// What those who dial over SCION show, if anything, and ask for: a certificate that `ca_file` vouches for, whatever the names in it, as a
 /// SCION address is none.
 #[cfg(feature = "scion")]
 pub(super) fn scion_client(options: &TlsOptions) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(provider(options));
-    let (chain, key) = identities(options)?.swap_remove(0);
     let verifier = Nameless::vouched_for(provider.clone(), roots(options, "dialling a route")?);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])
         .map_err(|error| TlsError::Settings(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
+    if options.certs.is_empty() && options.cert_file.is_none() {
+        return Ok(builder.with_no_client_auth());
+    }
+    let (chain, key) = identities(options)?.swap_remove(0);
     builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))
 }
 

@@ -31,6 +31,16 @@ pub(crate) fn clients(options: &TlsOptions) -> Result<Identity, TlsError> {
     identity.map_err(|error| TlsError::Settings(error.to_string()))
 }
 
+/// For those who dial a server as clients, with a certificate only if there is one.
+///
+/// # Errors
+///
+/// As [`routes`].
+pub(crate) fn dialer(options: &TlsOptions) -> Result<Identity, TlsError> {
+    let identity = Identity::new(None, Some(load::scion_client(options)?), pinned(options));
+    identity.map_err(|error| TlsError::Settings(error.to_string()))
+}
+
 fn server(options: &TlsOptions, verify: bool) -> Result<ServerConfig, TlsError> {
     let options = TlsOptions { only_tls13: true, ..options.clone() };
     load::server(&options, verify).map(Arc::unwrap_or_clone)

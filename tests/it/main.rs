@@ -19,6 +19,8 @@ mod lab;
 mod labels;
 mod leaf;
 mod legacy;
+#[cfg(feature = "lab")]
+mod link;
 mod log_lines;
 mod logs;
 mod mappings;

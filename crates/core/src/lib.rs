@@ -11,6 +11,7 @@ pub mod msg_trace;
 pub mod parser;
 
 pub mod proxy;
+pub mod relay;
 pub mod route;
 pub mod subject;
 pub mod sublist;
