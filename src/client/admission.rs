@@ -133,10 +133,8 @@ impl Client {
         }
         let options = self.hub.options().clone();
         let anonymous = options.access(self.listener.is_websocket()).anonymous.cloned();
-        let callout = options.authorization.callout.as_deref();
-        let decides = |user: &Arc<User>| callout.is_some_and(|it| it.decides_on(&user.name, Some(&user.account)));
         // Who decides is asked only about those who say CONNECT.
-        let user = anonymous.filter(|user| !decides(user)).ok_or_else(|| self.unauthorized(""))?;
+        let user = anonymous.filter(|user| !options.leaves_to_callout(user)).ok_or_else(|| self.unauthorized(""))?;
         self.admit(user)
     }
 

@@ -70,6 +70,15 @@ pub(super) async fn judge(shared: Arc<Shared>, connect: LeafConnect, shown: Show
         Some(Verdict::Refused) => return None,
         None => anybody,
     };
+    // Somebody else would decide on it, and is not asked about leaf nodes; users of their own are the hub's to decide on.
+    if shared.options.load().directory.as_ref().is_none_or(|own| own.is_open())
+        && user.as_ref().is_some_and(|user| hub.options().leaves_to_callout(user))
+    {
+        log::warn!(
+            "Leafnode refused: auth_callout would decide on it, and is not asked about leaf nodes; add it to auth_users"
+        );
+        return None;
+    }
     // None of them comes by a proxy that vouches for it.
     if user.as_ref().is_some_and(|user| user.proxy_required) {
         return None;

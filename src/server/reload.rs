@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 
-use natsd_auth::User;
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
 use thiserror::Error;
@@ -178,7 +177,6 @@ impl fmt::Display for Reloaded<'_> {
 /// Sends clients away that may not connect any more, or on whom somebody is to decide anew, and lets the others be who they are now.
 fn renew_clients(hub: &Hub, same_callout: bool) {
     let options = hub.options();
-    let callout = options.authorization.callout.as_deref();
     for link in hub.links().into_iter().filter(|link| link.kind == Kind::Client && link.account.load().is_some()) {
         let before = link.user.load_full();
         if link.decided.load(Relaxed) {
@@ -190,8 +188,7 @@ fn renew_clients(hub: &Hub, same_callout: bool) {
             }
             continue;
         }
-        let decides = |user: &User| callout.is_some_and(|callout| callout.decides_on(&user.name, Some(&user.account)));
-        if before.as_deref().is_some_and(decides) {
+        if before.as_deref().is_some_and(|user| options.leaves_to_callout(user)) {
             send_away(&link, &ClientError::Authorization);
             continue;
         }

@@ -1,5 +1,6 @@
 //! Auth callout: who decides, in place of the server, who a client is.
 
+use natsd_auth::User;
 use natsd_auth::account::GLOBAL;
 
 use super::{InvalidOptions, Options};
@@ -64,6 +65,14 @@ impl CalloutOptions {
             Some(missing) => Err(CalloutError::User(missing.clone()).into()),
             None => Ok(()),
         }
+    }
+}
+
+impl Options {
+    /// Whether somebody else decides on this user.
+    pub(crate) fn leaves_to_callout(&self, user: &User) -> bool {
+        let callout = self.authorization.callout.as_ref();
+        callout.is_some_and(|callout| callout.decides_on(&user.name, Some(&user.account)))
     }
 }
 

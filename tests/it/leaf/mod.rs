@@ -23,6 +23,11 @@ pub struct Roles {
     pub leaf: Program,
 }
 
+impl Roles {
+    /// natsd in both.
+    pub const NATSD: Self = Self { hub: Program::Natsd, leaf: Program::Natsd };
+}
+
 /// The same scenarios with natsd in both roles, and in each one.
 macro_rules! with_roles {
     ($($scenario:ident),* $(,)?) => {
