@@ -14,13 +14,15 @@ mod permissions;
 mod proxies;
 mod replies;
 mod secret;
+mod verdict;
 
 pub use certificate::{Certificate, CertificateNames, DistinguishedName};
 pub use connection_type::{ConnectionType, ConnectionTypeError};
-pub use directory::{Directory, DirectoryBuilder, DirectoryError, SlowCheck, User, Verdict};
+pub use directory::{Directory, DirectoryBuilder, DirectoryError, User};
 pub use login::Login;
 pub use nkey::{InvalidNkey, Nkey, check_account_key};
 pub use permissions::{Permissions, RoutePermissions, Rule, RuleError, Rules};
 pub use proxies::{InvalidProxyKey, Proxies};
 pub use replies::{Replies, ReplyPolicy};
 pub use secret::Secret;
+pub use verdict::{SlowCheck, Verdict};

@@ -6,18 +6,18 @@ mod proxies;
 mod users;
 mod writing;
 
+pub(in crate::config) use finish::read;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use natsd_core::transform::Mappings;
 
-use super::{
-    accounts, authorization, cluster, leafnodes, mappings, monitoring, operator, scion, tls, unsupported, websocket,
-};
+use super::{accounts, authorization, cluster, leafnodes, mappings, monitoring, scion, tls, websocket};
 use crate::config::address;
-use crate::config::error::{ConfigError, ValueError};
-use crate::config::field::{Field, Key, Report, read_both};
-use crate::config::language::{Map, Position, Value};
+use crate::config::error::ValueError;
+use crate::config::field::{Field, Key};
+use crate::config::language::{Position, Value};
 use crate::config::options::{DEFAULT_PORT, Listen, Options};
 
 /// The options while their keys are read: some are only known when all keys are.
@@ -490,21 +490,4 @@ pub const KEYS: &[Key<Draft>] = &[
 fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
     let text = field.text()?;
     if text.is_empty() { Err(ValueError::Word { found: String::new(), expected: "a path" }) } else { Ok(text.into()) }
-}
-
-/// Reads a whole configuration on top of `base`.
-pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> Options {
-    let scion_flag = base.scion.clone();
-    let mut draft = Draft { options: base, ..Draft::default() };
-    let mut operator = operator::Draft::default();
-    read_both(map, (KEYS, &mut draft), (operator::KEYS, &mut operator), unsupported::SERVER, report);
-    draft.options.scion = draft.options.scion.or(scion_flag);
-    if draft.options.scion.is_none() {
-        report.errors.extend(report.scion_addresses.drain(..).map(|(at, key, address)| ConfigError::Value {
-            at,
-            key,
-            problem: ValueError::ScionOff(address),
-        }));
-    }
-    draft.finish(operator, report)
 }

@@ -1,10 +1,28 @@
 //! What keys at the top level say together.
 
-use super::super::{authorization, operator};
-use super::Draft;
+use super::super::{authorization, operator, unsupported};
+use super::{Draft, KEYS};
 use crate::config::error::{ConfigError, ValueError};
-use crate::config::field::Report;
+use crate::config::field::{Report, read_both};
+use crate::config::language::Map;
 use crate::config::options::{Beside, DEFAULT_PORT, Listen, Options};
+
+/// Reads a whole configuration on top of `base`.
+pub(in crate::config) fn read(map: &Map, base: Options, report: &mut Report) -> Options {
+    let scion_flag = base.scion.clone();
+    let mut draft = Draft { options: base, ..Draft::default() };
+    let mut operator = operator::Draft::default();
+    read_both(map, (KEYS, &mut draft), (operator::KEYS, &mut operator), unsupported::SERVER, report);
+    draft.options.scion = draft.options.scion.or(scion_flag);
+    if draft.options.scion.is_none() {
+        report.errors.extend(report.scion_addresses.drain(..).map(|(at, key, address)| ConfigError::Value {
+            at,
+            key,
+            problem: ValueError::ScionOff(address),
+        }));
+    }
+    draft.finish(operator, report)
+}
 
 impl Draft {
     pub(super) fn finish(mut self, operator: operator::Draft, report: &mut Report) -> Options {
