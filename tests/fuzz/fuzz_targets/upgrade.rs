@@ -9,7 +9,7 @@ fuzz_target!(|input: &[u8]| {
     let cookies = CookieNames { jwt: "j".into(), user: "u".into(), password: "p".into(), token: "t".into() };
     let allowed_origins: Vec<_> = Origin::parse_web("http://a.example").into_iter().collect();
     let all =
-        Rules { tls: false, compression: true, same_origin: true, allowed_origins, headers: String::new(), cookies };
+        Rules { compression: true, same_origin: true, allowed_origins, cookies, leafnodes: true, ..Rules::default() };
     for rules in [Rules::default(), all] {
         match upgrade(input, &rules) {
             Ok(Some(upgrade)) => assert!(upgrade.response.ends_with(b"\r\n\r\n")),
