@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use natsd_auth::jwt::{AnswerError, Attempt, CALLOUT_SUBJECT, Claims, User as UserClaims, admit_decided, decide};
+use natsd_auth::jwt::{AnswerError, Attempt, Claims, User as UserClaims, admit_decided, decide};
 use natsd_auth::{ConnectionType, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use tokio::time::Instant;
@@ -185,13 +185,8 @@ impl Inquiry {
         let name = [name, &self.claimed, &user.name].into_iter().find(|name| !name.is_empty()).unwrap_or_default();
         let mut user = User { name: name.to_owned(), ..user };
         if *user.account == *self.decider.account {
-            deny_questions(&mut user);
+            user.deny_questions();
         }
         Arc::new(user)
     }
-}
-
-/// The user may not ask those who decide.
-pub(super) fn deny_questions(user: &mut User) {
-    user.deny_publishing(CALLOUT_SUBJECT.parse().expect("it is a subject"));
 }

@@ -3,28 +3,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use natsd_auth::jwt::{Admission, Attempt, Claims, Refusal, User as UserClaims, admit, user_of};
-use natsd_auth::{ConnectionType, User};
+use natsd_auth::ConnectionType;
+use natsd_auth::jwt::{Attempt, Refusal, admit};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::{ClientError, CloseReason};
 
 use super::admission::Outcome;
-use super::callout::deny_questions;
 use super::{Client, End};
 use crate::link::batch::Batch;
-use crate::operators::{Known, Pass, look_up, seconds, since_1970};
+use crate::operators::{self, Known, Pass, look_up, since_1970};
 use crate::zones::SystemZones;
 
 /// Somebody whose account is not known yet.
 pub(super) struct Visitor {
-    token: String,
-    user: Claims<UserClaims>,
+    shown: operators::Visitor,
     given: Credentials,
 }
 
 impl Visitor {
     fn about(&self) -> String {
-        format!(" - JWT User {:?}", self.user.registered.subject)
+        format!(" - JWT User {:?}", self.shown.user.registered.subject)
     }
 }
 
@@ -50,17 +48,10 @@ impl Granted {
     pub(super) fn new(pass: &Pass) -> Self {
         let limits = &pass.admission.own_limits;
         let (now, since) = (Instant::now(), since_1970());
-        let account = u64::try_from(pass.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
-        let account = account.map(std::time::Duration::from_secs);
-        let (ends, error) = match (pass.admission.ends, account) {
-            (Some(user), Some(account)) if account < user => (Some(account), ClientError::AccountExpired),
-            (None, account) => (account, ClientError::AccountExpired),
-            (user, _) => (user, ClientError::UserExpired),
-        };
         Self {
             subscriptions: u64::try_from(limits.subs).ok(),
             payload: usize::try_from(limits.payload).ok(),
-            ends: ends.and_then(|ends| now.checked_add(ends.saturating_sub(since))).map(|at| (at, error)),
+            ends: pass.ends().and_then(|(at, error)| Some((now.checked_add(at.saturating_sub(since))?, error))),
         }
     }
 
@@ -73,16 +64,6 @@ impl Granted {
     pub(super) fn ended(&mut self, now: Instant) -> Option<ClientError> {
         self.ends.take_if(|(at, _)| *at <= now).map(|(_, error)| error)
     }
-}
-
-/// The user of this name in `account`, where it does not ask those who decide.
-fn user_in(account: &Known, admission: &Admission, name: &str) -> Arc<User> {
-    let (name, in_account) = (name.to_owned(), admission.account.as_str().into());
-    let mut user = User { name, account: in_account, ..admission.user.clone() };
-    if !account.claims.body.authorization.auth_users.is_empty() {
-        deny_questions(&mut user);
-    }
-    Arc::new(user)
 }
 
 impl Client {
@@ -99,11 +80,12 @@ impl Client {
         }
         let hub = self.hub.clone();
         let Some(operators) = hub.operators.get() else { return Err(self.unauthorized("")) };
-        let visitor = self.visitor(given).map_err(|refusal| self.refuse_token(&refusal, ""))?;
-        let key = visitor.user.account().to_owned();
-        if self.is_not_pinned(&key) {
-            return Err(self.refuse_token(&Refusal::NotPinned(key), &visitor.about()));
-        }
+        let visitor = operators::Visitor::read(&hub.options(), &given.jwt);
+        let visitor = visitor.map_err(|refusal| self.refuse_token(&refusal, ""))?;
+        let visitor = Visitor { shown: visitor, given: given.clone() };
+        let pinned = visitor.shown.check_pinned(&hub.options());
+        pinned.map_err(|refusal| self.refuse_token(&refusal, &visitor.about()))?;
+        let key = visitor.shown.user.account().to_owned();
         if let Some(account) = operators.usable(&key) {
             return self.admit_by_token(visitor, account, settings, batch);
         }
@@ -111,26 +93,6 @@ impl Client {
         let found = look_up(hub.clone(), key);
         self.wait_for(async move { Outcome::Account(found.await, Box::new(visitor)) }, settings, about, None);
         Ok(())
-    }
-
-    /// Who the client says it is, by its own token or by that of all who show none.
-    fn visitor(&self, given: &Credentials) -> Result<Visitor, Refusal> {
-        let now = seconds();
-        let options = self.hub.options();
-        let sentinel = options.operator.as_ref().and_then(|operator| operator.default_sentinel.as_ref());
-        let own = Claims::<UserClaims>::decode(&given.jwt);
-        let token = match (own, sentinel) {
-            (Err(_), Some(sentinel)) => sentinel,
-            _ => &given.jwt,
-        };
-        let user = user_of(token, now)?;
-        Ok(Visitor { token: token.clone(), user, given: given.clone() })
-    }
-
-    fn is_not_pinned(&self, account: &str) -> bool {
-        let options = self.hub.options();
-        let pinned = options.operator.as_ref().and_then(|operator| operator.pinned_accounts.as_ref());
-        pinned.is_some_and(|pinned| !pinned.contains(account))
     }
 
     fn refuse_token(&self, refusal: &Refusal, about: &str) -> End {
@@ -160,15 +122,16 @@ impl Client {
             now: since_1970(),
             zones: &SystemZones,
         };
-        let admitted = admit(&visitor.user, &account.claims, &operators.trust, &attempt);
+        let admitted = admit(&visitor.shown.user, &account.claims, &operators.trust, &attempt);
         let admission = admitted.map_err(|refusal| self.refuse_token(&refusal, &visitor.about()))?;
         if account.claims.body.authorization.decides_on(&admission.user.name) {
-            let given = Credentials { jwt: visitor.token.clone(), ..visitor.given.clone() };
+            let given = Credentials { jwt: visitor.shown.token.clone(), ..visitor.given.clone() };
             self.wait_for_decision(account, &given, settings, visitor.about());
             return Ok(());
         }
-        let user = user_in(&account, &admission, &admission.user.name);
-        self.hold(Arc::new(Pass { token: visitor.token, admission, account }));
+        let pass = Pass { token: visitor.shown.token, admission, account };
+        let user = pass.user(&pass.admission.user.name);
+        self.hold(Arc::new(pass));
         self.admit(user)?;
         self.adopt_limits();
         self.settle(settings, batch)
@@ -206,10 +169,14 @@ impl Client {
             let rules = account.default_permissions.rules();
             let rules = rules.map_err(|problem| self.refuse_token(&Refusal::Rule(problem), ""))?;
             admission.user.permissions = rules.map(Arc::new);
-            let name = self.link.user.load().as_ref().map_or_else(String::new, |user| user.name.clone());
-            *self.link.renewed.lock() = Some(Some(user_in(&now, &admission, &name)));
         }
-        self.hold(Arc::new(Pass { token: pass.token.clone(), admission, account: now }));
+        let renews = admission.user.permissions != old.user.permissions;
+        let new = Arc::new(Pass { token: pass.token.clone(), admission, account: now });
+        if renews {
+            let name = self.link.user.load().as_ref().map_or_else(String::new, |user| user.name.clone());
+            *self.link.renewed.lock() = Some(Some(new.user(&name)));
+        }
+        self.hold(new);
         Ok(())
     }
 

@@ -1,11 +1,10 @@
 //! Who a leaf node is, and which account it is of.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use natsd_auth::jwt::{self, Attempt, Claims, Refusal, User as UserClaims, user_of};
+use natsd_auth::jwt::{self, Attempt, Refusal};
 use natsd_auth::{Certificate, ConnectionType, User, Verdict};
 use natsd_core::connect::Credentials;
 use natsd_core::leaf::hello::LeafConnect;
@@ -14,7 +13,7 @@ use super::Shared;
 use crate::client::admission::compare;
 use crate::hub::Hub;
 use crate::hub::account::Account;
-use crate::operators::{Operators, Pass, look_up, seconds, since_1970};
+use crate::operators::{Operators, Pass, Visitor, look_up, since_1970};
 use crate::tls::Facts;
 use crate::zones::SystemZones;
 
@@ -30,9 +29,7 @@ pub(super) struct Admitted {
 impl Admitted {
     /// When its token, or that of its account, ends, in time since 1970.
     pub(super) fn ends(&self) -> Option<Duration> {
-        let pass = self.pass.as_ref()?;
-        let account = u64::try_from(pass.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
-        [pass.admission.ends, account.map(Duration::from_secs)].into_iter().flatten().min()
+        self.pass.as_ref()?.ends().map(|(at, _)| at)
     }
 }
 
@@ -127,12 +124,9 @@ async fn by_token(
     given: &Credentials,
     shown: &Shown,
 ) -> Result<Option<Admitted>, Refusal> {
-    let (token, user) = token_of(hub, given)?;
-    let key = user.account().to_owned();
-    let pinned = hub.options().operator.as_ref().and_then(|operator| operator.pinned_accounts.clone());
-    if pinned.as_ref().is_some_and(|pinned: &HashSet<String>| !pinned.contains(&key)) {
-        return Err(Refusal::NotPinned(key));
-    }
+    let visitor = Visitor::read(&hub.options(), &given.jwt)?;
+    visitor.check_pinned(&hub.options())?;
+    let key = visitor.user.account().to_owned();
     let known = match operators.usable(&key) {
         Some(known) => Some(known),
         None => look_up(hub.clone(), key).await,
@@ -148,24 +142,12 @@ async fn by_token(
         now: since_1970(),
         zones: &SystemZones,
     };
-    let admission = jwt::admit(&user, &known.claims, &operators.trust, &attempt)?;
+    let admission = jwt::admit(&visitor.user, &known.claims, &operators.trust, &attempt)?;
     // Leaf nodes are not asked about: without an answer nobody may come in whom somebody else decides on.
     if known.claims.body.authorization.decides_on(&admission.user.name) {
         return Ok(None);
     }
     let Some(account) = hub.accounts.get(admission.account.as_bytes()) else { return Ok(None) };
-    let user = User { account: admission.account.as_str().into(), ..admission.user.clone() };
-    let pass = Arc::new(Pass { token, admission, account: known });
-    Ok(Some(Admitted { account, user: Some(Arc::new(user)), pass: Some(pass) }))
-}
-
-/// The token that is shown, or that of all who show none.
-fn token_of(hub: &Hub, given: &Credentials) -> Result<(String, Claims<UserClaims>), Refusal> {
-    let options = hub.options();
-    let sentinel = options.operator.as_ref().and_then(|operator| operator.default_sentinel.as_ref());
-    let token = match (Claims::<UserClaims>::decode(&given.jwt), sentinel) {
-        (Err(_), Some(sentinel)) => sentinel,
-        _ => &given.jwt,
-    };
-    Ok((token.clone(), user_of(token, seconds())?))
+    let pass = Arc::new(Pass { token: visitor.token, admission, account: known });
+    Ok(Some(Admitted { account, user: Some(pass.user(&pass.admission.user.name)), pass: Some(pass) }))
 }

@@ -8,6 +8,7 @@ pub(crate) mod remote;
 mod source;
 pub(crate) mod updates;
 mod upkeep;
+mod visitor;
 mod web;
 
 use std::cell::Cell;
@@ -15,6 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use natsd_auth::User;
 use natsd_auth::jwt::{Account, Admission, Claims, Trust};
 use natsd_core::encode::write_error;
 use natsd_core::error::{ClientError, CloseReason};
@@ -31,6 +33,7 @@ pub(crate) use lookup::look_up;
 use source::Source;
 use upkeep::Upkeep;
 pub(crate) use upkeep::keep_up;
+pub(crate) use visitor::Visitor;
 
 /// Why operator mode does not begin, or does not go on with other options.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,26 @@ impl Pass {
     /// The token, unless whoever sees it could come in with it.
     pub(crate) fn shown_token(&self) -> String {
         if self.admission.bearer { String::new() } else { self.token.clone() }
+    }
+
+    /// When the connection has to end, in time since 1970, and what is said then.
+    pub(crate) fn ends(&self) -> Option<(Duration, ClientError)> {
+        let account = u64::try_from(self.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
+        match (self.admission.ends, account.map(Duration::from_secs)) {
+            (Some(user), Some(account)) if account < user => Some((account, ClientError::AccountExpired)),
+            (None, account) => account.map(|account| (account, ClientError::AccountExpired)),
+            (user, _) => user.map(|user| (user, ClientError::UserExpired)),
+        }
+    }
+
+    /// The user, under this name: in an account where others decide who is who, it does not ask them.
+    pub(crate) fn user(&self, name: &str) -> Arc<User> {
+        let (name, account) = (name.to_owned(), self.admission.account.as_str().into());
+        let mut user = User { name, account, ..self.admission.user.clone() };
+        if !self.account.claims.body.authorization.auth_users.is_empty() {
+            user.deny_questions();
+        }
+        Arc::new(user)
     }
 
     /// The account's key that vouched for the user.

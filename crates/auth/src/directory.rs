@@ -8,6 +8,7 @@ use natsd_core::connect::Credentials;
 use crate::account;
 use crate::certificate::{Certificate, CertificateNames, DistinguishedName};
 use crate::connection_type::ConnectionType;
+use crate::jwt::CALLOUT_SUBJECT;
 use crate::nkey::Nkey;
 use crate::permissions::{Permissions, Rule};
 use crate::secret::Secret;
@@ -52,10 +53,10 @@ impl User {
         }
     }
 
-    /// From now on it may not publish to `subject` either.
-    pub fn deny_publishing(&mut self, subject: Rule) {
+    /// From now on it may not ask those who decide, in place of the server, who a client is.
+    pub fn deny_questions(&mut self) {
         let mut permissions = self.permissions.as_deref().cloned().unwrap_or_default();
-        permissions.publish.deny.push(subject);
+        permissions.publish.deny.extend(Rule::to_publish(CALLOUT_SUBJECT));
         self.permissions = Some(Arc::new(permissions));
     }
 

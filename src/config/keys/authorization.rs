@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use natsd_auth::jwt::CALLOUT_SUBJECT;
 use natsd_auth::{ConnectionType, DirectoryBuilder, Nkey, Permissions, User};
 
 use super::{callout, permissions};
@@ -181,11 +180,6 @@ pub(super) fn seconds_or_duration(field: &mut Field<'_>) -> Result<Duration, Val
     Ok(if timeout.is_zero() { default } else { timeout })
 }
 
-/// Who decides asks nobody himself.
-fn deny_questions(user: &mut User) {
-    user.deny_publishing(CALLOUT_SUBJECT.parse().expect("a subject"));
-}
-
 /// Reads the block.
 pub(super) fn read(field: &mut Field<'_>) -> Result<Draft, ValueError> {
     let mut draft = Draft::default();
@@ -220,7 +214,8 @@ impl Draft {
         let callout = self.callout.map(Arc::new);
         if let Some(callout) = &callout {
             let deciders = self.builder.users.iter_mut().filter(|user| *user.account == callout.account);
-            deciders.for_each(deny_questions);
+            // Who decides asks nobody himself.
+            deciders.for_each(User::deny_questions);
         }
         Ok(Authorization { directory: self.builder.build()?, timeout, callout, proxy_required: self.proxy_required })
     }
