@@ -1,9 +1,9 @@
 //! From files and names to what a handshake needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::verify_server_name;
+use rustls::client::{WantsClientCert, verify_server_name};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -41,7 +41,6 @@ pub(super) fn server(options: &TlsOptions, verify: bool) -> Result<Arc<ServerCon
 /// What those who dial show and ask for.
 pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(provider(options));
-    let (chain, key) = identities(options)?.swap_remove(0);
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(versions(options))
         .map_err(|error| TlsError::Settings(error.to_string()))?;
@@ -50,7 +49,7 @@ pub(super) fn client(options: &TlsOptions) -> Result<Arc<ClientConfig>, TlsError
     } else {
         builder.with_root_certificates(roots(options, "dialling a route")?)
     };
-    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+    own(builder, options).map(Arc::new)
 }
 
 /// What those who dial over SCION show, if anything, and ask for: a certificate that `ca_file` vouches for, whatever the names in it, as a
@@ -64,11 +63,7 @@ pub(super) fn scion_client(options: &TlsOptions) -> Result<ClientConfig, TlsErro
         .map_err(|error| TlsError::Settings(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    if options.certs.is_empty() && options.cert_file.is_none() {
-        return Ok(builder.with_no_client_auth());
-    }
-    let (chain, key) = identities(options)?.swap_remove(0);
-    builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))
+    own_if_any(builder, options)
 }
 
 /// What those who ask a web server show, if anything, and ask for: without `ca_file`, what this machine trusts.
@@ -81,34 +76,26 @@ pub(super) fn web_client(options: Option<&TlsOptions>) -> Result<Arc<ClientConfi
         .map_err(|error| TlsError::Settings(error.to_string()))?;
     let builder = if options.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Nameless::anybody(provider)))
-    } else if options.ca_file.is_some() {
-        builder.with_root_certificates(roots(options, "a web server")?)
     } else {
-        builder.with_root_certificates(roots_of_machine()?)
+        builder.with_root_certificates(roots(options, "a web server")?)
     };
-    if options.certs.is_empty() && options.cert_file.is_none() {
-        return Ok(Arc::new(builder.with_no_client_auth()));
-    }
-    let (chain, key) = identities(options)?.swap_remove(0);
-    Ok(Arc::new(builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))?))
+    own_if_any(builder, options).map(Arc::new)
 }
 
-/// Where systems keep whom they trust.
-const MACHINE_ROOTS: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+type Dialler = rustls::ConfigBuilder<ClientConfig, WantsClientCert>;
 
-fn roots_of_machine() -> Result<RootCertStore, TlsError> {
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let usual = MACHINE_ROOTS.iter().map(PathBuf::from);
-    let path = named.into_iter().chain(usual).find(|path| path.is_file()).ok_or(TlsError::NoRoots("a web server"))?;
-    let mut roots = RootCertStore::empty();
-    // Some of what systems trust is too old for anything.
-    roots.add_parsable_certificates(certificates("ca_file", &path)?);
-    Ok(roots)
+/// Shows the certificate that is configured, if one is.
+fn own_if_any(builder: Dialler, options: &TlsOptions) -> Result<ClientConfig, TlsError> {
+    if options.certs.is_empty() && options.cert_file.is_none() {
+        return Ok(builder.with_no_client_auth());
+    }
+    own(builder, options)
+}
+
+/// Shows the first certificate that is configured.
+fn own(builder: Dialler, options: &TlsOptions) -> Result<ClientConfig, TlsError> {
+    let (chain, key) = identities(options)?.swap_remove(0);
+    builder.with_client_auth_cert(chain, key).map_err(|error| TlsError::Pair(error.to_string()))
 }
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
