@@ -451,6 +451,12 @@ impl Options {
         scion_listeners(&self.listen).chain(routes).chain(hubs)
     }
 
+    /// How a failure of this `attempt`, from 1 on, to reach another server is logged; `again` if it was connected before.
+    pub(crate) fn level_of_failure(&self, attempt: u32, again: bool) -> log::Level {
+        let every = if again { self.reconnect_error_reports } else { self.connect_error_reports };
+        if attempt == 1 || attempt.is_multiple_of(every.max(1)) { log::Level::Error } else { log::Level::Debug }
+    }
+
     /// The syslog that is to be logged to, unless there is a log file.
     pub(crate) fn syslog_address(&self) -> Option<SyslogAddr> {
         self.remote_syslog.clone().or_else(|| self.syslog.then_some(SyslogAddr::Local))

@@ -179,12 +179,19 @@ impl Hub {
     pub(crate) fn outbound_limits(&self, kind: Kind) -> OutboundLimits {
         let options = self.options.load();
         let max_pending = options.max_pending;
-        let of_routes = options.cluster.as_ref().filter(|_| kind == Kind::Route);
-        let policy = of_routes.map_or(options.write_timeout, |cluster| cluster.write_timeout);
+        let own = match kind {
+            Kind::Route => options.cluster.as_ref().map(|it| (it.write_deadline, it.write_timeout)),
+            Kind::Leaf => options.leafnodes.as_ref().map(|it| (it.write_deadline, it.write_timeout)),
+            Kind::Client | Kind::System => None,
+        };
+        let (deadline, policy) = own.unwrap_or((None, options.write_timeout));
+        // What leaf nodes do not say, the server does; not so of routes.
+        let of_server = kind == Kind::Leaf && policy == WriteTimeout::Default;
+        let policy = if of_server { options.write_timeout } else { policy };
         OutboundLimits {
             max_pending,
             stall_at: if options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
-            write_deadline: of_routes.and_then(|cluster| cluster.write_deadline).unwrap_or(options.write_deadline),
+            write_deadline: deadline.unwrap_or(options.write_deadline),
             retry: match policy {
                 WriteTimeout::Default => matches!(kind, Kind::Route | Kind::Leaf),
                 WriteTimeout::Close => false,

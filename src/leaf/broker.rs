@@ -248,7 +248,7 @@ impl Broker {
         };
         let (hub, link, cache) = (&self.shared.hub, &self.link, &mut self.cache);
         let queues = message.queues;
-        let mut publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
+        let publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
             if let Some(matches) = cache.find_permitted(&account, message.subject, &mut scratch, || true) {
                 let origin = Some(&*peer.cluster);
@@ -257,15 +257,8 @@ impl Broker {
             }
             batch.matches = scratch;
         };
-        if message.header_len > 0 && account.may_trace(message_here.headers()) {
-            let permissions = self.permissions.as_deref();
-            let arrival = Arrival { hub, link, account: &account, permissions };
-            if let Err(destination) = arrival.lead(&message_here, batch, publish) {
-                log::error!("{} - Publish Violation - Subject {destination:?}", link.describe());
-            }
-        } else {
-            publish(&message_here, None, batch);
-        }
+        let permissions = self.permissions.as_deref();
+        Arrival { hub, link, account: &account, permissions }.pass(&message_here, batch, publish);
         batch.mapped = mapped;
         batch.settle(hub);
         Ok(())

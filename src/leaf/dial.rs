@@ -68,10 +68,7 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
 }
 
 fn report(shared: &Shared, url: &LeafUrl, attempt: u32, again: bool, error: &DialError) {
-    let options = shared.hub.options();
-    let every = if again { options.reconnect_error_reports } else { options.connect_error_reports };
-    let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
-    let level = if reported { log::Level::Error } else { log::Level::Debug };
+    let level = shared.hub.options().level_of_failure(attempt, again);
     let address = &url.address;
     log::log!(level, "Error trying to connect as leafnode to remote server \"{address}\" (attempt {attempt}): {error}");
 }

@@ -3,13 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use natsd_auth::{Permissions, Rules};
-use natsd_core::leaf::hello::{LeafInfo, Subjects};
+use natsd_auth::Permissions;
+use natsd_core::leaf::hello::LeafInfo;
 use natsd_core::route::hello::PROTOCOL;
 
 use super::Shared;
 use crate::config::options::LeafOptions;
 use crate::hub::account::Account;
+use crate::route::subject_rules;
 use crate::server::cluster::reachable;
 use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 
@@ -68,17 +69,12 @@ impl Shared {
             connect_info: true,
             remote_account: account.display_name(),
             is_system_account: self.hub.is_system(account),
-            import: permissions.map(|may| subjects(&may.subscribe)),
-            export: permissions.map(|may| subjects(&may.publish)),
+            import: permissions.map(|may| subject_rules(&may.subscribe)),
+            export: permissions.map(|may| subject_rules(&may.publish)),
             compression: String::new(),
             ..self.info(id)
         }
     }
-}
-
-fn subjects(rules: &Rules) -> Subjects {
-    let texts = |rules: &[natsd_auth::Rule]| rules.iter().map(ToString::to_string).collect();
-    Subjects { allow: texts(&rules.allow), deny: texts(&rules.deny) }
 }
 
 /// Tells all leaf nodes where the servers of the cluster are, whenever that changes.

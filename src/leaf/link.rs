@@ -100,7 +100,7 @@ impl LeafLink {
     pub(super) fn spawn(shared: &Arc<Shared>, id: u64, ends: Ends, start: Start, unread: Vec<u8>) {
         let hub = &shared.hub;
         let Ends { source, sink, peer, listener } = ends;
-        let limits = shared.limits();
+        let limits = hub.outbound_limits(Kind::Leaf);
         let link = Arc::new(Link::new(id, Kind::Leaf, peer, listener, Outbound::new(sink), limits));
         hub.register(&link);
         let (session, role) = match start {

@@ -29,10 +29,9 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::config::options::{LeafOptions, Listen, WriteTimeout};
+use crate::config::options::{HostPort, LeafOptions, Listen};
 use crate::hub::Hub;
-use crate::link::outbound::OutboundLimits;
-use crate::link::{Kind, Link};
+use crate::link::Link;
 use crate::route::ScionDial;
 use crate::server::listener::Listener;
 use crate::tls::{ClientTls, Facts};
@@ -126,7 +125,7 @@ impl Leafs {
         let mut tasks = JoinSet::new();
         for (host, socket) in bound.sockets {
             if let Ok(address) = socket.local_addr() {
-                log::info!("Listening for leafnode connections on {host}:{}", address.port());
+                log::info!("Listening for leafnode connections on {}", HostPort(&host, address.port()));
             }
             tasks.spawn(accept::accept(shared.clone(), socket));
         }
@@ -203,18 +202,6 @@ impl Shared {
         let options = self.hub.options();
         let (ping_interval, ping_max) = (options.ping_interval, options.ping_max);
         Timing { handshake, first_ping: FIRST_PING, ping_interval, ping_max }
-    }
-
-    fn limits(&self) -> OutboundLimits {
-        let limits = self.hub.outbound_limits(Kind::Leaf);
-        let options = self.options.load();
-        let write_deadline = options.write_deadline.unwrap_or(limits.write_deadline);
-        let retry = match options.write_timeout {
-            WriteTimeout::Default => limits.retry,
-            WriteTimeout::Close => false,
-            WriteTimeout::Retry => true,
-        };
-        OutboundLimits { write_deadline, retry, ..limits }
     }
 
     /// The name of the cluster that this server is in; its own name if it is in none and a leaf node of others.

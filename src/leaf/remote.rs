@@ -1,7 +1,8 @@
 //! A hub that this server is a leaf node of: where it can be reached, and when it is tried again.
 
 use natsd_auth::{Permissions, Rule};
-use natsd_core::leaf::hello::{LeafInfo, Subjects};
+use natsd_core::leaf::hello::LeafInfo;
+use natsd_core::route::hello::SubjectRules;
 use parking_lot::Mutex;
 
 use crate::config::address;
@@ -104,7 +105,7 @@ impl Remote {
     }
 }
 
-fn add(rules: &mut natsd_auth::Rules, told: Option<&Subjects>) {
+fn add(rules: &mut natsd_auth::Rules, told: Option<&SubjectRules>) {
     let parse = |texts: &[String]| texts.iter().filter_map(|text| text.parse::<Rule>().ok()).collect::<Vec<_>>();
     if let Some(told) = told {
         rules.allow.extend(parse(&told.allow));
@@ -151,7 +152,7 @@ mod tests {
     fn what_is_denied_here_stays_denied_whatever_the_hub_says() {
         let mut remote = remote(&["nats-leaf://hub"]);
         remote.options.denied.publish.deny = vec!["secret.>".parse().expect("a subject")];
-        let export = Subjects { allow: vec![">".into()], deny: vec!["a".into()] };
+        let export = SubjectRules { allow: vec![">".into()], deny: vec!["a".into()] };
         let rules = remote.rules(&LeafInfo { export: Some(export), ..LeafInfo::default() }).expect("some");
         assert!(rules.may_publish(b"b") && !rules.may_publish(b"a") && !rules.may_publish(b"secret.x"));
         assert!(rules.may_subscribe(b"anything", None));

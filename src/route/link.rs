@@ -199,7 +199,7 @@ impl HubSide {
         };
         let (hub, link, announcer) = (&self.hub, &self.link, &self.announcer);
         let (queues, origin) = (message.queues, message.origin);
-        let mut publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
+        let publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
             let may = || announcer.may_import(message.subject);
             if let Some(matches) = cache.find_permitted(account, message.subject, &mut scratch, may) {
@@ -208,14 +208,7 @@ impl HubSide {
             }
             batch.matches = scratch;
         };
-        if to_clients.header_len > 0 && account.may_trace(to_clients.headers()) {
-            let arrival = Arrival { hub, link, account, permissions: None };
-            if let Err(destination) = arrival.lead(&to_clients, batch, publish) {
-                log::error!("{} - Publish Violation - Subject {destination:?}", link.describe());
-            }
-        } else {
-            publish(&to_clients, None, batch);
-        }
+        Arrival { hub, link, account, permissions: None }.pass(&to_clients, batch, publish);
         batch.settle(hub);
     }
 }

@@ -300,10 +300,7 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
         Ok(dialled) => shared.serve_dialled(dial, dialled),
         Err(errors) => {
             let attempt = dial.attempt + 1;
-            let options = shared.hub.options();
-            let every = if dial.again { options.reconnect_error_reports } else { options.connect_error_reports };
-            let reported = attempt == 1 || attempt.is_multiple_of(every.max(1));
-            let level = if reported { log::Level::Error } else { log::Level::Debug };
+            let level = shared.hub.options().level_of_failure(attempt, dial.again);
             for error in errors {
                 log::log!(level, "Error trying to connect to route (attempt {attempt}): {error}");
             }
@@ -318,11 +315,15 @@ fn shared_accounts(hub: &Hub) -> Vec<String> {
     accounts.map(|account| account.display_name()).collect()
 }
 
+/// As other servers are told.
+pub(crate) fn subject_rules(rules: &Rules) -> SubjectRules {
+    let text = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
+    SubjectRules { allow: text(&rules.allow), deny: text(&rules.deny) }
+}
+
 /// What may pass, as peers are told: imports and exports.
 fn rules(options: &ClusterOptions) -> (Option<SubjectRules>, Option<SubjectRules>) {
-    let text = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
-    let shown = |rules: &Rules| SubjectRules { allow: text(&rules.allow), deny: text(&rules.deny) };
-    let told = |rules: &Rules| Some(rules).filter(|rules| **rules != Rules::default()).map(shown);
+    let told = |rules: &Rules| Some(rules).filter(|rules| **rules != Rules::default()).map(subject_rules);
     let permissions = options.permissions.as_ref();
     permissions.map(|permissions| (told(&permissions.import), told(&permissions.export))).unwrap_or_default()
 }

@@ -75,7 +75,7 @@ pub struct Info {
     pub scion_tunnel: bool,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

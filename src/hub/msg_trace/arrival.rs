@@ -39,6 +39,21 @@ enum Begun {
 }
 
 impl Arrival<'_> {
+    /// Lets `message` of another server go on, traced if it asks for that. The log tells where no trace may go; the message goes no
+    /// further then.
+    pub(crate) fn pass(
+        &self,
+        message: &Message<'_>,
+        batch: &mut Batch,
+        mut go_on: impl FnMut(&Message<'_>, Option<&Trace>, &mut Batch),
+    ) {
+        if message.header_len == 0 || !self.account.may_trace(message.headers()) {
+            go_on(message, None, batch);
+        } else if let Err(destination) = self.lead(message, batch, go_on) {
+            log::error!("{} - Publish Violation - Subject {destination:?}", self.link.describe());
+        }
+    }
+
     /// Lets `message` go on as its headers ask for, traced or not, and tells what came of it if it is.
     ///
     /// # Errors

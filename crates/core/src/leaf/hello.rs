@@ -2,23 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::route::hello::Secret;
-
-/// Subjects that may pass, and those of them that may not.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Subjects {
-    /// Empty for all.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_none")]
-    pub allow: Vec<String>,
-    /// Goes before `allow`.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_none")]
-    pub deny: Vec<String>,
-}
-
-fn null_is_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
-}
+use crate::info::is_default;
+use crate::route::hello::{Secret, SubjectRules, line, null_as_none};
 
 /// `INFO` of a hub, fields in nats-server's order; natsd's own is last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +62,10 @@ pub struct LeafInfo {
     pub is_system_account: bool,
     /// What the leaf node may ask for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub import: Option<Subjects>,
+    pub import: Option<SubjectRules>,
     /// What the leaf node may send.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub export: Option<Subjects>,
+    pub export: Option<SubjectRules>,
     /// Compression mode.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub compression: String,
@@ -148,7 +133,7 @@ pub struct LeafConnect {
     #[serde(skip_serializing_if = "is_default")]
     pub headers: bool,
     /// What the hub is not to send.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_none")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_none")]
     pub deny_pub: Vec<String>,
     /// Whether the hub is to tell nothing of the interest of other leaf nodes.
     #[serde(skip_serializing_if = "is_default")]
@@ -175,19 +160,6 @@ impl LeafConnect {
     pub fn to_line(&self) -> Vec<u8> {
         line("CONNECT", self)
     }
-}
-
-fn line(verb: &str, json: &impl Serialize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(512);
-    line.extend_from_slice(verb.as_bytes());
-    line.push(b' ');
-    serde_json::to_writer(&mut line, json).expect("writing to memory cannot fail, and there are no maps");
-    line.extend_from_slice(if verb == "INFO" { b" \r\n" } else { b"\r\n" });
-    line
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 #[cfg(test)]

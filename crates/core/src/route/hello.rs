@@ -162,7 +162,7 @@ pub struct SubjectRules {
 }
 
 /// Go writes `null` for lists without entries where it does not leave them out.
-fn null_as_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+pub(crate) fn null_as_none<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
@@ -219,7 +219,8 @@ impl RouteConnect {
     }
 }
 
-fn line(verb: &str, json: &impl Serialize) -> Vec<u8> {
+/// A line with JSON, CR LF included.
+pub(crate) fn line(verb: &str, json: &impl Serialize) -> Vec<u8> {
     let mut line = Vec::with_capacity(512);
     line.extend_from_slice(verb.as_bytes());
     line.push(b' ');
