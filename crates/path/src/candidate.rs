@@ -115,6 +115,11 @@ impl Candidate {
         self.interfaces.iter().filter(|i| other.interfaces.contains(i)).count()
     }
 
+    /// How often `crowd` names an interface of this path.
+    pub(crate) fn crowding(&self, crowd: &[Interface]) -> usize {
+        crowd.iter().filter(|interface| self.crosses(**interface)).count()
+    }
+
     pub(crate) fn crosses(&self, interface: Interface) -> bool {
         self.interfaces.contains(&interface)
     }

@@ -125,6 +125,8 @@ pub enum Reason {
     PeerDeaf,
     /// Better by this metric, for as long as the hold time.
     Better(Metric),
+    /// Other lanes use less of it.
+    Apart,
     /// SCION works again, TCP/IP was the fallback.
     ScionBack,
     /// The path is about to expire.
@@ -147,6 +149,7 @@ impl fmt::Display for Reason {
             Reason::PeerMoved => f.write_str("the peer sends over another path"),
             Reason::PeerDeaf => f.write_str("the peer hears nothing"),
             Reason::Better(metric) => write!(f, "better {metric}"),
+            Reason::Apart => f.write_str("further apart from other lanes"),
             Reason::ScionBack => f.write_str("SCION is back"),
             Reason::Expiring => f.write_str("the former path expires"),
             Reason::Withdrawn => f.write_str("the former path is no longer offered"),
@@ -227,6 +230,7 @@ mod tests {
             Reason::PeerMoved,
             Reason::PeerDeaf,
             Reason::Better(Metric::Latency),
+            Reason::Apart,
             Reason::ScionBack,
             Reason::Expiring,
             Reason::Withdrawn,

@@ -89,6 +89,12 @@
 //! meanwhile, or blindly to the next best. Router messages and failed sends change nothing then, because nothing could
 //! confirm them.
 //!
+//! ## Lanes
+//!
+//! Several connections to one AS may each have a manager, a *lane*, so that they use several paths at once. A lane is
+//! told which interfaces the others use ([`Manager::handle_crowd`]); of two paths that live, the one that shares less
+//! with them is better, before any metric is looked at. [`Lanes`] keeps who uses what.
+//!
 //! # Driving it
 //!
 //! ```
@@ -121,6 +127,7 @@ mod candidate;
 mod config;
 mod event;
 mod flight;
+mod lanes;
 mod limit;
 mod loss;
 mod manager;
@@ -143,6 +150,7 @@ pub use address::{AddrError, IsdAs, ScionAddr};
 pub use candidate::{Candidate, Fingerprint, Interface, Kind};
 pub use config::Config;
 pub use event::{Event, EventKind, PathId, Probe, Reason};
+pub use lanes::Lanes;
 pub use manager::Manager;
 pub use preference::{Metric, Preference, PreferenceError};
 pub use report::{PathReport, Rtt, State};

@@ -16,7 +16,7 @@ use crate::rank::{Score, Standing};
 use crate::recent::RecentMax;
 use crate::suspicion::Acquittal;
 use crate::token::Tokens;
-use crate::{Candidate, Config, Event, EventKind, Fingerprint, PathId, Preference, Probe, Reason, Scmp};
+use crate::{Candidate, Config, Event, EventKind, Fingerprint, Interface, PathId, Preference, Probe, Reason, Scmp};
 
 /// Paths kept of a lookup; of more, the best by what is announced.
 const MOST_PATHS: usize = 128;
@@ -45,6 +45,8 @@ pub struct Manager {
     /// Since when it carries the traffic.
     active_since: Option<Instant>,
     arrivals: Arrivals,
+    /// The interfaces that other lanes use.
+    crowd: Vec<Interface>,
     /// The largest datagram of late that awaited a reply.
     largest: RecentMax,
     /// Set while no path answers.
@@ -75,6 +77,7 @@ impl Manager {
             active: None,
             active_since: None,
             arrivals: Arrivals::default(),
+            crowd: Vec::new(),
             largest: RecentMax::default(),
             hunt: None,
             unprobeable: false,
@@ -96,6 +99,7 @@ impl Manager {
             match self.paths.iter_mut().find(|p| p.candidate.fingerprint == candidate.fingerprint) {
                 Some(path) => {
                     path.candidate = (*candidate).clone();
+                    path.crowding = candidate.crowding(&self.crowd);
                     path.withdrawn = false;
                 }
                 None => self.add(now, candidate),
@@ -103,6 +107,21 @@ impl Manager {
         }
         for path in &mut self.paths {
             path.withdrawn = !set.iter().any(|c| c.fingerprint == path.candidate.fingerprint);
+        }
+        self.settle(now);
+    }
+
+    /// Other lanes of the traffic to the same AS use these interfaces now, one named as often as lanes use it. The fewer
+    /// of them a path crosses, the better it is, whatever the preference says; traffic moves for that after the hold
+    /// time. Lanes that tell each other where they are find paths apart from each other as far as there are such paths:
+    /// each move makes the sum of what they share smaller. Their hold times should differ, lest two move at once.
+    pub fn handle_crowd(&mut self, now: Instant, interfaces: &[Interface]) {
+        if self.crowd == interfaces {
+            return;
+        }
+        self.crowd = interfaces.to_vec();
+        for path in &mut self.paths {
+            path.crowding = path.candidate.crowding(&self.crowd);
         }
         self.settle(now);
     }
@@ -257,7 +276,8 @@ impl Manager {
     fn best_announced<'a>(&self, now: Instant, set: &'a [Candidate]) -> Vec<&'a Candidate> {
         let mut set: Vec<_> = set.iter().filter(|c| c.expiry.is_none_or(|expiry| expiry > now)).collect();
         if set.len() > MOST_PATHS {
-            set.sort_by_cached_key(|c| Score::new(&self.config.preference, c, Standing::Unasked, None));
+            let announced = |c: &Candidate| Score::new(&self.config.preference, c, Standing::Unasked, None);
+            set.sort_by_cached_key(|c| Score { crowding: c.crowding(&self.crowd), ..announced(c) });
             let fallback = set.iter().rposition(|c| c.fingerprint == Fingerprint::TCP);
             if let Some(fallback) = fallback.filter(|index| *index >= MOST_PATHS) {
                 set.swap(MOST_PATHS - 1, fallback);
@@ -270,7 +290,9 @@ impl Manager {
     fn add(&mut self, now: Instant, candidate: &Candidate) {
         let id = PathId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.paths.push(Path::new(id, candidate.clone()));
+        let mut path = Path::new(id, candidate.clone());
+        path.crowding = candidate.crowding(&self.crowd);
+        self.paths.push(path);
         self.event(now, EventKind::Added { path: id, fingerprint: candidate.fingerprint });
     }
 

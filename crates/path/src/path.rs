@@ -80,6 +80,8 @@ pub(crate) struct Path {
     pub(crate) ahead_since: Option<Instant>,
     /// Lookups no longer list it.
     pub(crate) withdrawn: bool,
+    /// How often its interfaces are among those that other lanes use.
+    pub(crate) crowding: usize,
     /// Limits suspicion by hearsay.
     pub(crate) hearsay: Limit,
     /// Limits suspicion because of what the peer does.
@@ -113,6 +115,7 @@ impl Path {
             next_probe: None,
             ahead_since: None,
             withdrawn: false,
+            crowding: 0,
             hearsay: Limit::new(HEARSAY),
             hints: Limit::new(HINTS),
             detour: Duration::ZERO,
@@ -161,7 +164,8 @@ impl Path {
     }
 
     pub(crate) fn score(&self, preference: &Preference) -> Score {
-        Score::new(preference, &self.candidate, self.standing(), self.rtt.get().map(|rtt| rtt.smoothed))
+        let measured = self.rtt.get().map(|rtt| rtt.smoothed);
+        Score { crowding: self.crowding, ..Score::new(preference, &self.candidate, self.standing(), measured) }
     }
 
     /// Measured, else announced, else assumed.

@@ -1,6 +1,6 @@
 //! Which path is better.
 //!
-//! [`Score`] is a strict order: kind, standing, the operator's metrics, hops, fingerprint. It decides what is probed
+//! [`Score`] is a strict order: kind, standing, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
 //! first. Traffic is placed by an [`elect`]ion instead, in which latencies within a margin count as equal, so that
 //! noise moves nothing: round by round, in order of importance, the paths that are clearly worse than the best of the
 //! field drop out. The path that carries traffic may be worse by the whole margin, the others by half of it; a path
@@ -68,6 +68,8 @@ pub(crate) fn bandwidth_class(kbit: u64) -> u32 {
 pub(crate) struct Score {
     pub(crate) kind: Kind,
     pub(crate) standing: Standing,
+    /// How much of it other lanes use; see [`Manager::handle_crowd`](crate::Manager::handle_crowd).
+    pub(crate) crowding: usize,
     /// In the operator's order.
     pub(crate) costs: [Cost; 4],
     pub(crate) hops: usize,
@@ -85,7 +87,14 @@ impl Score {
         for (cost, metric) in costs.iter_mut().zip(preference.metrics()) {
             *cost = Cost::of(*metric, candidate, measured);
         }
-        Self { kind: candidate.kind, standing, costs, hops: candidate.hops(), fingerprint: candidate.fingerprint }
+        Self {
+            kind: candidate.kind,
+            standing,
+            crowding: 0,
+            costs,
+            hops: candidate.hops(),
+            fingerprint: candidate.fingerprint,
+        }
     }
 }
 
@@ -96,6 +105,8 @@ pub(crate) enum Ground {
     Kind,
     /// Usable before unusable.
     Standing,
+    /// Apart before together with other lanes.
+    Crowding,
     /// A metric of the preference.
     Metric(Metric),
     /// Nothing above differs (enough): hops.
@@ -150,6 +161,8 @@ pub(crate) fn elect(
     drop_if(&mut field, Ground::Kind, &|r| r.score.kind > kind);
     let standing = field.iter().map(|r| r.score.standing).min()?;
     drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
+    let crowding = field.iter().map(|r| r.score.crowding).min()?;
+    drop_if(&mut field, Ground::Crowding, &|r| r.score.crowding > crowding);
     for (index, metric) in preference.metrics().iter().enumerate().take(4) {
         let best = field.iter().map(|r| r.score.costs[index]).min()?;
         drop_if(&mut field, Ground::Metric(*metric), &|r| {

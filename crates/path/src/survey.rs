@@ -63,7 +63,7 @@ pub fn survey(preference: &Preference, paths: &[(Candidate, Answer)]) -> Vec<Ran
     let order = order(runners.collect(), preference, Config::default().latency_margin);
     let subject = |path: PathId, rank| {
         let (candidate, answer) = &paths[path.0 as usize];
-        Subject { name: id(rank), state: answer.as_str(), candidate, rtt: answer.rtt() }
+        Subject { name: id(rank), state: answer.as_str(), crowding: 0, candidate, rtt: answer.rtt() }
     };
     let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {
         index: path.0 as usize,

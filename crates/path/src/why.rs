@@ -11,6 +11,8 @@ pub(crate) struct Subject<'a> {
     /// What others call it.
     pub(crate) name: PathId,
     pub(crate) state: &'static str,
+    /// How often other lanes use its interfaces.
+    pub(crate) crowding: usize,
     pub(crate) candidate: &'a Candidate,
     /// Measured.
     pub(crate) rtt: Option<Duration>,
@@ -26,6 +28,10 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
     match ground {
         Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
         Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
+        Ground::Crowding => {
+            let crowding = |subject: &Subject<'_>| subject.crowding;
+            format!("other lanes use {} of its interfaces, {} of {}", crowding(path), crowding(better), better.name)
+        }
         Ground::Metric(metric) => {
             format!("{metric} {}, {} has {}", value(metric, path), better.name, value(metric, better))
         }

@@ -93,6 +93,7 @@ impl Manager {
         if since.is_some_and(|since| since + self.config.hold <= now) {
             let reason = match election.ground(incumbent) {
                 Ground::Metric(metric) => Reason::Better(metric),
+                Ground::Crowding => Reason::Apart,
                 _ => Reason::Unproven,
             };
             self.move_traffic(now, election.winner, reason);

@@ -30,7 +30,7 @@ impl Manager {
     fn subject<'a>(&self, path: &'a Path) -> Subject<'a> {
         let state = path.state(Some(path.id) == self.active).as_str();
         let rtt = path.rtt.get().map(|rtt| rtt.smoothed);
-        Subject { name: path.id, state, candidate: &path.candidate, rtt }
+        Subject { name: path.id, state, crowding: path.crowding, candidate: &path.candidate, rtt }
     }
 
     /// What the rank alone does not explain about the traffic.

@@ -3,6 +3,7 @@
 mod failover;
 mod fallback;
 mod foreign_peer;
+mod lanes;
 mod preference;
 mod quiet;
 mod random_inputs;

@@ -185,6 +185,12 @@ impl World {
         }
     }
 
+    /// Other lanes of host `side` use these interfaces.
+    pub(crate) fn crowd(&mut self, side: usize, interfaces: &[Interface]) {
+        self.hosts[side].manager.handle_crowd(self.now, interfaces);
+        self.drain(side);
+    }
+
     /// The local send of host `side` fails on its active path.
     pub(crate) fn fail_send(&mut self, side: usize) {
         if let Some(id) = self.hosts[side].manager.active() {
