@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use natsd_path::{Answer, Candidate, IsdAs, Sequence, survey};
-use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
+use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo, Wishes};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
@@ -63,7 +63,7 @@ pub(super) struct Surveyed {
 /// This host, once the daemon has told its AS.
 pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyError> {
     let ScionFlags { daemon, local, preference, .. } = flags.clone();
-    let host = Host::start(HostConfig { daemon, local, preference }.or_env())?;
+    let host = Host::start(HostConfig { daemon, local, wishes: Wishes { preference, ..Wishes::default() } }.or_env())?;
     let local_as = host.ask().await?;
     Ok((host, local_as))
 }

@@ -413,12 +413,15 @@ fn show_route(remote: &Remote) -> String {
 
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, path_preference, allow, deny } = scion.unwrap_or(&default);
+    let ScionOptions { daemon, local, path_preference, pool_paths, accounts, allow, deny } = scion.unwrap_or(&default);
+    let accounts: Vec<_> = accounts.iter().collect();
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),
         fixed("scion.local", some(local)),
         live("scion.path_preference", path_preference),
+        live("scion.pool_paths", pool_paths.as_str()),
+        live("scion.accounts", list(&accounts, |(name, preference)| format!("{name}: {preference}"), "; ")),
         live("scion.allow", list(allow, ToString::to_string, ", ")),
         live("scion.deny", list(deny, ToString::to_string, ", ")),
     ]

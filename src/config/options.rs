@@ -165,6 +165,26 @@ fn scion_listeners(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> + '_ {
     })
 }
 
+/// `pool_paths`: how the connections to one server choose their paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PoolPaths {
+    /// All take the best path.
+    #[default]
+    Shared,
+    /// The first takes the best path, the others keep off it and off each other.
+    Disjoint,
+}
+
+impl PoolPaths {
+    /// The word for it in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Disjoint => "disjoint",
+        }
+    }
+}
+
 /// `scion {}`. Its presence turns SCION on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScionOptions {
@@ -176,6 +196,10 @@ pub struct ScionOptions {
     pub local: Option<std::net::IpAddr>,
     /// `path_preference`.
     pub path_preference: Preference,
+    /// `pool_paths`.
+    pub pool_paths: PoolPaths,
+    /// `accounts`: the preferences of accounts that have routes of their own.
+    pub accounts: BTreeMap<String, Preference>,
     /// `allow`: the ASes that may connect, all when empty; ISD 0 and AS 0 stand for any.
     pub allow: Vec<IsdAs>,
     /// `deny`: the ASes that may not, whatever `allow` says.

@@ -76,10 +76,10 @@ async fn serve_tls(shared: &Arc<Shared>, mut stream: TcpStream, tls: &ClientTls)
         let written = timeout(limit, stream.write_all(&line)).await;
         written.map_err(|_| HandshakeError::TimedOut(limit))??;
     }
-    let Connection { stream, peer } = tcp::connection(stream)?;
+    let Connection { stream, peer, .. } = tcp::connection(stream)?;
     let (stream, mut facts) = Arrival::new(stream).accept(&tls.acceptor).await?;
     facts.first = first;
     let start = Start::Accepted { nonce, greeted: !first, tls: Some(Box::new(facts)) };
-    LeafLink::spawn(shared, id, Connection { stream, peer }.into(), start, Vec::new());
+    LeafLink::spawn(shared, id, Connection::new(stream, peer).into(), start, Vec::new());
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use natsd_core::leaf::hello::LeafInfo;
 use natsd_core::leaf::wire::MAX_CONTROL_LINE;
+use natsd_core::route::session::Slot;
 use natsd_core::websocket::max_message;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
@@ -80,7 +81,7 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
         PeerAddr::Tcp { host, port } => (host.as_str(), *port),
         PeerAddr::Scion(address) => {
             let dial = shared.scion_dial.as_ref().ok_or(DialError::NoScion)?;
-            return Ok((dial(*address, None).await?.into(), Vec::new()));
+            return Ok((dial(*address, None, &Slot::Pool(0)).await?.into(), Vec::new()));
         }
     };
     let connecting = timeout(limit, TcpStream::connect((host, port))).await;
@@ -96,7 +97,7 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
     if remote.options.begins_with_handshake() {
         let peer = tcp_peer(&stream)?;
         let stream = remote.connector()?.connect(stream, &name).await?;
-        return Ok((Connection { stream, peer }.into(), Vec::new()));
+        return Ok((Connection::new(stream, peer).into(), Vec::new()));
     }
     let line = timeout(wait, first_line(&mut stream)).await.map_err(|_| DialError::TimedOut(wait))??;
     let info: LeafInfo = line
@@ -108,7 +109,7 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
     }
     let peer = tcp_peer(&stream)?;
     let stream = remote.connector()?.connect(stream, &name).await?;
-    Ok((Connection { stream, peer }.into(), line))
+    Ok((Connection::new(stream, peer).into(), line))
 }
 
 /// Asks for WebSocket, in TLS if the URL says so.

@@ -50,7 +50,7 @@ pub(super) struct Ends {
 }
 
 impl From<Connection> for Ends {
-    fn from(Connection { stream, peer }: Connection) -> Self {
+    fn from(Connection { stream, peer, .. }: Connection) -> Self {
         let (source, sink) = Source::split(stream);
         Self { source, sink, peer, listener: None }
     }

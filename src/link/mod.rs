@@ -20,6 +20,7 @@ use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
 use natsd_core::route::encode::Head;
+use natsd_core::route::session::Slot;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::hub::account::Account;
@@ -100,6 +101,8 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct PeerServer {
     pub name: String,
+    /// Which of the connections to it this is.
+    pub slot: Slot,
     /// It tells its part of the trace of a message.
     pub traces: bool,
     /// What is of leaf nodes may name their cluster.

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime};
 use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, Kind, PathId, PathReport, State};
 
-/// The paths to one AS from the report of its manager, made at `now`. How often it switched is not in there.
+/// The paths to one AS from the report of its manager, made at `now`. How often it switched is not in there, nor of which
+/// lane.
 pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport], now: SystemTime) -> api::PeerInfo {
     let active = reports.iter().find(|report| report.active);
     api::PeerInfo {
         remote_as: remote_as.to_string(),
+        lane: String::new(),
         active: active.map(|report| report.fingerprint.to_string()),
         transport: active.map(|report| transport(report.kind)).unwrap_or_default(),
         unprobeable: reports.iter().any(|report| report.unprobeable),
@@ -47,6 +49,7 @@ pub fn path_event(
     api::PathEvent {
         time: time.into(),
         remote_as: remote_as.to_string(),
+        lane: String::new(),
         kind,
         text: event.to_string(),
         from,

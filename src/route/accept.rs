@@ -106,9 +106,9 @@ async fn serve_tls(shared: &Arc<Shared>, mut stream: TcpStream, tls: &Acceptor) 
             Opening::Other => {}
         }
     }
-    let Connection { stream, peer } = tcp::connection(stream)?;
+    let Connection { stream, peer, .. } = tcp::connection(stream)?;
     let (stream, facts) = Arrival::new(stream).accept(tls).await?;
-    shared.serve_certified(Connection { stream, peer }, facts.names);
+    shared.serve_certified(Connection::new(stream, peer), facts.names);
     Ok(())
 }
 

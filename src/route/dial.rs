@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use natsd_core::route::cluster::Place;
 use natsd_core::route::hello::{RouteInfo, Secret};
+use natsd_core::route::session::Slot;
 use natsd_core::route::wire::MAX_CONTROL_LINE;
 use natsd_path::ScionAddr;
 use parking_lot::Mutex;
@@ -35,9 +36,10 @@ pub(super) const HEAD_START: Duration = Duration::from_secs(1);
 /// Between two looks at an `INFO` that is not there as a whole.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does.
+/// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does, the third what the
+/// connection is for.
 pub(crate) type ScionDial = Arc<
-    dyn Fn(ScionAddr, Option<(String, u16)>) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>
+    dyn Fn(ScionAddr, Option<(String, u16)>, &Slot) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>
         + Send
         + Sync,
 >;
@@ -118,7 +120,7 @@ impl Dialler {
     /// # Errors
     ///
     /// Those of all its addresses.
-    pub(super) async fn connect(&self, place: &Place) -> Result<Dialled, Vec<DialError>> {
+    pub(super) async fn connect(&self, place: &Place, slot: &Slot) -> Result<Dialled, Vec<DialError>> {
         let urls = self.urls(place)?;
         let (mut scion, mut tcp) = (Vec::new(), Vec::new());
         for url in &urls {
@@ -128,7 +130,7 @@ impl Dialler {
             }
         }
         let fallback = tcp.first().map(|(_, (host, port))| ((*host).to_owned(), *port));
-        let over_scion = || in_order(&scion, |address| self.dial_scion(address, fallback.clone()));
+        let over_scion = || in_order(&scion, |address| self.dial_scion(address, fallback.clone(), slot));
         let over_tcp = |rival| {
             let rivals = if rival == Rival::Runs { scion.as_slice() } else { &[] };
             in_order(&tcp, move |address| async move {
@@ -184,7 +186,7 @@ impl Dialler {
         let Stream::Tcp(stream) = connection.stream else { return Ok(connection) };
         let failed = |source| DialError::Tls { address: format!("{host}:{port}"), source };
         let stream = tls.connect(stream, &self.certified_name(host)).await.map_err(failed)?;
-        Ok(Connection { stream, peer })
+        Ok(Connection::new(stream, peer))
     }
 
     /// What the certificate of a peer at `host` should say. A server heard of is known by its IP address: like
@@ -203,9 +205,14 @@ impl Dialler {
         named.unwrap_or_else(|| host.to_owned())
     }
 
-    async fn dial_scion(&self, address: ScionAddr, tcp: Option<(String, u16)>) -> Result<Connection, DialError> {
+    async fn dial_scion(
+        &self,
+        address: ScionAddr,
+        tcp: Option<(String, u16)>,
+        slot: &Slot,
+    ) -> Result<Connection, DialError> {
         let dial = self.scion.as_ref().ok_or(DialError::NoScion(address))?;
-        dial(address, tcp).await.map_err(DialError::Scion)
+        dial(address, tcp, slot).await.map_err(DialError::Scion)
     }
 }
 
@@ -349,11 +356,14 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
         let place =
             Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
-        let Err(errors) = Dialler::new(Vec::new(), None, None).connect(&place).await else { panic!("nobody is there") };
+        let Err(errors) = Dialler::new(Vec::new(), None, None).connect(&place, &SLOT).await else {
+            panic!("nobody is there")
+        };
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(errors.join("\n").replace(&closed.to_string(), "PORT"));
     }
 
+    const SLOT: Slot = Slot::Pool(0);
     const SCION: &str = "[1-ff00:0:112,10.0.0.2]:4248";
 
     /// A route port at which one connection is told `info`; then tells whether that was closed by the dialler.
@@ -377,7 +387,7 @@ mod tests {
     where
         F: Future<Output = io::Result<Connection>> + Send + 'static,
     {
-        Some(Arc::new(move |_, _| Box::pin(answer())))
+        Some(Arc::new(move |_, _, _| Box::pin(answer())))
     }
 
     #[tokio::test]
@@ -396,7 +406,7 @@ mod tests {
             }
         });
         let dialler = Dialler::new(Vec::new(), dial, None);
-        let (connection, _) = dialler.connect(&place).await.expect("connected");
+        let (connection, _) = dialler.connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Tcp(_)), "{}", connection.peer);
         drop(dialler);
         assert_eq!(Arc::strong_count(&dials), 1);
@@ -414,10 +424,10 @@ mod tests {
                 assert!(accepted.await.expect("the acceptor lives"), "the TCP connection is closed");
                 let (stream, _) = tokio::io::duplex(1);
                 let peer = Peer::Scion(SCION.parse().expect("an address"));
-                Ok(Connection { stream: Stream::Other(Box::new(stream)), peer })
+                Ok(Connection::new(Stream::Other(Box::new(stream)), peer))
             }
         });
-        let (connection, _) = Dialler::new(Vec::new(), dial, None).connect(&place).await.expect("connected");
+        let (connection, _) = Dialler::new(Vec::new(), dial, None).connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
     }
 
@@ -427,17 +437,17 @@ mod tests {
         let dial = scion_dial(|| {
             let (stream, _) = tokio::io::duplex(1);
             let peer = Peer::Scion(SCION.parse().expect("an address"));
-            ready(Ok(Connection { stream: Stream::Other(Box::new(stream)), peer }))
+            ready(Ok(Connection::new(Stream::Other(Box::new(stream)), peer)))
         });
         let dialler = Dialler::new(Vec::new(), dial, None);
         let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT, retry: false };
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
         let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(Sink::Task), limits));
         dialler.note(&place, &link);
-        let (rest, _) = dialler.connect(&place).await.expect("connected");
+        let (rest, _) = dialler.connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(rest.peer, Peer::Tcp(_)), "{}", rest.peer);
         link.close(CloseReason::ClientClosed);
-        let (again, _) = dialler.connect(&place).await.expect("connected");
+        let (again, _) = dialler.connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(again.peer, Peer::Scion(_)), "{}", again.peer);
     }
 }

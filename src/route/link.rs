@@ -28,6 +28,7 @@ use crate::hub::remote::RemoteInterest;
 use crate::hub::{Hub, InterestObserver};
 use crate::link::batch::Batch;
 use crate::link::{self, Kind, Link, PeerServer, task};
+use crate::transport::Steering;
 
 /// Interests of one peer beyond which it is taken for broken.
 const MAX_INTERESTS: usize = 16 << 20;
@@ -48,9 +49,11 @@ impl RouteLink {
         link: Arc<Link>,
         hub: Arc<Hub>,
         announcer: Arc<Announcer>,
+        steering: Option<Steering>,
     ) -> Self {
         let (hasher, accounts) = (RandomState::default(), Vec::new());
-        let side = HubSide { link, hub, announcer, dedicated: None, accounts, remote: HashTable::new(), hasher };
+        let side =
+            HubSide { link, hub, announcer, steering, dedicated: None, accounts, remote: HashTable::new(), hasher };
         Self { protocol, commands, side }
     }
 }
@@ -101,6 +104,8 @@ struct HubSide {
     link: Arc<Link>,
     hub: Arc<Hub>,
     announcer: Arc<Announcer>,
+    /// Until its place among the connections to the peer is known.
+    steering: Option<Steering>,
     /// The account that the route is dedicated to.
     dedicated: Option<Box<[u8]>>,
     /// Accounts that messages came for, the last one first.
@@ -275,12 +280,16 @@ impl Broker for InBatch<'_> {
 
     fn open(&mut self, peer: &Introduction, configured: bool) {
         let side = &mut *self.side;
+        if let Some(steer) = side.steering.take() {
+            steer(&peer.slot);
+        }
         if let Slot::Account(account) = &peer.slot {
             side.dedicated = Some(account.as_bytes().into());
             side.link.outbound().dedicated = true;
         }
         let server = PeerServer {
             name: peer.info.server_name.clone(),
+            slot: peer.slot.clone(),
             traces: peer.info.traces_messages(),
             leaf_origins: peer.info.leaf_origins,
         };

@@ -264,7 +264,7 @@ impl Shared {
         connection: Connection,
         protocol: impl FnOnce(&Self, LinkId, Option<String>) -> RouteProtocol,
     ) -> Arc<Link> {
-        let Connection { stream, peer } = connection;
+        let Connection { stream, peer, steering } = connection;
         let observed = match peer {
             Peer::Tcp(_) => Some(peer.host()),
             Peer::Scion(_) => None,
@@ -276,7 +276,7 @@ impl Shared {
         hub.register(&link);
         let commands = self.registry.enrol(LinkId(link.id));
         let protocol = protocol(self, LinkId(link.id), observed);
-        let route = RouteLink::new(protocol, commands, link.clone(), hub.clone(), self.announcer.clone());
+        let route = RouteLink::new(protocol, commands, link.clone(), hub.clone(), self.announcer.clone(), steering);
         tokio::spawn(LinkTask::new(link.clone(), hub.clone(), route, source, limits));
         link
     }
@@ -296,7 +296,7 @@ async fn dial_all(shared: Arc<Shared>) {
 }
 
 async fn dial_one(shared: Arc<Shared>, dial: Dial) {
-    match shared.dialler.connect(&dial.place).await {
+    match shared.dialler.connect(&dial.place, &dial.slot).await {
         Ok(dialled) => shared.serve_dialled(dial, dialled),
         Err(errors) => {
             let attempt = dial.attempt + 1;

@@ -95,9 +95,9 @@ impl Listener {
 
     /// Serves a client, whatever its stream is.
     pub(crate) fn serve(self: &Arc<Self>, hub: &Arc<Hub>, connection: Connection) {
-        let Connection { stream, peer } = connection;
+        let Connection { stream, peer, .. } = connection;
         if self.tls.is_none() && !self.proxied {
-            self.welcome(hub, Connection { stream, peer }, None);
+            self.welcome(hub, Connection::new(stream, peer), None);
             return;
         }
         let limits = hub.outbound_limits(Kind::Client);
@@ -117,7 +117,7 @@ impl Listener {
     }
 
     /// Serves a client that can be spoken to at once.
-    fn welcome(self: &Arc<Self>, hub: &Arc<Hub>, Connection { stream, peer }: Connection, facts: Option<Facts>) {
+    fn welcome(self: &Arc<Self>, hub: &Arc<Hub>, Connection { stream, peer, .. }: Connection, facts: Option<Facts>) {
         let limits = hub.outbound_limits(Kind::Client);
         let (source, sink) = Source::split(stream);
         let link = Link::new(hub.next_id(), Kind::Client, peer, Some(self.clone()), Outbound::new(sink), limits);
@@ -187,7 +187,7 @@ mod tests {
             proxied: false,
             websocket: None,
         });
-        listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
+        listener.serve(&hub, Connection::new(Stream::Other(Box::new(theirs)), peer));
 
         let (read, mut write) = tokio::io::split(ours);
         let mut read = BufReader::new(read);
@@ -231,7 +231,7 @@ mod tests {
                 proxied: false,
                 websocket: None,
             });
-            listener.serve(&hub, Connection { stream: Stream::Other(Box::new(theirs)), peer });
+            listener.serve(&hub, Connection::new(Stream::Other(Box::new(theirs)), peer));
 
             let mut info = [0; 5];
             if !first {

@@ -62,7 +62,7 @@ impl ScionSide {
         match *self {}
     }
 
-    pub(super) fn set_preference(&self, _: &Preference) {
+    pub(super) fn choose_by(&self, _: &ScionOptions) {
         match *self {}
     }
 

@@ -79,8 +79,8 @@ impl Server {
             leafs.reload(new);
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref()) {
-            if touches(&["scion.path_preference"]) {
-                scion.set_preference(&new.path_preference);
+            if touches(&["scion.path_preference", "scion.pool_paths", "scion.accounts"]) {
+                scion.choose_by(new);
             }
             if let Some(identities) = &identities {
                 scion.adopt(identities, new);

@@ -2,6 +2,7 @@
 
 mod door;
 mod identities;
+mod lanes;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -11,10 +12,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, Preference, ScionAddr};
-use natsd_scion::{Endpoint, Host, HostConfig, Identity, ListenError, PathEvent, Stream, TcpFallback};
+use natsd_scion::{Endpoint, Host, HostConfig, Identity, Lane, ListenError, PathEvent, Stream, TcpFallback};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use super::StartError;
@@ -30,6 +31,7 @@ use crate::transport::{Peer, scion};
 use door::Door;
 use identities::Identities;
 pub use identities::IdentityError;
+use lanes::{Dialers, LaneChoice, wishes};
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
@@ -46,6 +48,7 @@ pub(super) struct ScionSide {
     paths: Arc<Paths>,
     identities: Identities,
     door: Door,
+    lanes: LaneChoice,
     endpoints: Vec<Endpoint>,
     tasks: JoinSet<()>,
 }
@@ -73,18 +76,20 @@ impl ScionSide {
     pub(super) fn start(hub: &Arc<Hub>, options: &Options, scion: &ScionOptions) -> Result<Self, StartError> {
         let identities = Identities::read(options)?;
         let door = Door::new(scion.clone());
+        let lanes = LaneChoice::new(scion.clone());
         let ScionOptions { daemon, local, path_preference, .. } = scion.clone();
-        let config = HostConfig { daemon, local, preference: path_preference.clone() }.or_env();
+        let config = HostConfig { daemon, local, wishes: wishes(scion) }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
             host: host.clone(),
             hub: Arc::clone(hub),
+            lanes: lanes.clone(),
             preference: Mutex::new(path_preference),
             history: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_history(Arc::clone(&paths)));
-        Ok(Self { host, paths, identities, door, endpoints: Vec::new(), tasks })
+        Ok(Self { host, paths, identities, door, lanes, endpoints: Vec::new(), tasks })
     }
 
     /// Takes clients at `address`.
@@ -119,11 +124,11 @@ impl ScionSide {
         routes: &Arc<Routes>,
     ) -> Result<(), StartError> {
         for address in scion_addresses(listen) {
-            let routes = Arc::clone(routes);
+            let (routes, host, lanes) = (Arc::clone(routes), self.host.clone(), self.lanes.clone());
             let identity = self.identities.routes.load_full();
             let serve = move |stream: Stream| {
                 let shown = stream.peer_certificates();
-                routes.serve(scion::connection(stream), &shown);
+                routes.serve(lanes.steered(&host, stream), &shown);
             };
             self.listen(address, Kinds::ROUTES, identity, None, serve).await?;
         }
@@ -185,17 +190,16 @@ impl ScionSide {
 
     /// How routes and leaf nodes dial over SCION; `tls` if their TCP ports wait for that.
     pub(super) fn dial(&self, tls: bool) -> ScionDial {
-        let (host, identities) = (self.host.clone(), self.identities.clone());
-        let endpoint = Arc::new(OnceCell::new());
-        Arc::new(move |address, tcp| {
-            let (host, identity, endpoint) = (host.clone(), identities.routes.load_full(), Arc::clone(&endpoint));
+        let (host, identities, lanes) = (self.host.clone(), self.identities.clone(), self.lanes.clone());
+        let dialers = Arc::new(Dialers::default());
+        Arc::new(move |address, tcp, slot| {
+            let (host, identity, dialers) = (host.clone(), identities.routes.load_full(), Arc::clone(&dialers));
+            let lane = lanes.lane(slot);
             Box::pin(async move {
                 let identity = identity.ok_or_else(|| std::io::Error::other(NO_IDENTITY))?;
-                // Bound at the first use, when the daemon has probably told which ports it may be.
-                let bound = endpoint.get_or_try_init(|| async { host.dialer(&identity) }).await;
-                let endpoint: &Endpoint = bound.map_err(std::io::Error::other)?;
+                let endpoint = dialers.of(&lane, &host, &identity).map_err(std::io::Error::other)?;
                 let tcp = tcp.map(|(host, port)| TcpFallback { address: format!("{host}:{port}"), tls });
-                endpoint.dial(address, tcp).await.map(scion::connection).map_err(scion::dial_error)
+                endpoint.dial_in(lane, address, tcp).await.map(scion::connection).map_err(scion::dial_error)
             })
         })
     }
@@ -211,10 +215,11 @@ impl ScionSide {
         Arc::clone(&self.paths) as _
     }
 
-    /// From now on chooses paths by `preference`.
-    pub(super) fn set_preference(&self, preference: &Preference) {
-        *self.paths.preference.lock() = preference.clone();
-        self.host.set_preference(preference.clone());
+    /// From now on chooses paths as these say.
+    pub(super) fn choose_by(&self, options: &ScionOptions) {
+        *self.paths.preference.lock() = options.path_preference.clone();
+        self.host.set_wishes(wishes(options));
+        self.lanes.set(options.clone());
     }
 
     /// From now on shows and believes this, and lets those in that `options` do. Connections stay.
@@ -290,31 +295,37 @@ fn accept(
 struct Paths {
     host: Host,
     hub: Arc<Hub>,
+    lanes: LaneChoice,
     preference: Mutex<Preference>,
     history: Mutex<History>,
 }
+
+/// An AS, and which of the traffic there.
+type Heading = (IsdAs, Lane);
 
 #[derive(Default)]
 struct History {
     events: VecDeque<api::PathEvent>,
     /// Paths that events name, those that are gone too.
-    names: HashMap<(IsdAs, PathId), Fingerprint>,
-    /// How often the traffic to an AS moved to another path.
-    switches: HashMap<IsdAs, u64>,
+    names: HashMap<(Heading, PathId), Fingerprint>,
+    /// How often the traffic moved to another path.
+    switches: HashMap<Heading, u64>,
 }
 
 impl History {
     fn record(&mut self, event: &PathEvent) {
+        let heading = (event.remote, event.lane.clone());
         if let EventKind::Added { path, fingerprint } = event.kind {
-            self.names.insert((event.remote, path), fingerprint);
+            self.names.insert((heading.clone(), path), fingerprint);
         }
         if let EventKind::Switch { from: Some(_), .. } = event.kind {
-            *self.switches.entry(event.remote).or_default() += 1;
+            *self.switches.entry(heading.clone()).or_default() += 1;
         }
-        let name = |path| self.names.get(&(event.remote, path)).copied();
+        let name = |path| self.names.get(&(heading.clone(), path)).copied();
         let seen = path_event(event.when, event.remote, &event.kind, name);
+        let seen = api::PathEvent { lane: lane_name(&event.lane), ..seen };
         if let EventKind::Removed { path } = event.kind {
-            self.names.remove(&(event.remote, path));
+            self.names.remove(&(heading, path));
         }
         if self.events.len() == EVENTS {
             self.events.pop_front();
@@ -334,9 +345,14 @@ impl PathSource for Paths {
         let mut links = self.links();
         let paths = self.host.paths();
         let history = self.history.lock();
-        let peers = paths.into_iter().map(|peer| api::PeerInfo {
-            switches: history.switches.get(&peer.remote).copied().unwrap_or(0),
-            ..peer_info(peer.remote, links.remove(&peer.remote).unwrap_or_default(), &peer.paths, now)
+        let peers = paths.into_iter().map(|peer| {
+            let heading = (peer.remote, peer.lane);
+            let links = links.remove(&heading).unwrap_or_default();
+            api::PeerInfo {
+                lane: lane_name(&heading.1),
+                switches: history.switches.get(&heading).copied().unwrap_or(0),
+                ..peer_info(peer.remote, links, &peer.paths, now)
+            }
         });
         api::Pathz {
             server_id: server_id.to_owned(),
@@ -351,8 +367,8 @@ impl PathSource for Paths {
 }
 
 impl Paths {
-    /// The links over SCION by the AS that they lead to.
-    fn links(&self) -> HashMap<IsdAs, Vec<api::Link>> {
+    /// The links over SCION by where they lead.
+    fn links(&self) -> HashMap<Heading, Vec<api::Link>> {
         let mut links = HashMap::<_, Vec<_>>::new();
         for link in self.hub.links() {
             if let Peer::Scion(address) = link.peer() {
@@ -363,10 +379,24 @@ impl Paths {
                     Kind::System => continue,
                 };
                 let since = link.started_at.into();
-                links.entry(address.isd_as).or_default().push(api::Link { addr: address.to_string(), kind, since });
+                let lane = link.server.get().map(|server| self.lanes.lane(&server.slot)).unwrap_or_default();
+                links.entry((address.isd_as, lane)).or_default().push(api::Link {
+                    addr: address.to_string(),
+                    kind,
+                    since,
+                });
             }
         }
         links
+    }
+}
+
+/// As monitoring names it.
+fn lane_name(lane: &Lane) -> String {
+    match lane {
+        Lane::Numbered(0) => String::new(),
+        Lane::Numbered(number) => format!("lane {number}"),
+        Lane::Account(name) => format!("account {name}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use natsd_core::route::session::Slot;
 use natsd_path::ScionAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -68,4 +69,16 @@ pub struct Connection {
     pub stream: Stream,
     /// Who is at the other end.
     pub peer: Peer,
+    /// Chooses its path by what it carries, where paths can be chosen. To be asked when that is known.
+    pub steering: Option<Steering>,
+}
+
+/// See [`Connection::steering`].
+pub type Steering = Box<dyn FnOnce(&Slot) + Send>;
+
+impl Connection {
+    /// One whose path is nobody's choice.
+    pub fn new(stream: Stream, peer: Peer) -> Self {
+        Self { stream, peer, steering: None }
+    }
 }

@@ -9,7 +9,7 @@ use super::{Connection, Peer, Stream};
 /// A connection as links take it.
 pub(crate) fn connection(stream: ScionStream) -> Connection {
     let peer = Peer::Scion(stream.peer());
-    Connection { stream: Stream::Other(Box::new(stream)), peer }
+    Connection::new(Stream::Other(Box::new(stream)), peer)
 }
 
 /// Why a peer was not reached, for those who dial TCP as well.

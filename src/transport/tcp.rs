@@ -56,7 +56,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn connection(stream: TcpStream) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let peer = Peer::Tcp(stream.peer_addr()?);
-    Ok(Connection { stream: Stream::Tcp(stream), peer })
+    Ok(Connection::new(Stream::Tcp(stream), peer))
 }
 
 #[cfg(test)]

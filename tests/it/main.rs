@@ -33,6 +33,7 @@ mod operator;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;
+mod pool_paths;
 mod proxies;
 mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]

@@ -140,9 +140,9 @@ fn server_line(now: Time, server: &Server, servers: usize) -> String {
         line += &match active {
             Some(path) => {
                 let rtt = millis(path.measured.rtt_ms);
-                format!(" | {} via path #{} (hops {}) rtt {rtt}", peer.remote_as, path.id, path.hops)
+                format!(" | {} via path #{} (hops {}) rtt {rtt}", peer.heading(), path.id, path.hops)
             }
-            None => format!(" | {} has no path", peer.remote_as),
+            None => format!(" | {} has no path", peer.heading()),
         };
     }
     printable(&line) + "\n"
@@ -150,7 +150,7 @@ fn server_line(now: Time, server: &Server, servers: usize) -> String {
 
 fn event_line(entry: &Entry) -> String {
     let gap = entry.gap_ms.map(|ms| format!(", after {} of silence", millis(Some(ms)))).unwrap_or_default();
-    let parts = [entry.server.as_str(), entry.remote_as.as_str(), entry.kind];
+    let parts = [entry.server.as_str(), entry.heading.as_str(), entry.kind];
     let head: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     printable(&format!("{} * {}: {}{gap}", entry.time.time_of_day(), head.join(" "), entry.text)) + "\n"
 }

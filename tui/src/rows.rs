@@ -36,14 +36,14 @@ pub(crate) struct ConnRow<'a> {
 
 impl Row for PathRow<'_> {
     fn id(&self) -> String {
-        format!("{} {} {}", self.server.url, self.peer.remote_as, self.path.fingerprint)
+        format!("{} {} {}", self.server.url, self.peer.heading(), self.path.fingerprint)
     }
 
     fn text(&self) -> String {
         let Self { server, peer, path } = self;
         let interfaces = path.interfaces.join(" ");
         let (id, name, state) = (path.id, &path.fingerprint, path.state.as_str());
-        format!("{} {} #{id} {name} {state} {interfaces}", server.label(), peer.remote_as)
+        format!("{} {} #{id} {name} {state} {interfaces}", server.label(), peer.heading())
     }
 }
 
@@ -76,7 +76,7 @@ impl Row for &Entry {
     }
 
     fn text(&self) -> String {
-        format!("{} {} {} {}", self.server, self.remote_as, self.kind, self.text)
+        format!("{} {} {} {}", self.server, self.heading, self.kind, self.text)
     }
 }
 

@@ -163,6 +163,7 @@ pub(crate) fn pathz() -> Pathz {
         path_preference: vec!["latency".into(), "bandwidth".into()],
         peers: vec![PeerInfo {
             remote_as: "1-ff00:0:112".into(),
+            lane: String::new(),
             active: Some(paths[0].fingerprint.clone()),
             transport: Transport::Scion,
             unprobeable: false,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{PathEvent, PathEventKind, PathState, Time, Varz};
+use natsd_api::{PathEvent, PathEventKind, PathState, PeerInfo, Time, Varz};
 
 use crate::{MonitorUrl, Snapshot};
 
@@ -59,7 +59,8 @@ pub(crate) struct Entry {
     pub(crate) time: Time,
     /// Label of the server, or empty.
     pub(crate) server: String,
-    pub(crate) remote_as: String,
+    /// The AS that it is about, or empty.
+    pub(crate) heading: String,
     /// One word.
     pub(crate) kind: &'static str,
     pub(crate) weight: Weight,
@@ -98,7 +99,7 @@ impl World {
             number: 0,
             time: at.into(),
             server: String::new(),
-            remote_as: String::new(),
+            heading: String::new(),
             kind,
             weight,
             text,
@@ -177,15 +178,15 @@ impl Server {
     }
 
     /// The round-trip times of a path, oldest first.
-    pub(crate) fn samples(&self, remote_as: &str, fingerprint: &str) -> impl DoubleEndedIterator<Item = &Option<f64>> {
-        self.samples.get(&(remote_as.to_owned(), fingerprint.to_owned())).into_iter().flatten()
+    pub(crate) fn samples(&self, peer: &PeerInfo, fingerprint: &str) -> impl DoubleEndedIterator<Item = &Option<f64>> {
+        self.samples.get(&(peer.heading(), fingerprint.to_owned())).into_iter().flatten()
     }
 
     fn sample(&mut self, snapshot: &Snapshot) {
         let mut known = HashMap::new();
         for peer in snapshot.pathz.iter().flat_map(|pathz| &pathz.peers) {
             for path in &peer.paths {
-                let key = (peer.remote_as.clone(), path.fingerprint.clone());
+                let key = (peer.heading(), path.fingerprint.clone());
                 let mut samples = self.samples.remove(&key).unwrap_or_default();
                 if samples.len() == SAMPLES {
                     samples.pop_front();
@@ -225,7 +226,7 @@ impl Entry {
             number: 0,
             time: event.time,
             server,
-            remote_as: event.remote_as,
+            heading: event.heading(),
             kind: event.kind.as_str(),
             weight,
             text: event.text,
@@ -302,11 +303,11 @@ mod tests {
         world.observe(0, at(0), Ok(next.clone()));
         let peer = &mut next.pathz.as_mut().unwrap().peers[0];
         peer.paths[0].state = PathState::Dead;
-        let (remote_as, first, second) =
-            (peer.remote_as.clone(), peer.paths[0].fingerprint.clone(), peer.paths.remove(1).fingerprint);
+        let (first, second) = (peer.paths[0].fingerprint.clone(), peer.paths.remove(1).fingerprint);
+        let peer = peer.clone();
         world.observe(0, at(1), Ok(next));
         let server = &world.servers[0];
-        assert_eq!(server.samples(&remote_as, &first).copied().collect::<Vec<_>>(), [Some(22.4), None]);
-        assert_eq!(server.samples(&remote_as, &second).count(), 0);
+        assert_eq!(server.samples(&peer, &first).copied().collect::<Vec<_>>(), [Some(22.4), None]);
+        assert_eq!(server.samples(&peer, &second).count(), 0);
     }
 }

@@ -60,6 +60,10 @@ pub enum DaemonState {
 pub struct PeerInfo {
     /// The AS, `1-ff00:0:112`.
     pub remote_as: String,
+    /// Which of the traffic there, if it takes several paths at once: `lane 1` and so on, or `account NAME`; empty is all
+    /// other traffic.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub lane: String,
     /// Fingerprint of the path that carries the traffic; null when there is none.
     pub active: Option<String>,
     /// What carries the traffic.
@@ -72,6 +76,17 @@ pub struct PeerInfo {
     pub links: Vec<Link>,
     /// All known paths, best first.
     pub paths: Vec<PathInfo>,
+}
+
+impl PeerInfo {
+    /// The AS and which of the traffic there, for people.
+    pub fn heading(&self) -> String {
+        heading(&self.remote_as, &self.lane)
+    }
+}
+
+fn heading(remote_as: &str, lane: &str) -> String {
+    if lane.is_empty() { remote_as.to_owned() } else { format!("{remote_as} {lane}") }
 }
 
 /// What carries the traffic to a peer.
@@ -236,6 +251,9 @@ pub struct PathEvent {
     pub time: Time,
     /// The AS that the path leads to.
     pub remote_as: String,
+    /// Which of the traffic there, as in [`PeerInfo::lane`].
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub lane: String,
     /// What.
     pub kind: PathEventKind,
     /// The event in words, as in the log.
@@ -248,6 +266,13 @@ pub struct PathEvent {
     pub reason: Option<String>,
     /// Of a switch or when no path answers: for how long nothing had come over the old path, milliseconds.
     pub gap_ms: Option<f64>,
+}
+
+impl PathEvent {
+    /// The AS and which of the traffic there, for people.
+    pub fn heading(&self) -> String {
+        heading(&self.remote_as, &self.lane)
+    }
 }
 
 /// What happened to a path.

@@ -33,6 +33,7 @@ fn sample() -> Pathz {
         daemon: Daemon { address: "127.0.0.1:30255".into(), state: DaemonState::Up, since: at(0), error: None },
         path_preference: vec!["latency".into(), "bandwidth".into()],
         peers: vec![PeerInfo {
+            lane: String::new(),
             remote_as: "1-ff00:0:112".into(),
             active: Some(path.fingerprint.clone()),
             transport: Transport::Scion,
@@ -43,6 +44,7 @@ fn sample() -> Pathz {
         }],
         events: vec![PathEvent {
             time: at(30),
+            lane: String::new(),
             remote_as: "1-ff00:0:112".into(),
             kind: PathEventKind::Switch,
             text: "moved".into(),

@@ -1,4 +1,4 @@
-//! The paths to one destination AS: drives the path manager, for all peers in that AS together.
+//! The paths to one destination AS: drives the path manager, for all peers in that AS that are in one [`Lane`].
 //!
 //! Whoever has news (the endpoint's send and receive paths, lookups, the timer) tells them by [`Destination::drive`],
 //! which at once carries out what the manager wants: new templates for every peer, the replay of its last datagram,
@@ -11,11 +11,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::{HashMap, HashMapExt};
 use natsd_path::{
-    Candidate, Config, Event, EventKind, Fingerprint, IsdAs, Kind, Manager, PathId, PathReport, Preference, Scmp,
+    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Lanes, Manager, PathId, PathReport,
+    Preference, Scmp,
 };
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
+use crate::lane::{Heading, Lane};
 use crate::metadata::PathInfo;
 use crate::outage::Outage;
 use crate::peers::{Peer, Route};
@@ -34,6 +36,8 @@ pub struct PathEvent {
     pub when: SystemTime,
     /// The destination AS.
     pub remote: IsdAs,
+    /// Of which of the traffic there.
+    pub lane: Lane,
     /// For the log.
     pub text: String,
     /// For programs.
@@ -47,6 +51,8 @@ pub struct PeerPaths {
     pub local: Option<IsdAs>,
     /// The destination AS.
     pub remote: IsdAs,
+    /// Which of the traffic there.
+    pub lane: Lane,
     /// The path that carries the traffic.
     pub active: Option<PathId>,
     /// All paths, best first.
@@ -60,10 +66,12 @@ pub struct PeerPaths {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    pub(crate) isd_as: IsdAs,
+    pub(crate) heading: Heading,
     state: Mutex<State>,
-    /// Counts changes of the set of paths, for those who remember a path by its interfaces.
+    /// Of the set of paths, for those who remember a path by its interfaces.
     generation: AtomicU64,
+    /// Where the lanes to this AS are.
+    pub(crate) lanes: watch::Sender<Lanes>,
     /// The timer is to be set anew.
     pub(crate) rearm: Notify,
     /// Paths are to be looked up again.
@@ -86,6 +94,8 @@ struct State {
     recent: VecDeque<PathEvent>,
     outage: Outage,
     idle_since: Option<Instant>,
+    /// The path that other lanes know of.
+    shown: Option<PathId>,
 }
 
 impl std::fmt::Debug for State {
@@ -95,9 +105,19 @@ impl std::fmt::Debug for State {
 }
 
 impl Destination {
-    pub(crate) fn new(isd_as: IsdAs, preference: Preference, events: broadcast::Sender<PathEvent>) -> Self {
+    pub(crate) fn new(
+        heading: Heading,
+        preference: Preference,
+        lanes: watch::Sender<Lanes>,
+        events: broadcast::Sender<PathEvent>,
+    ) -> Self {
+        let config = Config { preference, ..Config::default() };
+        let config = match heading.lane {
+            Lane::Numbered(lane) => Lanes::config(lane, config),
+            Lane::Account(_) => config,
+        };
         let state = State {
-            manager: Manager::new(Config { preference, ..Config::default() }, fastrand::u64(..)),
+            manager: Manager::new(config, fastrand::u64(..)),
             current: Vec::new(),
             paths: HashMap::new(),
             by_interfaces: HashMap::new(),
@@ -109,11 +129,13 @@ impl Destination {
             recent: VecDeque::new(),
             outage: Outage::default(),
             idle_since: None,
+            shown: None,
         };
         Self {
-            isd_as,
+            heading,
             state: Mutex::new(state),
-            generation: AtomicU64::new(0),
+            generation: AtomicU64::new(next_generation()),
+            lanes,
             rearm: Notify::new(),
             refresh: Notify::new(),
             events,
@@ -149,6 +171,11 @@ impl Destination {
 
     /// Adds a peer whose connections these paths carry.
     pub(crate) fn attach(self: &Arc<Self>, peer: &Arc<Peer>) {
+        if let Some(other) = &*peer.destination()
+            && !Arc::ptr_eq(other, self)
+        {
+            other.detach(peer);
+        }
         peer.set_destination(Some(Arc::clone(self)));
         let mut state = self.state.lock();
         state.idle_since = None;
@@ -156,6 +183,46 @@ impl Destination {
         state.peers.push(Arc::downgrade(peer));
         if let Some(active) = state.manager.active() {
             state.route(peer, active);
+        }
+    }
+
+    /// The peer is in another lane from now on.
+    fn detach(&self, peer: &Arc<Peer>) {
+        let mut state = self.state.lock();
+        state.peers.retain(|p| !p.ptr_eq(&Arc::downgrade(peer)));
+        peer.set_hedge(None);
+    }
+
+    /// Other lanes may have moved.
+    pub(crate) fn keep_apart(&self) {
+        let crowd = self.crowd();
+        self.drive(|manager, now| manager.handle_crowd(now, &crowd));
+    }
+
+    /// What is known to be used by other lanes.
+    fn crowd(&self) -> Vec<Interface> {
+        match self.heading.lane {
+            Lane::Numbered(lane) => self.lanes.borrow().crowd(lane),
+            Lane::Account(_) => Vec::new(),
+        }
+    }
+
+    /// Tells the other lanes where this one is, if it has moved.
+    fn show(&self, state: &mut State) {
+        let Lane::Numbered(lane) = self.heading.lane else { return };
+        let active = state.manager.active();
+        if active != state.shown {
+            state.shown = active;
+            let path = active.and_then(|active| state.paths.get(&active));
+            let interfaces = path.map_or(&[][..], |path| &path.interfaces);
+            self.lanes.send_if_modified(|lanes| lanes.occupy(lane, interfaces));
+        }
+    }
+
+    /// Nobody needs the paths any more.
+    pub(crate) fn leave(&self) {
+        if let Lane::Numbered(lane) = self.heading.lane {
+            self.lanes.send_if_modified(|lanes| lanes.leave(lane));
         }
     }
 
@@ -170,9 +237,10 @@ impl Destination {
         if state.live_peers().iter().any(|p| p.tunnel.is_possible()) {
             candidates.push(Candidate::tcp());
         }
+        state.manager.handle_crowd(now, &self.crowd());
         state.manager.handle_paths(now, &candidates);
         state.learn_ids();
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.generation.store(next_generation(), Ordering::Relaxed);
         self.settle(&mut state);
         // The same path may have new hop fields.
         if let Some(active) = state.manager.active() {
@@ -251,7 +319,8 @@ impl Destination {
         };
         PeerPaths {
             local,
-            remote: self.isd_as,
+            remote: self.heading.isd_as,
+            lane: self.heading.lane.clone(),
             active: state.manager.active(),
             paths: state.manager.report(Instant::now()),
             recent: state.recent.iter().cloned().collect(),
@@ -296,6 +365,7 @@ impl Destination {
         if hedge != state.hedge {
             self.hedge(state, hedge);
         }
+        self.show(state);
         let next = state.manager.poll_timeout();
         if next.is_some_and(|next| state.armed.is_none_or(|armed| next < armed)) {
             state.armed = next;
@@ -305,8 +375,8 @@ impl Destination {
 
     fn hedge(&self, state: &mut State, hedge: Option<PathId>) {
         match hedge {
-            Some(path) => log::debug!("paths to {}: traffic also goes over path {path}", self.isd_as),
-            None => log::debug!("paths to {}: traffic goes over one path", self.isd_as),
+            Some(path) => log::debug!("paths to {}: traffic also goes over path {path}", self.heading),
+            None => log::debug!("paths to {}: traffic goes over one path", self.heading),
         }
         state.hedge = hedge;
         for peer in state.live_peers() {
@@ -320,14 +390,15 @@ impl Destination {
     fn tell(&self, state: &mut State, event: Event) {
         let (kind, text) = (event.kind, event.kind.to_string());
         match kind {
-            EventKind::Switch { to, .. } => log::info!("paths to {}: {text} ({})", self.isd_as, state.describe(to)),
-            EventKind::NoPath { .. } | EventKind::Down { .. } => log::warn!("paths to {}: {text}", self.isd_as),
-            _ => log::debug!("paths to {}: {text}", self.isd_as),
+            EventKind::Switch { to, .. } => log::info!("paths to {}: {text} ({})", self.heading, state.describe(to)),
+            EventKind::NoPath { .. } | EventKind::Down { .. } => log::warn!("paths to {}: {text}", self.heading),
+            _ => log::debug!("paths to {}: {text}", self.heading),
         }
         if let Some(end) = state.outage.note(&event, state.manager.active()) {
-            log::info!("paths to {}: {end}", self.isd_as);
+            log::info!("paths to {}: {end}", self.heading);
         }
-        let event = PathEvent { when: SystemTime::now(), remote: self.isd_as, text, kind };
+        let Heading { isd_as: remote, lane } = self.heading.clone();
+        let event = PathEvent { when: SystemTime::now(), remote, lane, text, kind };
         if state.recent.len() == RECENT {
             state.recent.pop_front();
         }
@@ -335,6 +406,12 @@ impl Destination {
         // Nobody may be listening.
         let _ = self.events.send(event);
     }
+}
+
+/// Never the same twice, because a peer may come under another destination.
+fn next_generation() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 impl State {

@@ -10,6 +10,7 @@ use quinn::VarInt;
 
 use crate::error::{AcceptError, DialError};
 use crate::host::Host;
+use crate::lane::Lane;
 use crate::peers::{Live, Peer};
 use crate::quic::{self, Identity};
 use crate::socket::Socket;
@@ -72,14 +73,32 @@ impl Endpoint {
     /// Connects. `tcp_fallback` is a NATS listener of the same server, for when no SCION path works.
     ///
     /// Completes with the peer's first byte: NATS servers speak first, so the acceptor opens the stream.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no connection, after ten seconds at most.
     pub async fn dial(&self, to: ScionAddr, tcp_fallback: Option<TcpFallback>) -> Result<Stream, DialError> {
+        self.dial_in(Lane::default(), to, tcp_fallback).await
+    }
+
+    /// As [`dial`](Self::dial), in this lane: that of all connections of this endpoint to one peer is the one named last.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn dial_in(
+        &self,
+        lane: Lane,
+        to: ScionAddr,
+        tcp_fallback: Option<TcpFallback>,
+    ) -> Result<Stream, DialError> {
         let too_many = || DialError::Unreachable { peer: to, reason: "too many peers".to_owned() };
         let peer = self.socket.peer(to).ok_or_else(too_many)?;
         if let Some(fallback) = tcp_fallback {
             peer.tunnel.set_fallback(fallback);
         }
         let live = peer.live();
-        self.host.attach(&peer);
+        self.host.attach(&peer, lane);
         match tokio::time::timeout(DIAL_TIMEOUT, self.connect(&peer, live)).await {
             Ok(result) => result,
             Err(_) => Err(DialError::Timeout { peer: to, after: DIAL_TIMEOUT, hint: self.host.hint(to.isd_as) }),
@@ -112,7 +131,7 @@ impl Endpoint {
             let header = header_len(peer.addr.host, peer.addr.host, 0) as u16;
             return local.map(|l| l.mtu.saturating_sub(header));
         }
-        self.host.known(peer.addr.isd_as)?.max_payload(peer)
+        peer.destination().as_ref()?.max_payload(peer)
     }
 
     /// Ends all connections and takes no more.
@@ -149,7 +168,8 @@ impl Incoming {
         let config = endpoint.identity.server_config(endpoint.mtu(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
-        endpoint.host.attach(&live.0);
+        let lane = live.0.destination().as_ref().map(|known| known.heading.lane.clone());
+        endpoint.host.attach(&live.0, lane.unwrap_or_default());
         let stream = connection.open_bi().await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }

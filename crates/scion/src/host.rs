@@ -1,5 +1,6 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -15,12 +16,14 @@ use crate::daemon::{self, Daemon, LocalAs, PathSource};
 use crate::destination::{Destination, PathEvent, PeerPaths};
 use crate::endpoint::Endpoint;
 use crate::error::{DaemonError, HostError, ListenError, LookupError};
+use crate::lane::{Heading, Lane};
 use crate::lookup;
 use crate::metadata::PathInfo;
 use crate::outage::DaemonState;
 use crate::peers::Peer;
 use crate::quic::Identity;
 use crate::socket::Socket;
+use crate::stream::StreamStats;
 use crate::tunnel;
 
 /// Events that a slow listener may be behind.
@@ -40,7 +43,25 @@ pub struct HostConfig {
     /// This host's address in its AS; else the system's choice towards the border router.
     pub local: Option<IpAddr>,
     /// What the operator wants of paths.
+    pub wishes: Wishes,
+}
+
+/// What the operator wants of paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Of all traffic that nothing else is said of.
     pub preference: Preference,
+    /// Of the traffic in [`Lane::Account`].
+    pub accounts: BTreeMap<String, Preference>,
+}
+
+impl Wishes {
+    fn of(&self, lane: &Lane) -> &Preference {
+        match lane {
+            Lane::Numbered(_) => &self.preference,
+            Lane::Account(account) => self.accounts.get(&**account).unwrap_or(&self.preference),
+        }
+    }
 }
 
 impl HostConfig {
@@ -71,13 +92,13 @@ pub struct Host(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) source: Arc<dyn PathSource>,
     local: Option<IpAddr>,
-    preference: Mutex<Preference>,
+    wishes: Mutex<Wishes>,
     pub(crate) local_as: watch::Sender<Option<LocalAs>>,
     daemon: Mutex<DaemonState>,
     started: Instant,
     /// Whether the daemon has answered, or failed to.
     asked: watch::Sender<bool>,
-    pub(crate) destinations: Mutex<HashMap<IsdAs, Arc<Destination>>>,
+    pub(crate) destinations: Mutex<HashMap<Heading, Arc<Destination>>>,
     sockets: Mutex<Vec<Weak<Socket>>>,
     events: broadcast::Sender<PathEvent>,
 }
@@ -105,7 +126,7 @@ impl Host {
         let host = Self(Arc::new(Inner {
             source,
             local: config.local,
-            preference: Mutex::new(config.preference),
+            wishes: Mutex::new(config.wishes),
             local_as: watch::Sender::new(None),
             daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
             started: Instant::now(),
@@ -201,7 +222,7 @@ impl Host {
     pub fn paths(&self) -> Vec<PeerPaths> {
         let local = self.local_as().map(|l| l.isd_as);
         let mut destinations: Vec<_> = self.0.destinations.lock().values().cloned().collect();
-        destinations.sort_by_key(|d| d.isd_as);
+        destinations.sort_by_key(|d| d.heading.clone());
         destinations.iter().map(|d| d.snapshot(local)).collect()
     }
 
@@ -225,10 +246,19 @@ impl Host {
     }
 
     /// Replaces what the operator wants of paths.
-    pub fn set_preference(&self, preference: Preference) {
-        *self.0.preference.lock() = preference.clone();
+    pub fn set_wishes(&self, wishes: Wishes) {
         for destination in self.0.destinations.lock().values() {
-            destination.set_preference(preference.clone());
+            destination.set_preference(wishes.of(&destination.heading.lane).clone());
+        }
+        *self.0.wishes.lock() = wishes;
+    }
+
+    /// From now on the connection is in `lane`; unless its peer has others too, which then stay where they are with it.
+    pub fn steer(&self, connection: &StreamStats, lane: Lane) {
+        let peer = connection.peer();
+        let there = peer.destination().as_ref().is_some_and(|d| d.heading.lane == lane);
+        if !there && peer.connections() == 1 {
+            self.attach(peer, lane);
         }
     }
 
@@ -259,8 +289,8 @@ impl Host {
         self.0.local
     }
 
-    pub(crate) fn known(&self, isd_as: IsdAs) -> Option<Arc<Destination>> {
-        self.0.destinations.lock().get(&isd_as).cloned()
+    fn known(&self, isd_as: IsdAs) -> Option<Arc<Destination>> {
+        self.0.destinations.lock().values().find(|destination| destination.heading.isd_as == isd_as).cloned()
     }
 
     /// What is known that could explain why a peer does not answer.
@@ -273,13 +303,8 @@ impl Host {
     }
 
     /// Puts a peer under the rule of the paths to its AS.
-    pub(crate) fn attach(&self, peer: &Arc<Peer>) {
-        let isd_as = peer.addr.isd_as;
-        let mut new = false;
-        let destination = Arc::clone(self.0.destinations.lock().entry(isd_as).or_insert_with(|| {
-            new = true;
-            Arc::new(Destination::new(isd_as, self.0.preference.lock().clone(), self.0.events.clone()))
-        }));
+    pub(crate) fn attach(&self, peer: &Arc<Peer>, lane: Lane) {
+        let (destination, new) = self.0.destination(Heading { isd_as: peer.addr.isd_as, lane });
         destination.attach(peer);
         if new {
             lookup::spawn(Arc::downgrade(&self.0), &destination);
@@ -305,6 +330,20 @@ async fn watch_daemon(host: Weak<Inner>) {
 }
 
 impl Inner {
+    /// Those who look after the paths of this lane, and whether they are new.
+    fn destination(&self, heading: Heading) -> (Arc<Destination>, bool) {
+        let mut destinations = self.destinations.lock();
+        if let Some(known) = destinations.get(&heading) {
+            return (Arc::clone(known), false);
+        }
+        let sibling = destinations.values().find(|other| other.heading.isd_as == heading.isd_as);
+        let lanes = sibling.map(|other| other.lanes.clone()).unwrap_or_default();
+        let preference = self.wishes.lock().of(&heading.lane).clone();
+        let new = Arc::new(Destination::new(heading.clone(), preference, lanes, self.events.clone()));
+        destinations.insert(heading, Arc::clone(&new));
+        (new, true)
+    }
+
     fn note(&self, answer: Result<LocalAs, DaemonError>) {
         let knew_local = self.local_as.borrow().is_some();
         let news = match &answer {

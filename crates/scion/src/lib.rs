@@ -8,7 +8,7 @@
 //! header template (`template`) or its TCP connection (`tunnel`), and hands whole batches to the kernel (`underlay`).
 //! **Way in**: headers known byte for byte (`cache`) give peer and path at once; others are parsed (`header`), strangers
 //! may only open connections, and probes (`probe`) and router errors (`scmp`) never reach QUIC.
-//! **Paths**: one `destination` an AS drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
+//! **Paths**: one `destination` an AS and [`Lane`] drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
 //! and received, and the timer go in; switches, replays and probes come out and are carried out before the call returns.
 //!
 //! **Security**: an [`Identity`] says what an end shows and whom it believes; nothing is sent to a peer, and nothing of
@@ -26,6 +26,7 @@ pub mod fuzzing;
 mod header;
 mod heard;
 mod host;
+mod lane;
 mod lookup;
 mod metadata;
 mod outage;
@@ -49,7 +50,8 @@ pub use endpoint::{Endpoint, Incoming};
 pub use error::{
     AcceptError, DaemonError, DialError, HostError, IdentityError, ListenError, LookupError, PingError, TunnelError,
 };
-pub use host::{Host, HostConfig, Status};
+pub use host::{Host, HostConfig, Status, Wishes};
+pub use lane::Lane;
 pub use metadata::PathInfo;
 pub use quic::{Admits, Identity};
 pub use stream::{ReadHalf, Stream, StreamStats, WriteHalf};

@@ -52,13 +52,14 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
     loop {
         let (Some(inner), Some(paths)) = (host.upgrade(), destination.upgrade()) else { return };
         if paths.idle() > IDLE {
-            inner.destinations.lock().remove(&paths.isd_as);
+            inner.destinations.lock().remove(&paths.heading);
+            paths.leave();
             return;
         }
-        let answer = if paths.isd_as == NO_AS {
+        let answer = if paths.heading.isd_as == NO_AS {
             Ok(Vec::new())
         } else {
-            let lookup = first_or_next(&inner, paths.isd_as);
+            let lookup = first_or_next(&inner, paths.heading.isd_as);
             tokio::pin!(lookup);
             match tokio::time::timeout(PATIENCE, &mut lookup).await {
                 Ok(answer) => answer,
@@ -72,9 +73,9 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
         };
         first = false;
         let failed = answer.is_err();
-        if paths.isd_as != NO_AS {
+        if paths.heading.isd_as != NO_AS {
             let found = answer.as_ref().map(Vec::len).map_err(ToString::to_string);
-            if let Some((level, text)) = outage.note(paths.isd_as, found, paths.known()) {
+            if let Some((level, text)) = outage.note(paths.heading.isd_as, found, paths.known()) {
                 log::log!(level, "{text}");
             }
         }
@@ -111,6 +112,7 @@ fn until_next(expiry: Option<SystemTime>) -> Duration {
 
 /// Calls the path manager when it asked to be called.
 async fn keep_time(destination: Weak<Destination>) {
+    let Some(mut lanes) = destination.upgrade().map(|paths| paths.lanes.subscribe()) else { return };
     loop {
         let Some(paths) = destination.upgrade() else { return };
         let deadline = paths.deadline();
@@ -119,6 +121,10 @@ async fn keep_time(destination: Weak<Destination>) {
         tokio::select! {
             () = tokio::time::sleep_until(until.into()) => {}
             () = paths.rearm.notified() => continue,
+            Ok(()) = lanes.changed() => {
+                paths.keep_apart();
+                continue;
+            }
         }
         if deadline.is_some() {
             paths.drive(|manager, now| manager.handle_timeout(now));

@@ -114,6 +114,11 @@ impl Peer {
         self.destination.store(destination);
     }
 
+    /// How many there are, also those being made.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
     /// Whether a connection exists or is being made.
     pub(crate) fn is_live(&self) -> bool {
         self.connections.load(Ordering::Relaxed) > 0

@@ -12,7 +12,7 @@ use quinn::{Connection, RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::peers::Live;
+use crate::peers::{Live, Peer};
 use crate::quic;
 
 /// How long a dropped stream goes on delivering what was written.
@@ -82,6 +82,10 @@ impl Stream {
 }
 
 impl StreamStats {
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.0.live.0
+    }
+
     /// QUIC's smoothed round-trip time.
     pub fn rtt(&self) -> Duration {
         self.0.connection.rtt()

@@ -1,11 +1,11 @@
 //! `scion {}`, an extension of natsd.
 
-use natsd_path::IsdAs;
+use natsd_path::{IsdAs, Preference};
 
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
-use crate::config::options::ScionOptions;
+use crate::config::options::{PoolPaths, ScionOptions};
 
 /// The keys of `scion {}`.
 pub const KEYS: &[Key<ScionOptions>] = &[
@@ -43,6 +43,30 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
+        names: &["pool_paths"],
+        takes: "shared or disjoint",
+        default: "shared",
+        doc: "Whether the connections of a route's pool all take the best path, or each one a path apart from the others' as far as there are such.",
+        read: |scion, field| {
+            scion.pool_paths = match field.text()? {
+                "shared" => PoolPaths::Shared,
+                "disjoint" => PoolPaths::Disjoint,
+                other => return Err(ValueError::Word { found: other.to_owned(), expected: "shared or disjoint" }),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        names: &["accounts"],
+        takes: "map of accounts, each `{ path_preference: … }`",
+        default: "none",
+        doc: "What makes a path a better one for accounts with routes of their own (`accounts` of `cluster {}`).",
+        read: |scion, field| {
+            scion.accounts = field.entries(account)?.into_iter().collect();
+            Ok(())
+        },
+    },
+    Key {
         names: &["allow"],
         takes: "ISD-AS, or a list of these",
         default: "all",
@@ -57,6 +81,24 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         read: |scion, field| ases(field).map(|ases| scion.deny = ases),
     },
 ];
+
+const ACCOUNT_KEYS: &[Key<Option<Preference>>] = &[Key {
+    names: &["path_preference"],
+    takes: "string, list of latency, bandwidth, hops, mtu",
+    default: "none",
+    doc: "As in `scion {}`, for the routes of this account.",
+    read: |preference, field| {
+        *preference = Some(field.text()?.parse()?);
+        Ok(())
+    },
+}];
+
+/// An entry of `accounts`.
+fn account(name: &str, field: &mut Field<'_>) -> Result<(String, Preference), ValueError> {
+    let mut preference = None;
+    field.map(ACCOUNT_KEYS, &[], &mut preference)?;
+    Ok((name.to_owned(), preference.ok_or(ValueError::Missing("path_preference"))?))
+}
 
 /// One AS or several.
 fn ases(field: &mut Field<'_>) -> Result<Vec<IsdAs>, ValueError> {

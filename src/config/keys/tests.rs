@@ -14,7 +14,7 @@ use super::{
     accounts, authorization, callout, cluster, leafnodes, mappings, monitoring, msg_trace, operator, permissions,
     scion, server, sharing, tls, unsupported, websocket,
 };
-use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, WriteTimeout};
+use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, PoolPaths, WriteTimeout};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
 
 fn loaded(text: &str) -> Result<(Options, Warnings), ConfigErrors> {
@@ -226,6 +226,22 @@ fn tls_is_read_with_its_files() {
         ("scion { allow: [] }".to_owned(), "the list is empty"),
     ] {
         let errors = loaded(&text).expect_err(&text).to_string();
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
+fn pools_may_be_spread_and_accounts_have_preferences() {
+    let text = "scion { pool_paths: disjoint, accounts { BULK { path_preference: \"bandwidth,hops\" } } }";
+    let scion = options(text).scion.expect("scion");
+    assert_eq!(scion.pool_paths, PoolPaths::Disjoint);
+    assert_eq!(scion.accounts["BULK"].to_string(), "bandwidth,hops");
+    for (text, expected) in [
+        ("scion { pool_paths: both }", "shared or disjoint"),
+        ("scion { accounts { BULK {} } }", "path_preference is missing"),
+        ("scion { accounts { BULK { path_preference: \"speed\" } } }", "use latency, bandwidth, hops or mtu"),
+    ] {
+        let errors = loaded(text).expect_err(text).to_string();
         assert!(errors.contains(expected), "{errors}");
     }
 }

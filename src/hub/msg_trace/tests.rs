@@ -1,5 +1,6 @@
 use natsd_auth::account::AccountSpec;
 use natsd_core::error::CloseReason;
+use natsd_core::route::session::Slot;
 
 use super::*;
 use crate::hub::remote::RemoteInterest;
@@ -92,7 +93,10 @@ fn who_had_all_gets_no_more() {
 #[test]
 fn a_route_that_ends_is_closed() {
     let (stage, route) = (Stage::new(), link(Kind::Route));
-    route.server.set(Box::new(PeerServer { name: "b".into(), traces: true, leaf_origins: false })).expect("once");
+    route
+        .server
+        .set(Box::new(PeerServer { name: "b".into(), slot: Slot::Pool(0), traces: true, leaf_origins: false }))
+        .expect("once");
     stage.account.add_remote(Arc::new(RemoteInterest::new(route.clone(), b"foo", None, 1)));
     assert_eq!(stage.errors(ASKS), [""]);
     route.close(CloseReason::ServerShutdown);

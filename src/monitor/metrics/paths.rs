@@ -1,6 +1,6 @@
 //! Metrics of SCION paths, out of the document of `/pathz`.
 
-use natsd_api::{DaemonState, PathInfo, PathState, Pathz, Time};
+use natsd_api::{DaemonState, PathInfo, PathState, Pathz, PeerInfo, Time};
 
 use super::text::{Exposition, Kind};
 
@@ -55,11 +55,11 @@ pub(super) fn write(out: &mut Exposition, pathz: &Pathz) {
     let mut switches =
         out.family("natsd_path_switches_total", "How often the traffic to an AS moved to another path", Kind::Counter);
     for peer in &pathz.peers {
-        switches.sample(&[("remote_as", &peer.remote_as)], peer.switches);
+        switches.sample(&heading(peer), peer.switches);
     }
     let mut links = out.family("natsd_path_links", "Connections that use the paths to an AS", Kind::Gauge);
     for peer in &pathz.peers {
-        links.sample(&[("remote_as", &peer.remote_as)], peer.links.len());
+        links.sample(&heading(peer), peer.links.len());
     }
     write_states(out, pathz);
     for (name, help, kind, of) in NUMBERS {
@@ -75,30 +75,37 @@ pub(super) fn write(out: &mut Exposition, pathz: &Pathz) {
 /// 1 for the state that a path is in, 0 for all others, and which path carries the traffic.
 fn write_states(out: &mut Exposition, pathz: &Pathz) {
     let mut family = out.family("natsd_path_state", "1 for the state that the path is in", Kind::Gauge);
-    for ([remote_as, path], info) in paths(pathz) {
+    for ([remote_as, lane, path], info) in paths(pathz) {
         for state in STATES {
-            family.sample(&[remote_as, path, ("state", state.as_str())], u8::from(info.state == state));
+            family.sample(&[remote_as, lane, path, ("state", state.as_str())], u8::from(info.state == state));
         }
     }
     let mut family = out.family("natsd_path_active", "1 for the path that carries the traffic", Kind::Gauge);
     for peer in &pathz.peers {
         for path in &peer.paths {
-            let labels = [("remote_as", peer.remote_as.as_str()), ("path", &path.fingerprint)];
+            let [remote_as, lane] = heading(peer);
+            let labels = [remote_as, lane, ("path", &path.fingerprint)];
             family.sample(&labels, u8::from(peer.active.as_ref() == Some(&path.fingerprint)));
         }
     }
 }
 
 /// All paths, with the labels that tell them apart.
-fn paths(pathz: &Pathz) -> impl Iterator<Item = ([(&str, &str); 2], &PathInfo)> {
+fn paths(pathz: &Pathz) -> impl Iterator<Item = ([(&str, &str); 3], &PathInfo)> {
     pathz.peers.iter().flat_map(|peer| {
-        peer.paths.iter().map(|path| ([("remote_as", peer.remote_as.as_str()), ("path", &path.fingerprint)], path))
+        let [remote_as, lane] = heading(peer);
+        peer.paths.iter().map(move |path| ([remote_as, lane, ("path", path.fingerprint.as_str())], path))
     })
+}
+
+/// Where paths lead; the lane is empty for the traffic that is in none of its own, which Prometheus takes for no label.
+fn heading(peer: &PeerInfo) -> [(&str, &str); 2] {
+    [("remote_as", &peer.remote_as), ("lane", &peer.lane)]
 }
 
 #[cfg(test)]
 mod tests {
-    use natsd_api::{Announced, Daemon, Link, Measured, PeerInfo, Probes};
+    use natsd_api::{Announced, Daemon, Link, Measured, Probes};
 
     use super::*;
 

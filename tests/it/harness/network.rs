@@ -170,7 +170,13 @@ pub struct Pair {
 
 impl Pair {
     pub fn start(ground: Ground, preference: &str, tcp: bool) -> Self {
-        let servers = [0, 1].map(|here| ground.serve(ground.options(here, preference, tcp)));
+        let options = [0, 1].map(|here| ground.options(here, preference, tcp));
+        Self::start_of(ground, options)
+    }
+
+    /// Servers with these options.
+    pub fn start_of(ground: Ground, options: [Options; 2]) -> Self {
+        let servers = options.map(|options| ground.serve(options));
         Self { ground, servers }
     }
 

@@ -17,7 +17,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
     let rows = rows::paths(state);
     let Some(row) = rows.get(rows::selected(state, &rows)) else { return };
     let PathRow { path, peer, .. } = row;
-    let title = format!(" path #{} {} to {} ", path.id, path.fingerprint, peer.remote_as);
+    let title = format!(" path #{} {} to {} ", path.id, path.fingerprint, peer.heading());
     let block = Block::new().borders(Borders::TOP).border_style(theme.label()).title(title);
     let lines = [("why", why(row)), ("time", time(row)), ("data", data(row)), ("via", path.interfaces.join(" > "))];
     let lines: Vec<_> = lines

@@ -51,7 +51,7 @@ fn line(entry: &Entry, columns: &Columns, theme: Theme) -> Line<'static> {
     columns.row(&[
         plain(entry.time.time_of_day()),
         plain(entry.server.clone()),
-        plain(entry.remote_as.clone()),
+        plain(entry.heading.clone()),
         (entry.kind.into(), theme.weight(entry.weight)),
         plain(entry.gap_ms.map_or(String::new(), |ms| millis(Some(ms)))),
         plain(entry.text.clone()),

@@ -38,7 +38,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
         lines.extend(server_notice(server, theme));
         let mut peer = None;
         for row in rows.iter().filter(|row| std::ptr::eq(row.server, server)) {
-            if peer.replace(&row.peer.remote_as) != Some(&row.peer.remote_as) {
+            if peer.replace(row.peer.heading()) != Some(row.peer.heading()) {
                 lines.push(peer_heading(row, theme));
             }
             if index == selected {
@@ -82,7 +82,7 @@ fn peer_heading(row: &PathRow<'_>, theme: Theme) -> Line<'static> {
         Transport::Scion | Transport::Unknown => Span::raw("over SCION"),
     };
     Line::from(vec![
-        Span::styled(format!("{} {local_as} > {} ", row.server.label(), peer.remote_as), theme.heading()),
+        Span::styled(format!("{} {local_as} > {} ", row.server.label(), peer.heading()), theme.heading()),
         over,
         Span::raw(format!(", links {}, paths {}, preferred {preference}", peer.links.len(), peer.paths.len())),
     ])
@@ -108,7 +108,7 @@ fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 11] {
         plain(bandwidth(path.announced.bandwidth_kbps)),
         plain(mtu(path)),
         plain(time_left(path, server)),
-        plain(sparkline(server.samples(&peer.remote_as, &path.fingerprint), history)),
+        plain(sparkline(server.samples(peer, &path.fingerprint), history)),
     ]
 }
 
