@@ -12,7 +12,7 @@ use super::responses::RESERVED;
 use super::subscription::Subscription;
 use super::{Hub, service};
 use crate::link::batch::Batch;
-use crate::link::{Kind, Link};
+use crate::link::{Errand, Kind, Link};
 
 /// Who publishes.
 #[derive(Clone, Copy)]
@@ -185,17 +185,19 @@ fn spread(
 pub(crate) fn publish_routed<'q>(
     account: &Arc<Account>,
     message: &Message<'_>,
-    queues: impl Iterator<Item = &'q [u8]>,
+    (queues, queues_only): (impl Iterator<Item = &'q [u8]>, bool),
     matches: &Matches,
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) {
     let all = from.trace.map(|_| all_matches(account, message.subject));
     let matches = all.as_ref().unwrap_or(matches);
-    deliver_plain(message, matches, from, batch);
-    if matches.response {
-        service::answer(account, message, from, batch);
-        batch.enter(account, from.hub);
+    if !queues_only {
+        deliver_plain(message, matches, from, batch);
+        if matches.response {
+            service::answer(account, message, from, batch);
+            batch.enter(account, from.hub);
+        }
     }
     let mut passed_on: Vec<(usize, &[u8])> = Vec::new();
     for queue in queues {
@@ -219,7 +221,7 @@ pub(crate) fn publish_routed<'q>(
         }
     }
     for (at, route) in matches.routes.iter().enumerate() {
-        let leafs = route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
+        let leafs = !queues_only && route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
         if leafs || queues_of(at, &passed_on).next().is_some() {
             pass_on(&route.link, account, message, queues_of(at, &passed_on), from, batch);
         }
@@ -256,9 +258,12 @@ fn pass_on<'q>(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
+    // What came over a route goes on over one for the sake of groups alone: all others there have it already.
+    let queues_only = from.link.is_some_and(|from| from.kind == Kind::Route) && route.kind == Kind::Route;
+    let errand = Errand { origin: from.origin, queues_only };
     match from.trace {
-        None => route.route(&account.name, message, from.origin, queues, batch),
-        Some(trace) => trace.pass_on(route, &account.name, message, (from.origin, queues), batch),
+        None => route.route(&account.name, message, errand, queues, batch),
+        Some(trace) => trace.pass_on(route, &account.name, message, (errand, queues), batch),
     }
 }
 

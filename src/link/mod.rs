@@ -107,6 +107,17 @@ pub(crate) struct PeerServer {
     pub traces: bool,
     /// What is of leaf nodes may name their cluster.
     pub leaf_origins: bool,
+    /// It takes messages for queue groups only.
+    pub queues_only: bool,
+}
+
+/// What another server is told of a message besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Errand<'a> {
+    /// The cluster of leaf nodes that it came from.
+    pub origin: Option<&'a [u8]>,
+    /// Only the queue groups that are named get it.
+    pub queues_only: bool,
 }
 
 /// What a proxy says of where a client is.
@@ -271,13 +282,12 @@ impl Link {
         delivered
     }
 
-    /// Delivers to the server at the other end of a route or a leaf connection; `origin` is the cluster of leaf nodes that
-    /// it came from. `false` if the link is ending.
+    /// Delivers to the server at the other end of a route or a leaf connection. `false` if the link is ending.
     pub(crate) fn route<'q>(
         self: &Arc<Self>,
         account: &[u8],
         message: &Message<'_>,
-        origin: Option<&[u8]>,
+        errand: Errand<'_>,
         queues: impl Iterator<Item = &'q [u8]>,
         batch: &mut Batch,
     ) -> bool {
@@ -292,11 +302,13 @@ impl Link {
             replies.requested(reply, batch.now());
         }
         let account = (!out.dedicated && !is_leaf).then_some(account);
-        let head = Head { account, subject: message.subject, reply: message.reply };
+        let server = self.server.get();
+        let queues_only = errand.queues_only && server.is_some_and(|server| server.queues_only);
+        let head = Head { account, subject: message.subject, reply: message.reply, queues_only };
         let buffer = out.buffer();
         let before = buffer.len();
         let (header_len, total) = (message.header_len, message.body.len());
-        let origin = origin.filter(|_| self.server.get().is_some_and(|server| server.leaf_origins));
+        let origin = errand.origin.filter(|_| server.is_some_and(|server| server.leaf_origins));
         match origin {
             _ if is_leaf => head.write_to_leaf(buffer, queues, header_len, total),
             Some(origin) => head.write_from_leaf(buffer, origin, queues, header_len, total),

@@ -203,7 +203,7 @@ impl HubSide {
             body: message.body,
         };
         let (hub, link, announcer) = (&self.hub, &self.link, &self.announcer);
-        let (queues, origin) = (message.queues, message.origin);
+        let (queues, origin) = ((message.queues, message.queues_only), message.origin);
         let publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
             let may = || announcer.may_import(message.subject);
@@ -292,6 +292,7 @@ impl Broker for InBatch<'_> {
             slot: peer.slot.clone(),
             traces: peer.info.traces_messages(),
             leaf_origins: peer.info.leaf_origins,
+            queues_only: peer.info.queues_only,
         };
         // A route is opened once.
         let _ = side.link.server.set(Box::new(server));

@@ -12,6 +12,8 @@ mod link;
 mod protocol;
 mod race;
 mod registry;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod trace;
 
@@ -47,8 +49,8 @@ use gate::Gate;
 use interest::Announcer;
 use link::RouteLink;
 use protocol::RouteProtocol;
-use registry::Registry;
 pub(crate) use registry::View;
+use registry::{Registry, system_clock};
 pub(crate) use status::RouteStatus;
 
 /// Until a peer that we dialled must have; longer, as it may be far away.
@@ -125,7 +127,7 @@ impl Routes {
             seed: fastrand::u64(..),
         };
         let gate = Gate::new(gate::Terms::of(&options), hub.slow_checks.clone());
-        let registry = Arc::new(Registry::new(gate, |now| Cluster::new(config, now)));
+        let registry = Arc::new(Registry::new(gate, system_clock(), |now| Cluster::new(config, now)));
         let announcer = Arc::new(Announcer::new(options.pool_size, dedicated, options.permissions.clone()));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
@@ -355,6 +357,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         leafnode_urls: around.leafnode_urls.clone(),
         leaf_origins: true,
         leaf_origins_gone: true,
+        queues_only: true,
         natsd: VERSION.into(),
         scion_tunnel: around.tunnel.is_some(),
         scion_urls: around.scion_urls.clone(),

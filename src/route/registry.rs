@@ -45,11 +45,21 @@ pub(crate) struct View {
     pub leafnode_urls: Vec<String>,
 }
 
+/// Tells the time since it was made. Simulations have one that jumps.
+pub(crate) type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// That of the system.
+pub(crate) fn system_clock() -> Clock {
+    let started = Instant::now();
+    Box::new(move || started.elapsed())
+}
+
 /// The cluster and the ways to its connections.
 pub(crate) struct Registry {
     /// Who is let into the cluster.
     pub(crate) gate: Gate,
     state: Mutex<State>,
+    clock: Clock,
     started: Instant,
     dials: Notify,
     view: watch::Sender<View>,
@@ -62,21 +72,27 @@ struct State {
 
 impl Registry {
     /// `make` gets the time that all other times are measured on.
-    pub(crate) fn new(gate: Gate, make: impl FnOnce(Duration) -> Cluster) -> Self {
+    pub(crate) fn new(gate: Gate, clock: Clock, make: impl FnOnce(Duration) -> Cluster) -> Self {
         let cluster = make(Duration::ZERO);
         let view = watch::Sender::new(view_of(&cluster));
         let state = Mutex::new(State { cluster, links: HashMap::new() });
-        Self { gate, state, started: Instant::now(), dials: Notify::new(), view }
+        Self { gate, state, clock, started: Instant::now(), dials: Notify::new(), view }
     }
 
     /// Time since the start.
     pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
+        (self.clock)()
     }
 
     /// The moment that `time` stands for.
     pub(crate) fn instant(&self, time: Duration) -> Instant {
         self.started + time
+    }
+
+    /// The time that `instant` stands for.
+    #[cfg(test)]
+    pub(crate) fn since_start(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.started)
     }
 
     /// Follows what clients are told.
@@ -144,22 +160,23 @@ impl Registry {
         commands
     }
 
+    /// The next connection to make, or when there will be one.
+    pub(crate) fn poll_dial(&self) -> Result<Dial, Option<Duration>> {
+        let mut state = self.state.lock();
+        let dial = state.cluster.poll_dial(self.now());
+        dial.ok_or_else(|| state.cluster.poll_timeout())
+    }
+
     /// Waits for the next connection to make.
     pub(crate) async fn next_dial(&self) -> Dial {
         loop {
-            let due = {
-                let mut state = self.state.lock();
-                if let Some(dial) = state.cluster.poll_dial(self.now()) {
-                    return dial;
-                }
-                state.cluster.poll_timeout()
-            };
-            match due {
-                Some(due) => {
+            match self.poll_dial() {
+                Ok(dial) => return dial,
+                Err(Some(due)) => {
                     let due = tokio::time::Instant::from_std(self.instant(due));
                     let _ = tokio::time::timeout_at(due, self.dials.notified()).await;
                 }
-                None => self.dials.notified().await,
+                Err(None) => self.dials.notified().await,
             }
         }
     }

@@ -35,7 +35,12 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             add(&text(message.subject));
             let queues: Vec<_> = message.queues.map(text).collect();
             if !queues.is_empty() {
-                add(if message.reply.is_some() { "+" } else { "|" });
+                add(match (message.reply.is_some(), message.queues_only) {
+                    (true, false) => "+",
+                    (false, false) => "|",
+                    (true, true) => "++",
+                    (false, true) => "||",
+                });
             }
             message.reply.iter().for_each(|reply| add(&text(reply)));
             queues.iter().for_each(|queue| add(queue));

@@ -108,7 +108,7 @@ pub const KEYS: &[Key<Draft>] = &[
         names: &["connect_retries"],
         takes: "integer",
         default: "0",
-        doc: "How often a server learnt by gossip is dialled again. Those in `routes` are dialled for ever.",
+        doc: "How often a server learnt by gossip is dialled again at once; after that ever more rarely, for an hour. Those in `routes` are dialled for ever.",
         read: |draft, field| field.integer_in(0..=u32::MAX.into()).map(|n| draft.options.connect_retries = n),
     },
     Key {

@@ -12,7 +12,7 @@ use crate::hub::publish::Publisher;
 use crate::hub::responses::RESERVED;
 use crate::hub::subscription::{Imported, Subscription};
 use crate::link::batch::Batch;
-use crate::link::{Kind, Link};
+use crate::link::{Errand, Kind, Link};
 
 const NO_ECHO: &str = "Not delivered because of no echo";
 const DENIED: &str = "Not delivered because subscription denies this subject";
@@ -98,7 +98,7 @@ impl Trace {
         route: &Arc<Link>,
         account: &[u8],
         message: &Message<'_>,
-        (origin, queues): (Option<&[u8]>, impl Iterator<Item = &'q [u8]>),
+        (errand, queues): (Errand<'_>, impl Iterator<Item = &'q [u8]>),
         batch: &mut Batch,
     ) -> bool {
         let hop = self.next_hop();
@@ -112,7 +112,7 @@ impl Trace {
             }
             let mut body = Vec::new();
             let message = with_header(message, HOP, hop.as_bytes(), &mut body);
-            match (route.route(account, &message, origin, queues, batch), traces) {
+            match (route.route(account, &message, errand, queues, batch), traces) {
                 (false, _) => CLIENT_CLOSED,
                 (true, false) => UNSUPPORTED,
                 (true, true) => "",

@@ -95,7 +95,13 @@ fn a_route_that_ends_is_closed() {
     let (stage, route) = (Stage::new(), link(Kind::Route));
     route
         .server
-        .set(Box::new(PeerServer { name: "b".into(), slot: Slot::Pool(0), traces: true, leaf_origins: false }))
+        .set(Box::new(PeerServer {
+            name: "b".into(),
+            slot: Slot::Pool(0),
+            traces: true,
+            leaf_origins: false,
+            queues_only: true,
+        }))
         .expect("once");
     stage.account.add_remote(Arc::new(RemoteInterest::new(route.clone(), b"foo", None, 1)));
     assert_eq!(stage.errors(ASKS), [""]);

@@ -2,6 +2,7 @@ use std::sync::OnceLock;
 
 use natsd_auth::account::AccountSpec;
 use natsd_core::route::interest::Change;
+use natsd_core::route::session::Slot;
 use parking_lot::Mutex;
 
 use super::*;
@@ -10,7 +11,7 @@ use crate::hub::cache::MatchCache;
 use crate::hub::remote::RemoteInterest;
 use crate::hub::stage::{hub, link};
 use crate::hub::subscription::Subscription;
-use crate::link::Kind;
+use crate::link::{Kind, PeerServer};
 
 const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
 
@@ -86,7 +87,7 @@ fn what_came_over_a_route_stays_here() {
     publish_routed(
         &account,
         &HELLO,
-        [&b"q"[..]].into_iter(),
+        ([&b"q"[..]].into_iter(), false),
         &matches,
         &Publisher::new(hub(), &route, true),
         &mut Batch::default(),
@@ -112,7 +113,7 @@ fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
     publish_routed(
         &account,
         &HELLO,
-        queues.into_iter(),
+        (queues.into_iter(), false),
         &matches,
         &Publisher::new(hub(), &from, true),
         &mut Batch::default(),
@@ -120,6 +121,27 @@ fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
     assert_eq!(sent(&client), "MSG foo 1 5\r\nhello\r\nMSG foo 2 5\r\nhello\r\n");
     assert_eq!(sent(&other), "RMSG ACC foo | q r 5\r\nhello\r\n");
     assert_eq!([&from, &empty, &plain].map(|link| sent(link)), ["", "", ""]);
+}
+
+#[test]
+fn what_goes_on_to_another_server_is_for_the_group_alone_if_that_server_knows_what_that_means() {
+    let (account, client, from, other) = (account(), link(Kind::Client), link(Kind::Route), link(Kind::Route));
+    let server =
+        PeerServer { name: "other".into(), slot: Slot::Pool(0), traces: false, leaf_origins: false, queues_only: true };
+    other.server.set(Box::new(server)).expect("once");
+    add_remote(&account, &other, "foo", Some("q"), 1);
+    add_remote(&account, &other, "foo", None, 1);
+    let mut matches = Matches::default();
+    account.matches(HELLO.subject, &mut matches);
+    let publisher = Publisher::new(hub(), &from, true);
+    publish_routed(&account, &HELLO, ([&b"q"[..]].into_iter(), false), &matches, &publisher, &mut Batch::default());
+    assert_eq!(sent(&other), "RMSG ACC foo || q 5\r\nhello\r\n");
+
+    subscribe(&account, &client, "foo", None, "1");
+    subscribe(&account, &client, "foo", Some("q"), "2");
+    account.matches(HELLO.subject, &mut matches);
+    publish_routed(&account, &HELLO, ([&b"q"[..]].into_iter(), true), &matches, &publisher, &mut Batch::default());
+    assert_eq!(sent(&client), "MSG foo 2 5\r\nhello\r\n");
 }
 
 #[test]
@@ -134,7 +156,7 @@ fn servers_that_could_serve_a_group_share_evenly_by_members() {
         publish_routed(
             &account,
             &HELLO,
-            [&b"q"[..]].into_iter(),
+            ([&b"q"[..]].into_iter(), false),
             &matches,
             &Publisher::new(hub(), &from, true),
             &mut batch,
@@ -154,7 +176,7 @@ fn a_group_that_only_the_sender_serves_gets_nothing_back() {
     publish_routed(
         &account,
         &HELLO,
-        [&b"q"[..]].into_iter(),
+        ([&b"q"[..]].into_iter(), false),
         &matches,
         &Publisher::new(hub(), &from, true),
         &mut Batch::default(),

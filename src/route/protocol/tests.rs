@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::route::gate::{Gate, Terms};
+use crate::route::registry::system_clock;
 
 const TIMING: Timing = Timing {
     handshake: Duration::from_secs(2),
@@ -86,7 +87,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         seed: 1,
     };
     let gate = Gate::new(login.map(Terms::of_login).unwrap_or_default(), Arc::new(Semaphore::new(1)));
-    Arc::new(Registry::new(gate, |now| Cluster::new(config, now)))
+    Arc::new(Registry::new(gate, system_clock(), |now| Cluster::new(config, now)))
 }
 
 fn acceptor(registry: &Arc<Registry>, link: u64) -> (RouteProtocol, mpsc::Receiver<Command>) {

@@ -55,7 +55,8 @@ mod tests {
             header_share in 0.0f64..1.0,
         ) {
             let header_len = (body.len() as f64 * header_share) as usize;
-            let head = Head { account: None, subject: subject.as_bytes(), reply: reply.as_deref().map(str::as_bytes) };
+            let reply_bytes = reply.as_deref().map(str::as_bytes);
+            let head = Head { account: None, subject: subject.as_bytes(), reply: reply_bytes, queues_only: false };
             let mut out = Vec::new();
             head.write_to_leaf(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
             out.extend_from_slice(&body);

@@ -119,7 +119,7 @@ fn message<'a>(
     input: &'a [u8],
     after: usize,
 ) -> Result<Read<'a>, WireError> {
-    let Addressed { subject, reply, queues, header_len, total } =
+    let Addressed { subject, reply, queues, header_len, total, .. } =
         Addressed::read(Tokens(args), headers).ok_or(WireError::Malformed(verb))?;
     Ok(match body(input, after, total)? {
         Ok((body, end)) => Read::Op(Op::Message(Message { subject, reply, queues, header_len, body }), end),

@@ -13,6 +13,10 @@ pub struct Head<'a> {
     pub subject: &'a [u8],
     /// Where an answer goes.
     pub reply: Option<&'a [u8]>,
+    /// For the queue groups only that are named; of servers that understand it, [`RouteInfo::queues_only`] says so.
+    ///
+    /// [`RouteInfo::queues_only`]: super::hello::RouteInfo::queues_only
+    pub queues_only: bool,
 }
 
 impl Head<'_> {
@@ -68,10 +72,11 @@ impl Head<'_> {
         out.extend_from_slice(self.subject);
         out.push(b' ');
         let mut queues = queues.peekable();
+        let (asks, names): (&[u8], &[u8]) = if self.queues_only { (b"++", b"||") } else { (b"+", b"|") };
         match (self.reply, queues.peek().is_some()) {
-            (Some(reply), true) => push_words(out, [&b"+"[..], reply]),
+            (Some(reply), true) => push_words(out, [asks, reply]),
             (Some(reply), false) => push_words(out, [reply]),
-            (None, true) => push_words(out, [&b"|"[..]]),
+            (None, true) => push_words(out, [names]),
             (None, false) => {}
         }
         push_words(out, queues);
@@ -169,12 +174,14 @@ mod tests {
 
     #[test]
     fn every_form_of_a_message_line() {
-        let head = Head { account: Some(b"ACC"), subject: b"foo", reply: None };
+        let head = Head { account: Some(b"ACC"), subject: b"foo", reply: None, queues_only: false };
         let asking = Head { reply: Some(b"inbox"), ..head };
         assert_eq!(line(head, &[], 0, 5), "RMSG ACC foo 5\r\n");
         assert_eq!(line(asking, &[], 0, 0), "RMSG ACC foo inbox 0\r\n");
         assert_eq!(line(head, &["q", "w"], 0, 1234567890), "RMSG ACC foo | q w 1234567890\r\n");
         assert_eq!(line(asking, &["q"], 12, 14), "HMSG ACC foo + inbox q 12 14\r\n");
+        assert_eq!(line(Head { queues_only: true, ..head }, &["q"], 0, 1), "RMSG ACC foo || q 1\r\n");
+        assert_eq!(line(Head { queues_only: true, ..asking }, &["q"], 0, 1), "RMSG ACC foo ++ inbox q 1\r\n");
         assert_eq!(line(Head { account: None, ..asking }, &["q"], 0, 1), "RMSG foo + inbox q 1\r\n");
     }
 
@@ -197,11 +204,13 @@ mod tests {
             body in proptest::collection::vec(any::<u8>(), 0..300),
             header_share in 0.0f64..1.0,
             dedicated: bool,
+            queues_only: bool,
         ) {
             let account = (!dedicated).then_some(&b"$G"[..]);
             let header_len = (body.len() as f64 * header_share) as usize;
             let mut out = Vec::new();
-            let head = Head { account, subject: subject.as_bytes(), reply: reply.as_deref().map(str::as_bytes) };
+            let reply = reply.as_deref().map(str::as_bytes);
+            let head = Head { account, subject: subject.as_bytes(), reply, queues_only };
             head.write(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
             out.extend_from_slice(&body);
             out.extend_from_slice(b"\r\n");
@@ -212,6 +221,7 @@ mod tests {
             prop_assert_eq!(len, out.len());
             prop_assert_eq!((read.account, read.subject, read.reply), (head.account, head.subject, head.reply));
             prop_assert!(read.queues.eq(queues.iter().map(|queue| queue.as_bytes())));
+            prop_assert_eq!(read.queues_only, queues_only && !queues.is_empty());
             prop_assert_eq!((read.header_len, read.body), (header_len, &body[..]));
             prop_assert_eq!(read.origin, None);
 

@@ -112,6 +112,9 @@ pub struct RouteInfo {
     /// Whether `LS-` names it as well.
     #[serde(rename = "lnocu", skip_serializing_if = "is_false")]
     pub leaf_origins_gone: bool,
+    /// Whether messages for queue groups only are understood.
+    #[serde(skip_serializing_if = "is_false")]
+    pub queues_only: bool,
     /// Where the sender takes leaf nodes: `host:port`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leafnode_urls: Vec<String>,

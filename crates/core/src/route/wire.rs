@@ -97,6 +97,8 @@ pub struct Message<'a> {
     pub reply: Option<&'a [u8]>,
     /// Queue groups of which the receiver serves one member each.
     pub queues: Tokens<'a>,
+    /// Nobody but members of these groups gets it: the others had it from the server where it was published.
+    pub queues_only: bool,
     /// Bytes of `body` that are headers.
     pub header_len: usize,
     /// Headers, then payload.
@@ -238,11 +240,11 @@ impl Reader {
         after: usize,
     ) -> Result<Read<'a>, WireError> {
         let account = self.account(&mut args).ok_or(WireError::Malformed(verb))?;
-        let Addressed { subject, reply, queues, header_len, total } =
+        let Addressed { subject, reply, queues, queues_only, header_len, total } =
             Addressed::read(args, headers).ok_or(WireError::Malformed(verb))?;
         Ok(match body(input, after, total)? {
             Ok((body, end)) => {
-                let message = Message { origin, account, subject, reply, queues, header_len, body };
+                let message = Message { origin, account, subject, reply, queues, queues_only, header_len, body };
                 Read::Op(Op::Message(message), end)
             }
             Err(need) => Read::Need(need),
@@ -276,6 +278,7 @@ pub(crate) struct Addressed<'a> {
     pub(crate) subject: &'a [u8],
     pub(crate) reply: Option<&'a [u8]>,
     pub(crate) queues: Tokens<'a>,
+    pub(crate) queues_only: bool,
     pub(crate) header_len: usize,
     /// Bytes of the message, headers included.
     pub(crate) total: usize,
@@ -290,17 +293,18 @@ impl<'a> Addressed<'a> {
         if header_len > total {
             return None;
         }
+        let queues_only = matches!(args.clone().next(), Some(b"||" | b"++"));
         let (reply, queues) = addressees(args)?;
-        Some(Self { subject, reply, queues, header_len, total })
+        Some(Self { subject, reply, queues, queues_only, header_len, total })
     }
 }
 
-/// `[reply]`, `| queue…` or `+ reply queue…`.
+/// `[reply]`, `| queue…` or `+ reply queue…`; with the sign doubled, for these groups only.
 fn addressees(mut args: Tokens<'_>) -> Option<(Option<&[u8]>, Tokens<'_>)> {
     match args.next() {
         None => Some((None, Tokens::default())),
-        Some(b"|") => Some((None, args)),
-        Some(b"+") => Some((Some(args.next()?), args)),
+        Some(b"|" | b"||") => Some((None, args)),
+        Some(b"+" | b"++") => Some((Some(args.next()?), args)),
         Some(reply) => args.next().is_none().then_some((Some(reply), Tokens::default())),
     }
 }

@@ -10,6 +10,13 @@ use crate::route::session::Slot;
 const RETRY: Duration = Duration::from_secs(1);
 /// What `connect_backoff` doubles [`RETRY`] to, and what dedicated routes, which a peer may not want, always use.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// A gossiped server that does not answer is lost: it is dialled again after this, ever more rarely. Others of the cluster may
+/// still reach it, and nobody will tell of it again.
+const LOST_RETRY: Duration = Duration::from_secs(5);
+/// Longest time between dials to a lost server.
+const MAX_LOST_RETRY: Duration = Duration::from_secs(60);
+/// Dials to a lost server: an hour of them.
+const LOST_ATTEMPTS: u32 = 64;
 /// Random share of a delay, so that two servers that dial each other do not do so at the same moment for ever.
 const JITTER: Duration = Duration::from_millis(100);
 /// Attempts beyond `connect_retries` that a gossiped server gets when it can be reached but ends the connection.
@@ -65,6 +72,13 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn is_explicit(&self) -> bool {
         matches!(self.place, Place::Configured(_))
+    }
+
+    /// Whoever told us of it told others at the time; when we reach it again, they may not know of it any more.
+    fn outdate_gossip(&mut self) {
+        if !self.is_explicit() {
+            self.gossip_mode = GossipMode::Override;
+        }
     }
 }
 
@@ -210,26 +224,38 @@ impl Dialing {
     pub(super) fn fail_slot(&mut self, target_id: TargetId, slot: Slot, failure: Failure, now: Duration) {
         let spread = self.spread();
         let Some(target) = self.targets.get_mut(&target_id) else { return };
+        target.outdate_gossip();
         let failures = target.failures.entry(slot.clone()).or_default();
         failures.all = failures.all.saturating_add(1);
         failures.unreachable = failures.unreachable.saturating_add(u32::from(failure == Failure::Unreachable));
         let Failures { all, unreachable } = *failures;
         let retries = self.policy.connect_retries;
-        if !target.is_explicit() && (unreachable > retries || all > retries.saturating_add(EXTRA_ATTEMPTS)) {
+        let lost = if target.is_explicit() { 0 } else { unreachable.saturating_sub(retries) };
+        let refused = !target.is_explicit() && all - unreachable > retries.saturating_add(EXTRA_ATTEMPTS);
+        if refused || lost > LOST_ATTEMPTS {
             self.targets.remove(&target_id);
             return;
         }
         let backs_off = self.policy.backoff || matches!(slot, Slot::Account(_));
-        let doublings = if backs_off { (all - 1).min(5) } else { 0 };
-        target.jobs.insert(slot, Job::Due(now + (RETRY * (1 << doublings)).min(MAX_BACKOFF) + spread));
+        let delay = match lost {
+            0 if backs_off => doubled(RETRY, all - 1, MAX_BACKOFF),
+            0 => RETRY,
+            lost => doubled(LOST_RETRY, lost - 1, MAX_LOST_RETRY),
+        };
+        target.jobs.insert(slot, Job::Due(now + delay + spread));
     }
 
     /// A connection for `slot` stayed for a while: past failures do not count any more.
     pub(super) fn forgive(&mut self, target: TargetId, slot: &Slot) {
         if let Some(target) = self.targets.get_mut(&target) {
+            target.outdate_gossip();
             target.failures.remove(slot);
         }
     }
+}
+
+fn doubled(delay: Duration, times: u32, max: Duration) -> Duration {
+    (delay * (1 << times.min(8))).min(max)
 }
 
 /// A small generator: it keeps servers apart in time and guards no secret.

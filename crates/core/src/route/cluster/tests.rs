@@ -209,17 +209,32 @@ fn explicit_routes_are_dialled_for_ever_and_back_off_when_asked_to() {
 }
 
 #[test]
-fn a_server_heard_of_is_tried_once_and_connect_retries_times() {
+fn a_server_heard_of_is_tried_ever_more_rarely_for_an_hour() {
     let mut cluster = Cluster::new(Config { connect_retries: 2, ..config(info(0, 0), 0) }, Duration::ZERO);
     cluster.handle_gossip(&info(1, 0), Duration::ZERO);
-    let mut attempts = 0;
+    let mut times = Vec::new();
     while let Some(now) = cluster.poll_timeout() {
         let dial = cluster.poll_dial(now).expect("due");
         assert_eq!(dial.place, Place::Told(vec!["nats-route://127.0.0.1:2/".into()]));
         cluster.handle_dial_failed(dial.id, false, now);
+        times.push(now.as_secs());
+    }
+    assert_eq!(times[..7], [0, 1, 2, 7, 17, 37, 77]);
+    assert_eq!(times.len(), 3 + 64);
+    assert!((3600..4000).contains(times.last().expect("there were some")), "{times:?}");
+}
+
+#[test]
+fn a_server_heard_of_that_ends_every_connection_is_given_up() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    cluster.handle_gossip(&info(1, 0), Duration::ZERO);
+    let mut attempts = 0;
+    while let Some(now) = cluster.poll_timeout() {
+        let dial = cluster.poll_dial(now).expect("due");
+        cluster.handle_dial_failed(dial.id, true, now);
         attempts += 1;
     }
-    assert_eq!(attempts, 3);
+    assert_eq!(attempts, 11);
 }
 
 #[test]

@@ -20,7 +20,16 @@ fn error(input: &[u8]) -> WireError {
 }
 
 fn plain<'a>(subject: &'a [u8], body: &'a [u8]) -> Message<'a> {
-    Message { origin: None, account: Some(b"ACC"), subject, reply: None, queues: Tokens(b""), header_len: 0, body }
+    Message {
+        origin: None,
+        account: Some(b"ACC"),
+        subject,
+        reply: None,
+        queues: Tokens(b""),
+        queues_only: false,
+        header_len: 0,
+        body,
+    }
 }
 
 #[test]
