@@ -159,7 +159,7 @@ impl Agreement {
 
 /// The other side wants something that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unsupported compression mode {:?}", .0.chars().take(64).collect::<String>())]
+#[error("unsupported route compression mode {:?}", .0.chars().take(64).collect::<String>())]
 pub struct UnknownMode(String);
 
 /// What a change of configuration means for a connection.

@@ -133,9 +133,15 @@ impl Packer {
         if self.sent < self.packed.len() {
             return 0;
         }
+        let covers = self.covers;
+        self.abandon();
+        covers
+    }
+
+    /// Forgets what was packed, as what it stands for is gone.
+    pub fn abandon(&mut self) {
         self.packed = Vec::new();
-        self.sent = 0;
-        std::mem::take(&mut self.covers)
+        (self.sent, self.covers, self.plain) = (0, 0, 0);
     }
 }
 

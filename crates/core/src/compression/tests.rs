@@ -36,7 +36,7 @@ fn each_side_has_its_own_level() {
     assert_eq!(both(&best, &Mode::Accept), [Agreement::Level(Level::Best); 2]);
     assert_eq!(both(&auto(), &Mode::Accept), [Agreement::Auto, Agreement::Level(Level::Fast)]);
     assert_eq!(both(&Mode::Accept, &auto()), [Agreement::Level(Level::Fast), Agreement::Auto]);
-    assert_eq!(auto().agree("zstd").expect_err("unknown").to_string(), "unsupported compression mode \"zstd\"");
+    assert_eq!(auto().agree("zstd").expect_err("unknown").to_string(), "unsupported route compression mode \"zstd\"");
     assert_eq!(Mode::Off.agree("zstd"), Ok(Agreement::Plain(Status::Off)), "it does not matter");
 }
 
