@@ -6,6 +6,7 @@ use std::fmt::Display;
 use natsd_api::go_duration;
 use natsd_auth::account::{AccountSpec, GLOBAL};
 use natsd_auth::{RoutePermissions, Rule, Rules};
+use natsd_core::compression::Mode;
 
 use super::options::{
     ClusterOptions, LeafOptions, LeafRemote, OperatorOptions, Options, Remote, ScionOptions, TlsOptions,
@@ -237,6 +238,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         ping_max,
         write_deadline,
         write_timeout,
+        compression,
         tls,
         authority,
     } = cluster.unwrap_or(&default);
@@ -266,6 +268,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.ping_max", ping_max),
         live("cluster.write_deadline", some(&write_deadline.map(go_duration))),
         live("cluster.write_timeout", write_timeout),
+        live("cluster.compression", shown_compression(compression)),
     ]
 }
 
@@ -284,6 +287,7 @@ fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
         isolate,
         write_deadline,
         write_timeout,
+        compression,
         remotes,
     } = leafnodes.unwrap_or(&default);
     let users = Entry { secret: vec![format!("{directory:?}")], ..fixed("leafnodes.authorization", "") };
@@ -304,8 +308,20 @@ fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
         fixed("leafnodes.isolate_leafnode_interest", isolate),
         live("leafnodes.write_deadline", some(&write_deadline.map(go_duration))),
         live("leafnodes.write_timeout", write_timeout),
+        live("leafnodes.compression", shown_compression(compression)),
         remotes,
     ]
+}
+
+/// `s2_fast`, or `s2_auto 10ms, 50ms`.
+fn shown_compression(mode: &Mode) -> String {
+    match mode {
+        Mode::Unsupported => "not supported".into(),
+        Mode::Auto(thresholds) => {
+            format!("{} {}", mode.name(), list(thresholds.times(), |time| go_duration(*time), ", "))
+        }
+        _ => mode.name().into(),
+    }
 }
 
 /// `import allow a, b deny c; export deny d`; empty for everything.

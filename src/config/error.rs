@@ -156,6 +156,9 @@ pub enum ValueError {
     /// A leaf node that would be no leaf node.
     #[error("a user cannot be beside users; move it into the list")]
     LeafUserAndUsers,
+    /// Round-trip times that are no thresholds.
+    #[error("{0}, such as [\"10ms\", \"50ms\", \"100ms\"]")]
+    Thresholds(#[from] natsd_core::compression::ThresholdsError),
     /// Compression that there is not yet.
     #[error("compression {0:?} is not supported by this version of natsd; write \"off\", or remove the key")]
     Compression(String),

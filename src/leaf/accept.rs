@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use natsd_core::compression::Mode;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -51,13 +52,16 @@ pub(super) async fn accept(shared: Arc<Shared>, socket: TcpListener) {
 
 /// Serves a leaf node whose stream needs nothing more.
 pub(super) fn serve(shared: &Arc<Shared>, connection: Connection) {
-    let start = Start::Accepted { nonce: new_nonce(), greeted: false, tls: None };
+    let compression = shared.options.load().compression.clone();
+    let start = Start::Accepted { nonce: new_nonce(), greeted: false, tls: None, compression };
     LeafLink::spawn(shared, shared.hub.next_id(), connection.into(), start, Vec::new());
 }
 
-/// Serves a leaf node that came in where clients do over WebSocket.
+/// Serves a leaf node that came in where clients do over WebSocket. nats-server would compress the frames, and not what is
+/// in them: nothing that looks into the frames on their way could pass them on.
 pub(super) fn serve_websocket(shared: &Arc<Shared>, ends: Ends, facts: Option<Facts>) {
-    let start = Start::Accepted { nonce: new_nonce(), greeted: false, tls: facts.map(Box::new) };
+    let (tls, compression) = (facts.map(Box::new), Mode::Off);
+    let start = Start::Accepted { nonce: new_nonce(), greeted: false, tls, compression };
     LeafLink::spawn(shared, shared.hub.next_id(), ends, start, Vec::new());
 }
 
@@ -70,8 +74,9 @@ async fn serve_tls(shared: &Arc<Shared>, mut stream: TcpStream, tls: &ClientTls)
         HandshakeFirst::Within(wait) => timeout(wait, stream.readable()).await.is_ok(),
     };
     let (id, nonce) = (shared.hub.next_id(), new_nonce());
+    let compression = shared.options.load().compression.clone();
     if !first {
-        let line = shared.first_info(id, &nonce).to_line();
+        let line = shared.first_info(id, &nonce, &compression).to_line();
         let limit = tls.acceptor.timeout();
         let written = timeout(limit, stream.write_all(&line)).await;
         written.map_err(|_| HandshakeError::TimedOut(limit))??;
@@ -79,7 +84,7 @@ async fn serve_tls(shared: &Arc<Shared>, mut stream: TcpStream, tls: &ClientTls)
     let Connection { stream, peer, .. } = tcp::connection(stream)?;
     let (stream, mut facts) = Arrival::new(stream).accept(&tls.acceptor).await?;
     facts.first = first;
-    let start = Start::Accepted { nonce, greeted: !first, tls: Some(Box::new(facts)) };
+    let start = Start::Accepted { nonce, greeted: !first, tls: Some(Box::new(facts)), compression };
     LeafLink::spawn(shared, id, Connection::new(stream, peer).into(), start, Vec::new());
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use natsd_auth::{Permissions, Rule};
+use natsd_core::compression::Mode;
 use natsd_core::encode;
 use natsd_core::error::CloseReason;
 use natsd_core::leaf::LOOP_PREFIX;
@@ -294,8 +295,8 @@ impl Broker {
 
 impl Shared {
     /// `INFO` with which a connection begins.
-    pub(super) fn first_info(&self, id: u64, nonce: &str) -> LeafInfo {
-        LeafInfo { nonce: nonce.to_owned(), ..self.info(id) }
+    pub(super) fn first_info(&self, id: u64, nonce: &str, compression: &Mode) -> LeafInfo {
+        LeafInfo { nonce: nonce.to_owned(), compression: compression.name().into(), ..self.info(id) }
     }
 
     /// `CONNECT` to a hub, without what says who the user is.
@@ -310,7 +311,6 @@ impl Shared {
             headers: hub.headers && !self.hub.options().no_header_support,
             deny_pub: options.denied.subscribe.deny.iter().map(ToString::to_string).collect(),
             isolate: options.request_isolation,
-            compression: if hub.compression.is_empty() { String::new() } else { "off".into() },
             remote_account: options.account_name().to_owned(),
             proto: natsd_core::route::hello::PROTOCOL,
             ..LeafConnect::default()

@@ -55,7 +55,6 @@ impl Shared {
             client_id: id,
             cluster: self.cluster(),
             ws_connect_urls: news.ws_connect_urls,
-            compression: "off".into(),
             info_on_connect: true,
             leafnode_urls: own.into_iter().chain(news.leafnode_urls).collect(),
             natsd: VERSION.into(),
@@ -71,7 +70,6 @@ impl Shared {
             is_system_account: self.hub.is_system(account),
             import: permissions.map(|may| subject_rules(&may.subscribe)),
             export: permissions.map(|may| subject_rules(&may.publish)),
-            compression: String::new(),
             ..self.info(id)
         }
     }

@@ -1,5 +1,7 @@
 //! One end of a leaf connection: what the session wants done, and what the other end says.
 
+mod compression;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use natsd_core::compression::{Agreement, Mode, Status};
 use natsd_core::error::CloseReason;
 use natsd_core::leaf::hello::{LeafConnect, LeafInfo};
 use natsd_core::leaf::session::{Action, SAME_CLUSTER, Session, TOO_OLD};
@@ -36,7 +39,7 @@ const OLD_PAUSE: Duration = Duration::from_secs(5);
 /// How a connection came about.
 pub(super) enum Start {
     /// A leaf node came to us; `greeted` if it has had our `INFO`.
-    Accepted { nonce: String, greeted: bool, tls: Option<Box<Facts>> },
+    Accepted { nonce: String, greeted: bool, tls: Option<Box<Facts>>, compression: Mode },
     /// We came to a hub. `ended` is told how long to leave it alone.
     Dialled { remote: Arc<Remote>, url: Box<LeafUrl>, ended: oneshot::Sender<Duration> },
 }
@@ -67,6 +70,8 @@ pub(super) struct LeafLink {
     /// When what says who it is no longer holds.
     expires: Option<Instant>,
     broker: Option<Broker>,
+    /// What comes after what was handled last is compressed.
+    compressed: bool,
     closed: bool,
 }
 
@@ -104,21 +109,24 @@ impl LeafLink {
         let link = Arc::new(Link::new(id, Kind::Leaf, peer, listener, Outbound::new(sink), limits));
         hub.register(&link);
         let (session, role) = match start {
-            Start::Accepted { nonce, greeted, tls } => {
+            Start::Accepted { nonce, greeted, tls, compression } => {
                 log::info!("{} - Leafnode connection created", link.describe());
                 if let Some(facts) = tls {
                     let _ = link.tls.set(facts);
                 }
                 let timing = shared.timing(shared.options.load().auth_timeout);
-                let info = (!greeted).then(|| shared.first_info(id, &nonce));
-                (Session::acceptor(info.as_ref(), timing, shared.now()), Role::Acceptor { nonce })
+                let info = (!greeted).then(|| shared.first_info(id, &nonce, &compression));
+                let session = Session::acceptor(info.as_ref(), timing, shared.now());
+                (session.with_compression(compression), Role::Acceptor { nonce })
             }
             Start::Dialled { remote, url, ended } => {
                 let account = remote.options.account_name();
                 log::info!("{} - Leafnode connection created for account: {account}", link.describe());
                 let timing = shared.timing(remote.options.first_info_timeout);
                 let end = End { pause: Duration::ZERO, told: Some(ended) };
-                (Session::dialer(timing, shared.now()), Role::Dialer { remote, url, hub: None, end })
+                let session = Session::dialer(timing, shared.now());
+                let session = session.with_compression(compression_over(&url, &remote));
+                (session, Role::Dialer { remote, url, hub: None, end })
             }
         };
         let this = Self {
@@ -129,6 +137,7 @@ impl LeafLink {
             judged: None,
             expires: None,
             broker: None,
+            compressed: false,
             closed: false,
         };
         tokio::spawn(LinkTask::new(link, hub.clone(), this, source, limits).with_unread(unread));
@@ -239,11 +248,19 @@ impl LeafLink {
                     }
                     self.link.send(batch, |out| out.extend_from_slice(&bytes));
                 }
+                Action::Compress => self.compress(),
+                Action::Agreed(agreement) => {
+                    self.compressed = !matches!(agreement, Agreement::Plain(_));
+                    self.link.agree_on_compression(agreement, self.session.compression());
+                }
                 Action::Judge(connect) => self.begin_judging(*connect),
                 Action::Greet(info) => self.greet(info),
                 Action::Update(info) => self.update(info),
                 Action::Open => self.open(),
-                Action::Rtt(rtt) => self.link.rtt.store((rtt.as_nanos() as u64).max(1), Relaxed),
+                Action::Rtt(rtt) => {
+                    self.link.rtt.store((rtt.as_nanos() as u64).max(1), Relaxed);
+                    self.adjust_compression(rtt);
+                }
                 Action::Close(reason) => {
                     if reason == CloseReason::WrongPort && matches!(self.role, Role::Dialer { .. }) {
                         log::error!("{} - attempted to connect to wrong port", self.link.describe());
@@ -297,6 +314,10 @@ impl LeafLink {
     fn greet(&mut self, info: Box<LeafInfo>) {
         let Role::Dialer { remote, url, hub, .. } = &mut self.role else { return };
         let mut connect = self.shared.introduction(remote, &info);
+        connect.compression = match self.link.compression() {
+            Status::Unsupported => String::new(),
+            agreed => agreed.name().into(),
+        };
         if let Err(problem) = show(remote, url, &info.nonce, &mut connect) {
             log::error!("{} - {problem}", self.link.describe());
             return self.session.close(CloseReason::AuthenticationFailure, None);
@@ -345,6 +366,11 @@ impl LeafLink {
     }
 }
 
+/// Over WebSocket there is none; see [`serve_websocket`](super::accept::serve_websocket).
+fn compression_over(url: &LeafUrl, remote: &Remote) -> Mode {
+    if url.websocket { Mode::Off } else { remote.options.compression.clone() }
+}
+
 /// Says in `connect` what the remote is configured to say of who we are.
 fn show(
     remote: &Remote,
@@ -377,7 +403,7 @@ impl Protocol for LeafLink {
     fn handle_input(&mut self, input: &[u8], batch: &mut Batch) -> (usize, usize) {
         let mut taken = 0;
         while !self.closed {
-            if self.session.holds_input() {
+            if self.session.holds_input() || self.compressed {
                 return (taken, 1);
             }
             match read(&input[taken..]) {
@@ -419,6 +445,10 @@ impl Protocol for LeafLink {
 
     fn holds_input(&self) -> bool {
         self.judged.is_some() && !self.closed
+    }
+
+    fn begins_compression(&mut self) -> bool {
+        std::mem::take(&mut self.compressed)
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {

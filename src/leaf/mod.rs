@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use natsd_core::error::CloseReason;
 use natsd_core::leaf::session::Timing;
 use natsd_core::websocket::max_message;
 use natsd_core::websocket::upgrade::Upgrade;
@@ -171,7 +172,14 @@ impl Leafs {
 
     /// Takes over what can change of `options`.
     pub(crate) fn reload(&self, options: &LeafOptions) {
-        self.shared.options.store(Arc::new(options.clone()));
+        let before = self.shared.options.swap(Arc::new(options.clone()));
+        if before.compression != options.compression {
+            for link in self.open().iter().filter(|link| link.leaf.get().is_some_and(|peer| !peer.solicited)) {
+                if link.change_compression(&options.compression) {
+                    link.close(CloseReason::CompressionChanged);
+                }
+            }
+        }
     }
 
     /// The connections over which messages flow, oldest first.

@@ -6,16 +6,18 @@
 pub(crate) mod batch;
 mod label;
 pub(crate) mod outbound;
+mod packing;
 pub(crate) mod task;
 pub(crate) mod trace;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use natsd_auth::{Permissions, User};
+use natsd_core::compression::{Agreement, Change, Mode, Status};
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
@@ -355,6 +357,35 @@ impl Link {
     /// Lets the task of the link look at what is new.
     pub(crate) fn wake(&self) {
         self.out.lock().wake();
+    }
+
+    /// This was agreed on with the server at the other end: what is appended from now on is compressed, or is not.
+    pub(crate) fn agree_on_compression(&self, agreement: Agreement, mode: &Mode) {
+        let status = match agreement {
+            Agreement::Plain(status) => status,
+            // Nobody has pinged yet; one round trip it took to come this far.
+            _ => mode.level(agreement, self.started.elapsed()).map_or(Status::Off, Status::On),
+        };
+        self.out.lock().set_compression(status);
+    }
+
+    /// What is compressed of what is sent.
+    pub(crate) fn compression(&self) -> Status {
+        self.out.lock().compression()
+    }
+
+    /// The configuration says something else of compression. `true` if the connection has to be made anew for that.
+    pub(crate) fn change_compression(&self, mode: &Mode) -> bool {
+        let rtt = Duration::from_nanos(self.rtt.load(Relaxed));
+        let mut out = self.out.lock();
+        match mode.change(out.compression(), rtt) {
+            Change::None => false,
+            Change::Renegotiate => true,
+            Change::Level(level) => {
+                out.set_level(level);
+                false
+            }
+        }
     }
 
     /// Whether the connection ends or has ended.

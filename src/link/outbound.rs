@@ -10,9 +10,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use natsd_auth::{Permissions, Replies};
+use natsd_core::compression::stream::Packer;
+use natsd_core::compression::{Level, Status};
 use natsd_core::error::CloseReason;
+use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
+use super::packing::front;
 use crate::tls::TlsSink;
 use crate::transport::ByteStream;
 use crate::websocket::WsSink;
@@ -61,6 +65,9 @@ const COMPACT_AT: usize = 64 * 1024;
 pub(crate) struct Outbound {
     buffer: Vec<u8>,
     written: usize,
+    /// What is sent is compressed.
+    packer: Option<Box<Packer>>,
+    compression: Status,
     sink: Sink,
     backlog: Option<Backlog>,
     /// Since when it is known to be slow.
@@ -151,6 +158,8 @@ impl Outbound {
         Self {
             buffer: Vec::new(),
             written: 0,
+            packer: None,
+            compression: Status::default(),
             sink,
             backlog: None,
             slow: None,
@@ -188,6 +197,28 @@ impl Outbound {
             Sink::Ws(sink) => Some(sink),
             _ => None,
         }
+    }
+
+    /// What is appended from now on is compressed, or is not, as agreed with the other end.
+    pub(crate) fn set_compression(&mut self, compression: Status) {
+        self.compression = compression;
+        match (compression, &mut self.packer) {
+            (Status::On(level), Some(packer)) => packer.set_level(level),
+            (Status::On(level), None) => self.packer = Some(Box::new(Packer::new(level, self.pending()))),
+            _ => {}
+        }
+    }
+
+    /// As [`set_compression`](Self::set_compression), if something is compressed.
+    pub(crate) fn set_level(&mut self, level: Level) {
+        if self.packer.is_some() {
+            self.set_compression(Status::On(level));
+        }
+    }
+
+    /// What was agreed on.
+    pub(crate) fn compression(&self) -> Status {
+        self.compression
     }
 
     /// Where to append.
@@ -305,7 +336,7 @@ impl Outbound {
     fn write(&mut self, limits: &OutboundLimits) {
         let mut progressed = false;
         while self.owes() {
-            let waiting = &self.buffer[self.written..];
+            let waiting = front(&mut self.packer, &self.buffer[self.written..]);
             let written = match &mut self.sink {
                 Sink::Tcp(socket) => socket.try_write(waiting),
                 Sink::Tls(sink) => sink.try_write(waiting),
@@ -332,7 +363,9 @@ impl Outbound {
         }
     }
 
-    fn wrote(&mut self, written: usize, limits: &OutboundLimits) {
+    /// The sink took so many bytes of what it was shown.
+    fn wrote(&mut self, taken: usize, limits: &OutboundLimits) {
+        let written = self.packer.as_mut().map_or(taken, |packer| packer.took(taken));
         self.written += written;
         let pending = self.pending();
         if pending == 0 {
@@ -340,7 +373,7 @@ impl Outbound {
         }
         if let Some(backlog) = &mut self.backlog {
             backlog.left = backlog.left.saturating_sub(written);
-            backlog.progressed |= written > 0;
+            backlog.progressed |= taken > 0;
             if backlog.left == 0 {
                 *backlog = Backlog::new(pending, false, limits);
             }
@@ -357,6 +390,9 @@ impl Outbound {
             Sink::Tls(sink) => sink.forget(),
             Sink::Ws(sink) => sink.forget(),
             _ => {}
+        }
+        if let Some(packer) = &mut self.packer {
+            packer.abandon();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         self.written = 0;
@@ -418,7 +454,7 @@ impl Outbound {
         limits: &OutboundLimits,
     ) -> Poll<()> {
         let result = match stream {
-            Some(stream) => self.poll_stream(cx, stream, limits),
+            Some(stream) => self.poll_to(cx, &mut **stream, limits),
             None => self.poll_socket(cx, limits),
         };
         match result {
@@ -434,7 +470,7 @@ impl Outbound {
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, limits: &OutboundLimits) -> Poll<io::Result<()>> {
         while self.backlog.is_some() {
-            let waiting = &self.buffer[self.written..];
+            let waiting = front(&mut self.packer, &self.buffer[self.written..]);
             let written = match &mut self.sink {
                 Sink::Tcp(socket) => {
                     std::task::ready!(socket.as_ref().poll_write_ready(cx))?;
@@ -460,16 +496,16 @@ impl Outbound {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_stream(
+    fn poll_to(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut Box<dyn ByteStream>,
+        stream: &mut (impl AsyncWrite + Unpin + ?Sized),
         limits: &OutboundLimits,
     ) -> Poll<io::Result<()>> {
-        let stream = &mut **stream;
         while self.pending() > 0 {
             let pinned = std::pin::Pin::new(&mut *stream);
-            match std::task::ready!(pinned.poll_write(cx, &self.buffer[self.written..]))? {
+            let waiting = front(&mut self.packer, &self.buffer[self.written..]);
+            match std::task::ready!(pinned.poll_write(cx, waiting))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.wrote(written, limits),
             }

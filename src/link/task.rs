@@ -4,6 +4,8 @@
 //! It is a future written by hand, so that an idle connection costs little more than its fields. Bytes are read into a
 //! buffer of the thread; a connection owns only an operation that has not come to its end.
 
+mod packed;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
@@ -14,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use natsd_api::go_duration;
+use natsd_core::compression::stream::Unpacker;
 use natsd_core::error::CloseReason;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
@@ -40,6 +43,10 @@ pub(crate) trait Protocol: Send + Unpin + 'static {
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch);
     /// What was read has to wait: until [`poll_commands`](Self::poll_commands) changes that, nothing more is read or handled.
     fn holds_input(&self) -> bool {
+        false
+    }
+    /// Whether what comes after what was handled last is compressed. Says so once.
+    fn begins_compression(&mut self) -> bool {
         false
     }
     /// Looks for what others want of this connection.
@@ -139,6 +146,8 @@ pub(crate) struct LinkTask<P: Protocol> {
     needed: usize,
     /// What is unread waits for the protocol, not for more.
     held: bool,
+    /// What comes is compressed.
+    unpacker: Option<Box<Unpacker>>,
     batch: Batch,
     phase: Phase,
     timer: Pin<Box<Sleep>>,
@@ -175,6 +184,7 @@ impl<P: Protocol> LinkTask<P> {
             unread: Vec::new(),
             needed: 1,
             held: false,
+            unpacker: None,
             batch: Batch::default(),
             phase: Phase::New,
             timer: Box::pin(sleep_until(timer_due.into())),
@@ -250,10 +260,13 @@ impl<P: Protocol> LinkTask<P> {
 
     /// Reads once and hands what is there to the protocol. Gives the bytes read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.unpacker.is_some() {
+            return self.poll_read_packed(cx);
+        }
         if self.needed > SCRATCH {
             return self.poll_read_large(cx);
         }
-        BUFFER.with_borrow_mut(|buffer| {
+        let read = BUFFER.with_borrow_mut(|buffer| {
             let kept = self.unread.len();
             buffer[..kept].copy_from_slice(&self.unread);
             let mut free = ReadBuf::new(&mut buffer[kept..]);
@@ -268,7 +281,9 @@ impl<P: Protocol> LinkTask<P> {
             self.unread.clear();
             self.unread.extend_from_slice(&buffer[taken..end]);
             Poll::Ready(Ok(read))
-        })
+        });
+        self.look_for_compression();
+        read
     }
 
     /// As [`poll_read`](Self::poll_read), for an operation that the buffer of the thread cannot hold.
@@ -297,6 +312,7 @@ impl<P: Protocol> LinkTask<P> {
             self.needed = needed;
             self.unread = input[taken..].to_vec();
             self.held = self.protocol.holds_input();
+            self.look_for_compression();
         }
     }
 
@@ -309,6 +325,9 @@ impl<P: Protocol> LinkTask<P> {
     fn rest(&mut self) {
         if self.unread.is_empty() && self.unread.capacity() > 0 {
             self.unread = Vec::new();
+        }
+        if let Some(unpacker) = &mut self.unpacker {
+            unpacker.shrink();
         }
         self.batch.shrink();
     }

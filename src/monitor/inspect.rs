@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use natsd_api::{AccountInfo, AccountStat, LeafInfo, Pathz, SubjectPermissions, Varz};
+use natsd_core::compression::Status;
 use natsd_path::IsdAs;
 
 use crate::tls::Facts;
@@ -195,6 +196,8 @@ pub struct RouteFacts {
     pub subscriptions: u64,
     /// Account, when it serves only one; or empty.
     pub account: String,
+    /// What is compressed of what goes there.
+    pub compression: Status,
 }
 
 /// Knows the routes of a server.

@@ -34,7 +34,7 @@ pub(super) fn info(link: &Arc<Link>, subjects: bool) -> Option<LeafInfo> {
         out_bytes: traffic.out_bytes,
         subscriptions: wanted.len() as u64,
         subscriptions_list: list.collect(),
-        compression: "off".into(),
+        compression: link.compression().name().into(),
         websocket: leaf.websocket,
         isd_as: peer.isd_as.map(|isd_as| isd_as.to_string()).unwrap_or_default(),
     })

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use natsd_core::compression::{Agreement, Level, Mode};
 use natsd_core::encode;
 use natsd_core::error;
 use natsd_core::route::CloseReason;
@@ -77,6 +78,10 @@ impl task::Protocol for RouteLink {
 
     fn holds_input(&self) -> bool {
         self.protocol.is_checking()
+    }
+
+    fn begins_compression(&mut self) -> bool {
+        self.protocol.begins_compression()
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
@@ -335,6 +340,14 @@ impl Broker for InBatch<'_> {
 
     fn measured(&mut self, rtt: Duration) {
         self.side.link.rtt.store(rtt.as_nanos() as u64, Relaxed);
+    }
+
+    fn agreed(&mut self, agreement: Agreement, mode: &Mode) {
+        self.side.link.agree_on_compression(agreement, mode);
+    }
+
+    fn set_level(&mut self, level: Level) {
+        self.side.link.outbound().set_level(level);
     }
 
     fn close(&mut self, reason: CloseReason) {

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use natsd_auth::{CertificateNames, Rule, Rules};
+use natsd_core::compression::Mode;
+use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
@@ -127,7 +129,8 @@ impl Routes {
             seed: fastrand::u64(..),
         };
         let gate = Gate::new(gate::Terms::of(&options), hub.slow_checks.clone());
-        let registry = Arc::new(Registry::new(gate, system_clock(), |now| Cluster::new(config, now)));
+        let compression = options.compression.clone();
+        let registry = Arc::new(Registry::new(gate, compression, system_clock(), |now| Cluster::new(config, now)));
         let announcer = Arc::new(Announcer::new(options.pool_size, dedicated, options.permissions.clone()));
         let _ = hub.observer.set(announcer.clone());
         let Surroundings { scion_dial, tunnel, .. } = around;
@@ -187,10 +190,14 @@ impl Routes {
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
             connect_backoff: options.connect_backoff,
+            compression: options.compression.name(),
         };
         let (gone, new) = shared.dialler.reconfigure(&options.routes, &mut shared.next_route.lock());
         let other_peers = shared.registry.gate.set(gate::Terms::of(options));
         let before = shared.options.swap(Arc::new(options.clone()));
+        if before.compression != options.compression {
+            shared.change_compression(&options.compression);
+        }
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
             shared.announcer.set_permissions(options.permissions.clone(), &shared.hub.accounts.with_strangers());
@@ -218,6 +225,15 @@ impl Routes {
 }
 
 impl Shared {
+    fn change_compression(&self, mode: &Mode) {
+        self.registry.compression.store(Arc::new(mode.clone()));
+        for route in self.announcer.status() {
+            if route.link.change_compression(mode) {
+                route.link.close(CloseReason::CompressionChanged);
+            }
+        }
+    }
+
     fn timing(&self, handshake: Duration) -> Timing {
         let ClusterOptions { ping_interval, ping_max, .. } = **self.options.load();
         let longest = ClusterOptions::default().ping_interval;
@@ -353,7 +369,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         dynamic: options.name.is_none(),
         connect_urls: around.client_urls.plain.clone(),
         ws_connect_urls: around.client_urls.websocket.clone(),
-        compression: "off".into(),
+        compression: options.compression.name().into(),
         leafnode_urls: around.leafnode_urls.clone(),
         leaf_origins: true,
         leaf_origins_gone: true,

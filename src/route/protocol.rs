@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use natsd_auth::CertificateNames;
+use natsd_core::compression::{Agreement, Level, Mode};
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
 use natsd_core::route::hello::{RouteConnect, RouteInfo, Secret};
@@ -36,6 +37,10 @@ pub(crate) trait Broker {
     fn renew(&mut self);
     /// The round-trip time was measured.
     fn measured(&mut self, rtt: Duration);
+    /// This is agreed on with the peer, of which we want the mode: what is sent from now on is compressed, or is not.
+    fn agreed(&mut self, agreement: Agreement, mode: &Mode);
+    /// If anything is compressed, it is with this level from now on.
+    fn set_level(&mut self, level: Level);
     /// The route is over: closes the connection when all that was sent is written.
     fn close(&mut self, reason: CloseReason);
 }
@@ -55,6 +60,8 @@ pub(crate) struct RouteProtocol {
     /// Who its certificate says that it is, where that decides.
     names: Option<Arc<CertificateNames>>,
     checking: Option<Checking>,
+    /// What comes after what was handled last is compressed.
+    compressed: bool,
     closed: bool,
 }
 
@@ -77,6 +84,7 @@ impl RouteProtocol {
     ) -> Self {
         let info = (!greeted).then(|| registry.info());
         let session = Session::acceptor(info.as_ref(), timing, registry.now());
+        let session = session.with_compression((**registry.compression.load()).clone());
         Self::new(registry, link, session, None, observed)
     }
 
@@ -98,6 +106,7 @@ impl RouteProtocol {
         let reserved = matches!(dial.place, Place::Told(_));
         let dialer = Dialer { slot: dial.slot.clone(), credentials, reserved, gossip_mode: dial.gossip_mode };
         let session = Session::dialer(dialer, timing, registry.now());
+        let session = session.with_compression((**registry.compression.load()).clone());
         Self::new(registry, link, session, Some(dial), observed)
     }
 
@@ -123,6 +132,7 @@ impl RouteProtocol {
             shown: None,
             names: None,
             checking: None,
+            compressed: false,
             closed: false,
         }
     }
@@ -142,7 +152,7 @@ impl RouteProtocol {
     pub(crate) fn handle_input(&mut self, input: &[u8], broker: &mut impl Broker) -> (usize, usize) {
         let mut taken = 0;
         while !self.closed {
-            if self.is_checking() {
+            if self.is_checking() || self.compressed {
                 return (taken, 1);
             }
             match self.reader.read(&input[taken..]) {
@@ -248,6 +258,11 @@ impl RouteProtocol {
                 Action::CheckCluster(connect) => {
                     self.drive(|cluster, link, now| cluster.handle_connect(link, &connect, now));
                 }
+                Action::Compress => self.session.compress(&self.registry.info()),
+                Action::Agreed(agreement) => {
+                    self.compressed = !matches!(agreement, Agreement::Plain(_));
+                    broker.agreed(agreement, &self.registry.compression.load());
+                }
                 Action::Introduce(peer) => self.introduce(peer),
                 Action::Open => {
                     if let Some(peer) = &self.introduced {
@@ -257,7 +272,12 @@ impl RouteProtocol {
                 Action::Confirmed => self.drive(|cluster, link, now| cluster.handle_confirmed(link, now)),
                 Action::Update(info) => self.update(info, broker),
                 Action::Gossip(info) => self.drive(|cluster, _, now| cluster.handle_gossip(&info, now)),
-                Action::Rtt(rtt) => broker.measured(rtt),
+                Action::Rtt(rtt) => {
+                    broker.measured(rtt);
+                    if let Some(level) = self.registry.compression.load().level_at(rtt) {
+                        broker.set_level(level);
+                    }
+                }
                 Action::Close(reason) => {
                     self.closed = true;
                     broker.close(reason);
@@ -275,6 +295,11 @@ impl RouteProtocol {
             (Verdict::Admitted, Some(connect)) => self.session.admit(connect),
             (Verdict::Admitted, None) => {}
         }
+    }
+
+    /// Whether what comes after what was handled last is compressed. Says so once.
+    pub(crate) fn begins_compression(&mut self) -> bool {
+        std::mem::take(&mut self.compressed)
     }
 
     fn refuse(&mut self) {

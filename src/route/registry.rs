@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
+use arc_swap::ArcSwap;
+use natsd_core::compression::Mode;
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Dial, Event, LinkId};
 use natsd_core::route::hello::RouteInfo;
@@ -58,6 +60,8 @@ pub(crate) fn system_clock() -> Clock {
 pub(crate) struct Registry {
     /// Who is let into the cluster.
     pub(crate) gate: Gate,
+    /// What is to be compressed of what goes to peers.
+    pub(crate) compression: ArcSwap<Mode>,
     state: Mutex<State>,
     clock: Clock,
     started: Instant,
@@ -72,11 +76,12 @@ struct State {
 
 impl Registry {
     /// `make` gets the time that all other times are measured on.
-    pub(crate) fn new(gate: Gate, clock: Clock, make: impl FnOnce(Duration) -> Cluster) -> Self {
+    pub(crate) fn new(gate: Gate, compression: Mode, clock: Clock, make: impl FnOnce(Duration) -> Cluster) -> Self {
         let cluster = make(Duration::ZERO);
         let view = watch::Sender::new(view_of(&cluster));
         let state = Mutex::new(State { cluster, links: HashMap::new() });
-        Self { gate, state, clock, started: Instant::now(), dials: Notify::new(), view }
+        let compression = ArcSwap::from_pointee(compression);
+        Self { gate, compression, state, clock, started: Instant::now(), dials: Notify::new(), view }
     }
 
     /// Time since the start.

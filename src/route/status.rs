@@ -56,6 +56,7 @@ impl RouteSource for Routes {
             did_solicit: route.did_solicit,
             is_configured: route.is_configured,
             account: route.account.unwrap_or_default(),
+            compression: route.link.compression(),
         })
     }
 

@@ -8,6 +8,7 @@ mod callout;
 #[cfg(feature = "interop")]
 mod claims;
 mod cluster;
+mod compression;
 mod config;
 mod harness;
 #[cfg(feature = "lab")]

@@ -170,6 +170,8 @@ pub enum CloseReason {
     MaxControlLine,
     /// An operator ended it.
     Kicked,
+    /// An operator wants it compressed, or not any more.
+    CompressionChanged,
     /// The server ends, or sends its clients away.
     ServerShutdown,
     /// It sent headers without having said so, or an impossible header length.
@@ -213,6 +215,7 @@ impl fmt::Display for CloseReason {
             Self::MaxPayload => "Maximum Message Payload Exceeded",
             Self::MaxControlLine => "Maximum Control Line Exceeded",
             Self::Kicked => "Kicked",
+            Self::CompressionChanged => "Compression Changed",
             Self::ServerShutdown => "Server Shutdown",
             Self::MessageHeaderViolation => "Message Header Violation",
             Self::NoRespondersRequiresHeaders => "No Responders Requires Headers",

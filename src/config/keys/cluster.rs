@@ -4,8 +4,10 @@ use std::time::Duration;
 
 mod authorization;
 
+use super::compression::{self, Defaults};
 use super::{tls, unsupported};
 use natsd_auth::RoutePermissions;
+use natsd_core::compression::{Level, Mode};
 
 use crate::config::address;
 use crate::config::error::{ValueError, Warning};
@@ -175,6 +177,16 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "What becomes of a route on which a write takes longer: with `close` it ends, with `retry` it stays if something \
               was written meanwhile.",
         read: |draft, field| field.write_timeout().map(|policy| draft.options.write_timeout = policy),
+    },
+    Key {
+        names: &["compression"],
+        takes: "off, accept, s2_auto, s2_fast, s2_better, s2_best, s2_uncompressed, boolean, or { mode, rtt_thresholds }",
+        default: "accept",
+        doc: "What is sent to other servers is compressed, if they agree; see below. `true` is `s2_fast`.",
+        read: |draft, field| {
+            let defaults = Defaults { on: Mode::Always(Level::Fast), unsaid: Mode::Accept };
+            compression::read(field, &defaults).map(|mode| draft.options.compression = mode)
+        },
     },
     Key {
         names: &["tls"],

@@ -5,9 +5,11 @@ pub mod remotes;
 use std::time::Duration;
 
 use natsd_auth::{Directory, DirectoryBuilder, Nkey, Permissions, User};
+use natsd_core::compression::{Mode, Thresholds};
 use natsd_core::leaf::session::{is_at_least, numbers};
 
 use super::authorization::seconds_or_duration;
+use super::compression::{self, Defaults};
 use super::{permissions, tls};
 use crate::config::address;
 use crate::config::error::ValueError;
@@ -146,10 +148,10 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     Key {
         names: &["compression"],
-        takes: "\"off\"",
-        default: "\"off\"",
-        doc: "There is none yet.",
-        read: |_, field| compression(field),
+        takes: "off, accept, s2_auto, s2_fast, s2_better, s2_best, s2_uncompressed, boolean, or { mode, rtt_thresholds }",
+        default: "s2_auto",
+        doc: "What is sent to leaf nodes is compressed, if they agree; see below. `true` is `s2_auto`.",
+        read: |draft, field| compression(field).map(|mode| draft.options.compression = mode),
     },
     Key {
         names: &["remotes"],
@@ -176,17 +178,9 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<LeafOptions, ValueError> {
     Ok(options)
 }
 
-/// `"off"`, or what means the same.
-fn compression(field: &mut Field<'_>) -> Result<(), ValueError> {
-    match field.value() {
-        Value::Bool(false) => Ok(()),
-        Value::Text(text) if ["off", "disabled", "none", "not supported"].contains(&text.to_lowercase().as_str()) => {
-            Ok(())
-        }
-        Value::Text(text) => Err(ValueError::Compression(text.clone())),
-        Value::Bool(true) | Value::Map(_) => Err(ValueError::Compression("s2_auto".into())),
-        _ => Err(field.expected("\"off\"")),
-    }
+fn compression(field: &mut Field<'_>) -> Result<Mode, ValueError> {
+    let auto = Mode::Auto(Thresholds::default());
+    compression::read(field, &Defaults { on: auto.clone(), unsaid: auto })
 }
 
 /// `authorization {}`, or a user of it, while its keys are read.

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod authorization;
 mod callout;
 pub mod cluster;
+mod compression;
 pub mod leafnodes;
 pub mod mappings;
 pub mod monitoring;

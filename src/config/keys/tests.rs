@@ -1,6 +1,7 @@
 //! Files and the options they give, the samples, and the documentation.
 
 mod clusters;
+mod compression;
 mod leaf_nodes;
 mod refused;
 mod users;

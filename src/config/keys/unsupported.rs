@@ -10,7 +10,7 @@ pub(super) const SERVER: &[&str] =
 pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
 /// In `cluster {}`.
-pub(super) const CLUSTER: &[&str] = &["accounts", "compression"];
+pub(super) const CLUSTER: &[&str] = &["accounts"];
 
 /// In `remotes` of `leafnodes {}`.
 pub(super) const LEAF_REMOTE: &[&str] = &["jetstream_cluster_migrate", "js_cluster_migrate", "proxy"];
@@ -34,7 +34,6 @@ pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
         "cert_store" | "cert_match" | "cert_match_by" | "cert_match_skip_invalid" | "ca_certs_match" => {
             "the certificate store is one of Windows; name files with cert_file, key_file and ca_file"
         }
-        "compression" => "it does not compress what goes between servers; others do without towards it",
         "accounts" => "accounts have no routes of their own",
         _ => return None,
     })
@@ -42,7 +41,7 @@ pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
 
 /// Whether a key is refused with every value but this one, which turns off what is not there anyhow.
 pub(in crate::config) fn is_off(key: &str, value: &Value) -> bool {
-    const SWITCHES: [&str; 5] = ["jetstream", "compression", "ocsp", "ocsp_peer", "ocsp_cache"];
+    const SWITCHES: [&str; 4] = ["jetstream", "ocsp", "ocsp_peer", "ocsp_cache"];
     let off = match value {
         Value::Bool(on) => !on,
         Value::Text(text) => ["off", "disabled", "disable", "false"].contains(&text.to_ascii_lowercase().as_str()),

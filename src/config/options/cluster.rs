@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use natsd_auth::RoutePermissions;
+use natsd_core::compression::Mode;
 use natsd_core::route::hello::Secret;
 use natsd_path::ScionAddr;
 
@@ -60,6 +61,8 @@ pub struct ClusterOptions {
     pub write_deadline: Option<Duration>,
     /// `write_timeout` of routes.
     pub write_timeout: WriteTimeout,
+    /// `compression` of routes.
+    pub compression: Mode,
     /// `tls {}` of routes; present when they are to use TLS.
     pub tls: Option<TlsOptions>,
     /// `authority`: the directory of the authority that vouches for peers over SCION, where `tls` does not say who does.
@@ -84,6 +87,7 @@ impl Default for ClusterOptions {
             ping_max: 2,
             write_deadline: None,
             write_timeout: WriteTimeout::Default,
+            compression: Mode::Accept,
             tls: None,
             authority: None,
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use natsd_auth::account::{GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Permissions};
+use natsd_core::compression::{Mode, Thresholds};
 
 use super::{HandshakeFirst, InvalidOptions, Listen, Options, PeerAddr, TlsOptions, WriteTimeout, scion_listeners};
 use crate::tls::TlsError;
@@ -41,6 +42,8 @@ pub struct LeafOptions {
     pub write_deadline: Option<Duration>,
     /// `write_timeout`, in place of that of the server.
     pub write_timeout: WriteTimeout,
+    /// `compression` of what goes to leaf nodes.
+    pub compression: Mode,
     /// `remotes`.
     pub remotes: Vec<LeafRemote>,
 }
@@ -60,6 +63,7 @@ impl Default for LeafOptions {
             isolate: false,
             write_deadline: None,
             write_timeout: WriteTimeout::default(),
+            compression: Mode::Auto(Thresholds::default()),
             remotes: Vec::new(),
         }
     }
@@ -92,6 +96,8 @@ pub struct LeafRemote {
     pub first_info_timeout: Duration,
     /// `dial_timeout`, in place of that of the block.
     pub dial_timeout: Option<Duration>,
+    /// `compression` of what goes to the hub.
+    pub compression: Mode,
     /// `disabled`: is not dialled.
     pub disabled: bool,
     /// `ignore_discovered_servers`: only `urls` are dialled.
@@ -115,6 +121,7 @@ impl Default for LeafRemote {
             request_isolation: false,
             first_info_timeout: Duration::from_secs(1),
             dial_timeout: None,
+            compression: Mode::Auto(Thresholds::default()),
             disabled: false,
             ignore_discovered: false,
             no_masking: false,
@@ -160,13 +167,14 @@ impl LeafRemote {
             request_isolation,
             first_info_timeout,
             dial_timeout,
+            compression,
             disabled,
             ignore_discovered,
             no_masking,
         } = self;
         let users: Vec<_> = urls.iter().map(|url| (&url.user, &url.password)).collect();
         let flags = (hub, no_randomize, isolate, request_isolation, disabled, ignore_discovered, no_masking);
-        format!("{:?}", (users, credentials, nkey, tls, denied, flags, first_info_timeout, dial_timeout))
+        format!("{:?}", (users, credentials, nkey, tls, denied, flags, first_info_timeout, dial_timeout, compression))
     }
 
     /// What this side may send and ask for, apart from what the hub says of it.

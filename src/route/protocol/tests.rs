@@ -59,6 +59,16 @@ impl Broker for Recorder {
         self.log.push("measured".into());
     }
 
+    fn agreed(&mut self, agreement: Agreement, _mode: &Mode) {
+        if !matches!(agreement, Agreement::Plain(_)) {
+            self.log.push(format!("agreed {}", agreement.name()));
+        }
+    }
+
+    fn set_level(&mut self, level: Level) {
+        self.log.push(format!("level {}", level.name()));
+    }
+
     fn close(&mut self, reason: CloseReason) {
         self.log.push(format!("close {reason}"));
     }
@@ -87,7 +97,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         seed: 1,
     };
     let gate = Gate::new(login.map(Terms::of_login).unwrap_or_default(), Arc::new(Semaphore::new(1)));
-    Arc::new(Registry::new(gate, system_clock(), |now| Cluster::new(config, now)))
+    Arc::new(Registry::new(gate, Mode::Off, system_clock(), |now| Cluster::new(config, now)))
 }
 
 fn acceptor(registry: &Arc<Registry>, link: u64) -> (RouteProtocol, mpsc::Receiver<Command>) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use natsd_core::compression::Mode;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId};
@@ -117,7 +118,7 @@ impl Server {
         let clock = clock.clone();
         let clock = Box::new(move || Duration::from_nanos(clock.load(Relaxed)) - began);
         let gate = Gate::new(Terms::of(&cluster), hub.slow_checks.clone());
-        let registry = Arc::new(Registry::new(gate, clock, |now| Cluster::new(config, now)));
+        let registry = Arc::new(Registry::new(gate, Mode::Off, clock, |now| Cluster::new(config, now)));
         let announcer = Arc::new(Announcer::new(pool_size, dedicated, None));
         let _ = hub.observer.set(announcer.clone());
         let publisher = client(&hub);

@@ -2,6 +2,7 @@
 
 mod access;
 mod clusters;
+mod compression;
 mod flow;
 mod monitoring;
 #[cfg(feature = "lab")]

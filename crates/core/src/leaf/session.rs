@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::NO_CLUSTER;
 use super::hello::{LeafConnect, LeafInfo};
+use crate::compression::{Agreement, Mode, Status};
 use crate::error::CloseReason;
 
 /// How long a hub may take to answer `CONNECT`.
@@ -36,6 +37,11 @@ pub struct Timing {
 pub enum Action {
     /// Write these bytes.
     Send(Vec<u8>),
+    /// What follows is compressed, both ways: [`Session::compress`].
+    Compress,
+    /// This is agreed on. If it is compression, what was to be sent so far still goes as it is, and what was read so far
+    /// was not compressed.
+    Agreed(Agreement),
     /// Accepting: decide who this is, then [`Session::admit`] or [`Session::close`].
     Judge(Box<LeafConnect>),
     /// Dialling: answer the hub by [`Session::greet`], or [`Session::close`].
@@ -77,6 +83,9 @@ pub struct Session {
     pings_out: u32,
     ping_sent: Duration,
     welcomes: bool,
+    /// Whether we compress.
+    mode: Mode,
+    agreement: Option<Agreement>,
 }
 
 impl Session {
@@ -97,7 +106,19 @@ impl Session {
     fn new(state: State, timing: Timing, now: Duration) -> Self {
         let deadline = now + timing.handshake;
         let actions = VecDeque::new();
-        Self { state, timing, actions, deadline, pings_out: 0, ping_sent: now, welcomes: false }
+        let (pings_out, welcomes, mode, agreement) = (0, false, Mode::Off, None);
+        Self { state, timing, actions, deadline, pings_out, ping_sent: now, welcomes, mode, agreement }
+    }
+
+    /// Compresses, if the other side agrees.
+    pub fn with_compression(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether we compress, if the other side agrees.
+    pub fn compression(&self) -> &Mode {
+        &self.mode
     }
 
     /// Whether interest and messages may come.
@@ -125,7 +146,13 @@ impl Session {
         match (self.state, serde_json::from_slice(json)) {
             (State::Closed, _) => {}
             (State::AwaitConnect, Ok(connect)) => {
+                let connect: LeafConnect = connect;
                 self.state = State::Judged;
+                if self.agreement.is_none() {
+                    // Who does not compress says so here alone.
+                    let known = if connect.compression.is_empty() { Status::Unsupported } else { Status::Off };
+                    self.agree(Agreement::Plain(known));
+                }
                 self.actions.push_back(Action::Judge(Box::new(connect)));
             }
             _ => self.violation(),
@@ -162,13 +189,24 @@ impl Session {
     /// `INFO` arrived.
     pub fn handle_info(&mut self, json: &[u8], (now, jitter): (Duration, f64)) {
         let info = match (self.state, serde_json::from_slice::<LeafInfo>(json)) {
-            // From a leaf node it means nothing without compression.
-            (State::Closed | State::AwaitConnect, _) => return,
+            (State::Closed, _) => return,
+            // From a leaf node it is about compression alone.
+            (State::AwaitConnect, Ok(info)) if self.agreement.is_none() => {
+                self.negotiate(&info);
+                return;
+            }
+            (State::AwaitConnect, _) => return,
             (_, Ok(info)) => Box::new(info),
             (_, Err(_)) => return self.violation(),
         };
+        if self.state == State::AwaitInfo && !info.is_of_hub() {
+            return self.close(CloseReason::WrongPort, None);
+        }
+        if self.state == State::AwaitInfo && self.agreement.is_none() && self.negotiate(&info) {
+            self.deadline = now + self.timing.handshake;
+            return;
+        }
         match self.state {
-            State::AwaitInfo if !info.is_of_hub() => self.close(CloseReason::WrongPort, None),
             State::AwaitInfo => match bad_cluster(&info.cluster) {
                 Some(text) => self.close(CloseReason::ProtocolViolation, Some(text)),
                 None => {
@@ -186,6 +224,44 @@ impl Session {
             }
             State::Open => self.actions.push_back(Action::Update(info)),
             _ => self.violation(),
+        }
+    }
+
+    /// The first `INFO` of the other side says whether there is to be another, compressed.
+    fn negotiate(&mut self, info: &LeafInfo) -> bool {
+        match self.mode.agree(&info.compression) {
+            Ok(agreement @ Agreement::Plain(_)) => {
+                self.agree(agreement);
+                return false;
+            }
+            Ok(agreement) => {
+                self.agreement = Some(agreement);
+                self.actions.push_back(Action::Compress);
+            }
+            Err(unknown) => self.close(CloseReason::ProtocolViolation, Some(&unknown.to_string())),
+        }
+        true
+    }
+
+    fn agree(&mut self, agreement: Agreement) {
+        self.agreement = Some(agreement);
+        self.actions.push_back(Action::Agreed(agreement));
+    }
+
+    /// Says what was chosen, and compresses from there on. `own` is our `INFO`, as the first one.
+    pub fn compress(&mut self, own: &LeafInfo) {
+        let Some(agreement) = self.agreement else { return };
+        let line = LeafInfo { compression: agreement.name().into(), ..own.clone() }.to_line();
+        match self.state {
+            State::AwaitInfo => {
+                self.send(line);
+                self.agree(agreement);
+            }
+            State::AwaitConnect => {
+                self.agree(agreement);
+                self.send(line);
+            }
+            _ => {}
         }
     }
 

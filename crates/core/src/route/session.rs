@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::CloseReason;
 use super::hello::{GossipMode, RouteConnect, RouteInfo, Secret};
+use crate::compression::{Agreement, Mode};
 
 /// Which connection between two servers this is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +81,11 @@ pub enum Action {
     Authenticate(RouteConnect),
     /// Check the cluster's name in a dialer's `CONNECT`; on a conflict, [`Session::close`].
     CheckCluster(RouteConnect),
+    /// What follows is compressed, both ways: [`Session::compress`].
+    Compress,
+    /// This is agreed on. If it is compression, what was to be sent so far still goes as it is, and what was read so far
+    /// was not compressed.
+    Agreed(Agreement),
     /// Decide on the peer: [`Session::greet`] as dialer, [`Session::open`] as acceptor, or [`Session::close`].
     Introduce(Introduction),
     /// Interest and messages flow from now on; tell the peer all local interest.
@@ -123,6 +129,11 @@ pub struct Session {
     peer_id: String,
     /// The acceptor asks for user and password.
     asked: bool,
+    /// Whether we compress.
+    mode: Mode,
+    agreement: Option<Agreement>,
+    /// Dialer, after `CONNECT`.
+    connected: bool,
     actions: VecDeque<Action>,
     /// Handshake deadline, then the next ping.
     deadline: Duration,
@@ -153,12 +164,21 @@ impl Session {
             timing,
             peer_id: String::new(),
             asked: false,
+            mode: Mode::Off,
+            agreement: None,
+            connected: false,
             actions: VecDeque::new(),
             deadline: now + timing.handshake,
             probe_deadline: None,
             pings_out: 0,
             ping_sent: now,
         }
+    }
+
+    /// Compresses, if the peer agrees.
+    pub fn with_compression(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
     }
 
     /// Whether interest and messages may come.
@@ -215,7 +235,7 @@ impl Session {
         let Ok(info) = serde_json::from_slice::<RouteInfo>(json) else { return self.violation() };
         match self.state {
             State::AwaitInfo if info.server_id.is_empty() => self.violation(),
-            State::AwaitInfo => self.introduce(info),
+            State::AwaitInfo => self.negotiate(info),
             State::Greeting | State::Open => {
                 self.handle_traffic();
                 let update = info.server_id == self.peer_id;
@@ -223,6 +243,52 @@ impl Session {
             }
             _ => self.violation(),
         }
+    }
+
+    /// The first `INFO` says whether there is to be another, compressed.
+    fn negotiate(&mut self, info: RouteInfo) {
+        if self.agreement.is_none() {
+            match self.mode.agree(&info.compression) {
+                Ok(agreement @ Agreement::Plain(_)) => {
+                    self.agreement = Some(agreement);
+                    self.actions.push_back(Action::Agreed(agreement));
+                }
+                Ok(agreement) => {
+                    self.asked = info.auth_required;
+                    self.agreement = Some(agreement);
+                    return self.actions.push_back(Action::Compress);
+                }
+                Err(unknown) => return self.close(CloseReason::ProtocolViolation, Some(&unknown.to_string())),
+            }
+        }
+        self.introduce(info);
+    }
+
+    /// Says what was chosen, and compresses from there on. `own` is our `INFO` as of now.
+    pub fn compress(&mut self, own: &RouteInfo) {
+        let (State::AwaitInfo, Some(agreement)) = (self.state, self.agreement) else { return };
+        let Some(dialer) = &self.dialer else {
+            self.actions.push_back(Action::Agreed(agreement));
+            return self.send(self.told(own).to_line());
+        };
+        let mut hello = connect(dialer, own, self.asked);
+        let mut info = self.told(own);
+        if let Slot::Account(account) = &dialer.slot {
+            info.route_account.clone_from(account);
+        }
+        hello.extend_from_slice(&info.to_line());
+        self.connected = true;
+        self.send(hello);
+        self.actions.push_back(Action::Agreed(agreement));
+    }
+
+    /// Our `INFO`, as it follows that of the peer.
+    fn told(&self, own: &RouteInfo) -> RouteInfo {
+        let mut info = own.clone();
+        if let Some(agreement) = self.agreement.filter(|_| self.mode != Mode::Unsupported) {
+            info.compression = agreement.name().into();
+        }
+        info
     }
 
     fn introduce(&mut self, info: RouteInfo) {
@@ -237,7 +303,8 @@ impl Session {
     /// The cluster wants the acceptor that was introduced: introduces us. `own` is our `INFO` as of now.
     pub fn greet(&mut self, own: &RouteInfo, now: Duration) {
         if let (State::Introduced, Some(dialer)) = (self.state, &self.dialer) {
-            let hello = hello(dialer, own, self.asked);
+            let mut hello = if self.connected { Vec::new() } else { connect(dialer, own, self.asked) };
+            hello.extend_from_slice(&introduction(dialer, self.told(own)));
             self.state = State::Greeting;
             self.send(hello);
             self.ping(now);
@@ -357,10 +424,10 @@ impl Session {
     }
 }
 
-/// `CONNECT` and `INFO` of the dialer.
-fn hello(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
+/// `CONNECT` of the dialer.
+fn connect(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
     let (user, password) = dialer.credentials.clone().filter(|_| asked || !dialer.reserved).unzip();
-    let mut bytes = RouteConnect {
+    RouteConnect {
         echo: true,
         user,
         password,
@@ -370,14 +437,17 @@ fn hello(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
         dynamic: own.dynamic,
         ..RouteConnect::default()
     }
-    .to_line();
-    let mut info = RouteInfo { gossip_mode: dialer.gossip_mode.into(), ..own.clone() };
+    .to_line()
+}
+
+/// `INFO` of the dialer, which says for which connection it is.
+fn introduction(dialer: &Dialer, own: RouteInfo) -> Vec<u8> {
+    let mut info = RouteInfo { gossip_mode: dialer.gossip_mode.into(), ..own };
     match &dialer.slot {
         Slot::Pool(index) => info.route_pool_idx = *index,
         Slot::Account(account) => info.route_account.clone_from(account),
     }
-    bytes.extend(info.to_line());
-    bytes
+    info.to_line()
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn may_be_sent(status: u16) -> bool {
 /// As nats-server maps its reasons.
 fn status(reason: &CloseReason) -> u16 {
     match reason {
-        CloseReason::ClientClosed => NORMAL,
+        CloseReason::ClientClosed | CloseReason::CompressionChanged => NORMAL,
         CloseReason::AuthenticationTimeout
         | CloseReason::AuthenticationFailure
         | CloseReason::SlowConsumerPendingBytes

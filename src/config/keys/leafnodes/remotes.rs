@@ -117,10 +117,10 @@ pub const KEYS: &[Key<LeafRemote>] = &[
     },
     Key {
         names: &["compression"],
-        takes: "\"off\"",
-        default: "\"off\"",
-        doc: "There is none yet.",
-        read: |_, field| compression(field),
+        takes: "off, accept, s2_auto, s2_fast, s2_better, s2_best, s2_uncompressed, boolean, or { mode, rtt_thresholds }",
+        default: "s2_auto",
+        doc: "What is sent to the hub is compressed, if it agrees; see below. `true` is `s2_auto`.",
+        read: |remote, field| compression(field).map(|mode| remote.compression = mode),
     },
     Key {
         names: &["ws_compression", "ws_compress", "websocket_compression", "websocket_compress"],

@@ -21,9 +21,7 @@ fn every_key_of_nats_server_is_obeyed_or_refused_by_name() {
 
 #[test]
 fn what_is_off_anyhow_may_be_turned_off() {
-    options(
-        "jetstream: false\nprof_port: 0\nocsp: false\nocsp_cache: false\ncluster { listen: 6222, compression: off }",
-    );
+    options("jetstream: false\nprof_port: 0\nocsp: false\nocsp_cache: false");
     options("jetstream: disabled");
     for (text, reason) in [
         ("jetstream: enabled", "natsd: it keeps no streams; remove it"),
@@ -31,10 +29,6 @@ fn what_is_off_anyhow_may_be_turned_off() {
         ("prof_port: 6060", "profile it with a tool for native ones"),
         ("gateway: false", "no gateways"),
         ("ocsp { mode: always }", "let an authority sign short-lived ones"),
-        (
-            "cluster { listen: 6222, compression: accept }",
-            "1:25: compression is not supported by this version of natsd: it",
-        ),
         ("tls { cert_store: WindowsCurrentUser }", "the certificate store is one of Windows"),
     ] {
         let errors = loaded(text).expect_err(text).to_string();

@@ -9,6 +9,12 @@ const TIMING: Timing = Timing {
 const START: (Duration, f64) = (Duration::ZERO, 0.0);
 
 fn actions(session: &mut Session) -> Vec<Action> {
+    let mut actions = all_actions(session);
+    actions.retain(|action| !matches!(action, Action::Agreed(Agreement::Plain(_))));
+    actions
+}
+
+fn all_actions(session: &mut Session) -> Vec<Action> {
     std::iter::from_fn(|| session.poll_action()).collect()
 }
 
@@ -156,4 +162,41 @@ fn versions_are_compared_as_numbers() {
     assert!(is_at_least("2.15.2", "2.9.0") && is_at_least("v2.10.0-RC.1", "2.10.0"));
     assert!(!is_at_least("2.9.9", "2.10.0") && !is_at_least("", "2.8.0") && !is_at_least("2.10", "2.8.0"));
     assert_eq!(numbers("1.2.3.4"), None);
+}
+
+#[test]
+fn both_compress_once_both_have_said_so() {
+    let mode = Mode::Always(crate::compression::Level::Fast);
+    let wanting = |name: &str| LeafInfo { compression: name.into(), ..hub_info() };
+    let mut hub = Session::acceptor(Some(&wanting("accept")), TIMING, Duration::ZERO).with_compression(Mode::Accept);
+    let mut leaf = Session::dialer(TIMING, Duration::ZERO).with_compression(mode);
+    let [Action::Send(first)] = &actions(&mut hub)[..] else { panic!("INFO comes first") };
+    leaf.handle_info(&json(first), START);
+    assert_eq!(actions(&mut leaf), [Action::Compress]);
+    leaf.compress(&LeafInfo { client_id: 5, ..LeafInfo::default() });
+    let said = actions(&mut leaf);
+    let [Action::Send(chosen), Action::Agreed(ours)] = &said[..] else { panic!("INFO goes as it is: {said:?}") };
+    hub.handle_info(&json(chosen), START);
+    assert_eq!(actions(&mut hub), [Action::Compress]);
+    hub.compress(&hub_info());
+    let said = actions(&mut hub);
+    let [Action::Agreed(theirs), Action::Send(second)] = &said[..] else { panic!("INFO is compressed: {said:?}") };
+    assert_eq!((ours.name(), theirs.name()), ("s2_fast", "s2_fast"));
+    leaf.handle_info(&json(second), START);
+    assert!(matches!(&actions(&mut leaf)[..], [Action::Greet(info)] if info.compression == "s2_fast"));
+    hub.handle_connect(b"{\"compress_mode\":\"s2_fast\"}");
+    assert!(matches!(&actions(&mut hub)[..], [Action::Judge(_)]));
+}
+
+#[test]
+fn a_leaf_node_that_does_not_compress_says_so_with_connect() {
+    for (said, known) in [("\"off\"", Status::Off), ("\"\"", Status::Unsupported)] {
+        let mut hub = Session::acceptor(None, TIMING, Duration::ZERO).with_compression(Mode::Accept);
+        hub.handle_connect(format!("{{\"compress_mode\":{said}}}").as_bytes());
+        let said = all_actions(&mut hub);
+        assert!(matches!(&said[..], [Action::Agreed(Agreement::Plain(status)), Action::Judge(_)] if *status == known));
+    }
+    let mut unknown = Session::acceptor(None, TIMING, Duration::ZERO).with_compression(Mode::Accept);
+    unknown.handle_info(b"{\"compression\":\"zstd\"}", START);
+    assert!(matches!(&actions(&mut unknown)[..], [Action::Send(_), Action::Close(CloseReason::ProtocolViolation)]));
 }

@@ -28,6 +28,8 @@ pub struct Terms {
     pub connect_retries: u32,
     /// Whether attempts become rarer, up to one in 30 s.
     pub connect_backoff: bool,
+    /// What we want compressed, as `INFO` calls it.
+    pub compression: &'static str,
 }
 
 impl Cluster {
@@ -67,6 +69,7 @@ impl Cluster {
         (info.ip, info.max_payload, info.auth_required) = (ip, max_payload, terms.auth_required);
         let same_rules = (&info.import, &info.export) == (&terms.import, &terms.export);
         (info.import, info.export) = (terms.import, terms.export);
+        terms.compression.clone_into(&mut info.compression);
         if !same_rules {
             self.info = info;
             // Peers tell us of interest anew on the connection where they hear of it.

@@ -122,6 +122,7 @@ fn peers_hear_what_an_operator_changes() {
         advertise,
         connect_retries: 1,
         connect_backoff: true,
+        compression: "off",
     };
     network.servers[1].cluster.set_terms(terms("nats-route://b:1/", true));
     network.run(secs(1));
@@ -149,6 +150,7 @@ fn other_rules_are_told_on_every_connection() {
             advertise: true,
             connect_retries: 0,
             connect_backoff: false,
+            compression: "off",
         });
         let events = std::iter::from_fn(|| cluster.poll_event());
         events.filter(|event| matches!(event, Event::Tell(_, info) if info.export == rules)).count()

@@ -21,7 +21,8 @@ fn json(info: &RouteInfo) -> Vec<u8> {
 }
 
 fn actions(session: &mut Session) -> Vec<Action> {
-    std::iter::from_fn(|| session.poll_action()).collect()
+    let actions = std::iter::from_fn(|| session.poll_action());
+    actions.filter(|action| !matches!(action, Action::Agreed(Agreement::Plain(_)))).collect()
 }
 
 fn sent(actions: &[Action]) -> String {
@@ -260,4 +261,66 @@ fn nothing_happens_after_the_end() {
     session.handle_timeout(secs(1000));
     session.probe(secs(1000));
     assert_eq!(actions(&mut session), []);
+}
+
+/// An `INFO` that asks for this compression.
+fn wanting(id: &str, compression: &str) -> RouteInfo {
+    RouteInfo { compression: compression.into(), ..info(id) }
+}
+
+fn fast() -> Mode {
+    Mode::Always(crate::compression::Level::Fast)
+}
+
+#[test]
+fn a_dialer_that_compresses_introduces_itself_twice() {
+    let mut session = dialer(Slot::Pool(2)).with_compression(fast());
+    session.handle_info(&json(&wanting("them", "accept")));
+    assert_eq!(actions(&mut session), [Action::Compress]);
+    session.compress(&wanting("us", "s2_fast"));
+    let said = actions(&mut session);
+    let [Action::Send(hello), Action::Agreed(agreement)] = &said[..] else { panic!("{said:?}") };
+    let hello = String::from_utf8_lossy(hello);
+    assert!(hello.starts_with("CONNECT ") && hello.contains("\"compression\":\"s2_fast\""), "{hello}");
+    assert!(!hello.contains("route_pool_idx") && !hello.contains("PING"), "{hello}");
+    assert_eq!(agreement.name(), "s2_fast");
+    session.handle_info(&json(&wanting("them", "s2_fast")));
+    assert!(matches!(&actions(&mut session)[..], [Action::Introduce(peer)] if peer.slot == Slot::Pool(2)));
+    session.greet(&wanting("us", "s2_fast"), START);
+    let said = sent(&actions(&mut session));
+    assert!(said.starts_with("INFO ") && said.ends_with("PING\r\n"), "{said}");
+    assert!(said.contains("\"route_pool_idx\":2") && said.contains("\"compression\":\"s2_fast\""), "{said}");
+}
+
+#[test]
+fn an_acceptor_that_compresses_answers_before_it_looks() {
+    let mut session = Session::acceptor(Some(&wanting("us", "accept")), TIMING, START).with_compression(Mode::Accept);
+    let_in(&mut session, b"{\"name\":\"them\"}");
+    actions(&mut session);
+    session.handle_info(&json(&wanting("them", "s2_best")));
+    assert_eq!(actions(&mut session), [Action::Compress]);
+    session.compress(&wanting("us", "accept"));
+    let said = actions(&mut session);
+    assert!(matches!(&said[..], [Action::Agreed(_), Action::Send(_)]), "{said:?}");
+    assert!(sent(&said).contains("\"compression\":\"s2_best\""));
+    session.handle_info(&json(&RouteInfo { route_pool_idx: 1, ..wanting("them", "s2_best") }));
+    assert!(matches!(&actions(&mut session)[..], [Action::Introduce(peer)] if peer.slot == Slot::Pool(1)));
+    session.compress(&wanting("us", "accept"));
+    assert_eq!(actions(&mut session), [], "once is enough");
+}
+
+#[test]
+fn who_does_not_compress_is_told_so() {
+    for (mode, theirs) in [(Mode::Off, "s2_fast"), (fast(), "off"), (Mode::Accept, "accept"), (fast(), "")] {
+        let mut session = dialer(Slot::Pool(0)).with_compression(mode.clone());
+        session.handle_info(&json(&wanting("them", theirs)));
+        assert!(matches!(&actions(&mut session)[..], [Action::Introduce(_)]), "{mode:?} {theirs}");
+        session.greet(&wanting("us", mode.name()), START);
+        assert!(sent(&actions(&mut session)).contains("\"compression\":\"off\""), "{mode:?} {theirs}");
+    }
+    let mut unknown = dialer(Slot::Pool(0)).with_compression(fast());
+    unknown.handle_info(&json(&wanting("them", "zstd")));
+    let said = actions(&mut unknown);
+    assert_eq!(sent(&said), "-ERR 'unsupported route compression mode \"zstd\"'\r\n");
+    assert_eq!(closed(&said), Some(&CloseReason::ProtocolViolation));
 }
