@@ -13,6 +13,7 @@ pub(crate) mod publish;
 pub(crate) mod remote;
 mod responses;
 pub(crate) mod service;
+mod shadow;
 #[cfg(test)]
 pub(crate) mod stage;
 pub(crate) mod stats;

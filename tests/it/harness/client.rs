@@ -32,13 +32,19 @@ const PROBE: &str = "probe";
 
 impl Client {
     pub fn connect(port: u16) -> Self {
+        Self::connect_as(port, None)
+    }
+
+    /// As [`connect`](Self::connect), of this user, whose password is the same.
+    pub fn connect_as(port: u16, user: Option<&str>) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts clients");
         stream.set_nodelay(true).expect("a TCP option");
         let (input, deliveries, infos) = (Vec::new(), VecDeque::new(), VecDeque::new());
         let mut client = Self { stream, input, deliveries, infos, pongs: 0, refusals: 0 };
-        client.send(
-            "CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true}\r\n",
-        );
+        let user = user.map(|user| format!(",\"user\":\"{user}\",\"pass\":\"{user}\"")).unwrap_or_default();
+        client.send(&format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true{user}}}\r\n",
+        ));
         client.send(&format!("SUB _probe {PROBE}\r\n"));
         client.flush();
         client

@@ -3,6 +3,7 @@
 mod access;
 mod clusters;
 mod flow;
+mod imports;
 mod monitoring;
 #[cfg(feature = "lab")]
 mod scion;
