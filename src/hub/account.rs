@@ -416,23 +416,7 @@ impl Account {
     /// From now on the other end of a leaf connection is told of all interest on this side. No change is missed.
     pub(crate) fn open_leaf(&self, desk: Arc<LeafDesk>) {
         let (local, remote) = (self.local.read(), self.remote.read());
-        self.leafs.open(
-            desk,
-            |see| {
-                local.for_each(|subject, queue, members| {
-                    let told = members.iter().filter(|member| !member.is_private()).count();
-                    if told > 0 {
-                        see(subject, queue, told as i64, Whose::Here);
-                    }
-                });
-                remote.for_each(|subject, queue, members| {
-                    for member in members {
-                        see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
-                    }
-                });
-            },
-            || self.standing(),
-        );
+        self.leafs.open(desk, |see| list_interest(&local, &remote, see), || self.standing());
     }
 
     /// A leaf connection is over.
@@ -440,8 +424,11 @@ impl Account {
         self.leafs.close(link);
     }
 
-    /// What a leaf connection may send or ask for has changed: what was matched is forgotten.
-    pub(crate) fn leaf_rules_changed(&self) {
+    /// What may be sent over a leaf connection, or asked for, has changed: what was matched is forgotten, and the other end
+    /// told what it may know now and might not before, and the other way round.
+    pub(crate) fn leaf_rules_changed(&self, link: &Arc<Link>) {
+        let (local, remote) = (self.local.read(), self.remote.read());
+        self.leafs.retell(link, |see| list_interest(&local, &remote, see), || self.standing());
         self.changed();
     }
 
@@ -506,6 +493,25 @@ impl Account {
     pub(super) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Shows `see` all interest that leaf connections may be told of.
+fn list_interest(
+    local: &Sublist<Subscription>,
+    remote: &Sublist<RemoteInterest>,
+    see: &mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>),
+) {
+    local.for_each(|subject, queue, members| {
+        let told = members.iter().filter(|member| !member.is_private()).count();
+        if told > 0 {
+            see(subject, queue, told as i64, Whose::Here);
+        }
+    });
+    remote.for_each(|subject, queue, members| {
+        for member in members {
+            see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
+        }
+    });
 }
 
 /// Writes what a subject becomes by `mappings`; `false` if it stays.

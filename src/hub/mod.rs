@@ -18,6 +18,7 @@ mod shadow;
 pub(crate) mod stage;
 pub(crate) mod stats;
 pub(crate) mod subscription;
+mod surplus;
 mod system_imports;
 mod trace_headers;
 

@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use natsd_auth::jwt::{self, Attempt, Refusal};
-use natsd_auth::{Certificate, ConnectionType, User, Verdict};
+use natsd_auth::{Certificate, ConnectionType, Directory, User, Verdict};
 use natsd_core::connect::Credentials;
 use natsd_core::leaf::hello::LeafConnect;
 
 use super::Shared;
 use crate::client::admission::compare;
+use crate::config::options::{LeafOptions, Options};
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::operators::{Operators, Pass, Visitor, look_up, since_1970};
@@ -26,13 +26,6 @@ pub(super) struct Admitted {
     pub(super) pass: Option<Arc<Pass>>,
 }
 
-impl Admitted {
-    /// When its token, or that of its account, ends, in time since 1970.
-    pub(super) fn ends(&self) -> Option<Duration> {
-        self.pass.as_ref()?.ends().map(|(at, _)| at)
-    }
-}
-
 /// What a connection shows besides `CONNECT`.
 pub(super) struct Shown {
     pub(super) nonce: String,
@@ -43,13 +36,23 @@ pub(super) struct Shown {
 
 impl Shown {
     fn way(&self) -> ConnectionType {
-        if self.websocket { ConnectionType::LeafNodeWebsocket } else { ConnectionType::LeafNode }
+        way(self.websocket)
     }
 }
 
-/// Decides on a leaf node. `None`: it may not come in.
-pub(super) async fn judge(shared: Arc<Shared>, connect: LeafConnect, shown: Shown) -> Option<Admitted> {
-    let given = credentials(connect);
+/// What leaf nodes come by.
+pub(super) fn way(websocket: bool) -> ConnectionType {
+    if websocket { ConnectionType::LeafNodeWebsocket } else { ConnectionType::LeafNode }
+}
+
+/// The users that a leaf node has to be one of: its own, or those of the server. `None` if everybody may come in.
+pub(super) fn directory<'a>(own: &'a LeafOptions, all: &'a Options) -> Option<&'a Directory> {
+    let users = own.directory.as_ref().filter(|users| !users.is_open());
+    users.or_else(|| Some(&all.authorization.directory).filter(|users| !users.is_open()))
+}
+
+/// Decides on a leaf node with these credentials. `None`: it may not come in.
+pub(super) async fn judge(shared: Arc<Shared>, given: Credentials, shown: Shown) -> Option<Admitted> {
     let hub = &shared.hub;
     if let Some(operators) = hub.operators.get() {
         return match by_token(hub, operators, &given, &shown).await {
@@ -89,23 +92,24 @@ pub(super) async fn judge(shared: Arc<Shared>, connect: LeafConnect, shown: Show
 
 /// What the users say that count here; without one everybody may come in, as that user if there is one.
 fn verdict(shared: &Shared, given: &Credentials, shown: &Shown) -> (Option<Verdict>, Option<Arc<User>>) {
-    let options = shared.options.load();
+    let (options, all) = (shared.options.load(), shared.hub.options());
     let own = options.directory.as_ref();
-    if let Some(users) = own.filter(|users| !users.is_open()) {
+    let Some(users) = directory(&options, &all) else {
+        return (None, own.and_then(|own| own.anonymous().cloned()));
+    };
+    let mut certificate = Certificate::NotAsked;
+    if own.is_some_and(|own| std::ptr::eq(own, users)) {
         let maps = shared.tls.as_ref().is_some_and(|tls| tls.terms().maps);
         let names = shown.tls.as_ref().and_then(|facts| facts.names.as_deref());
-        let certificate = if maps { Certificate::Decides(names) } else { Certificate::NotAsked };
-        return (Some(users.judge(given, shown.way(), &shown.nonce, certificate)), None);
+        if maps {
+            certificate = Certificate::Decides(names);
+        }
     }
-    let all = shared.hub.options();
-    let users = &all.authorization.directory;
-    if users.is_open() {
-        return (None, own.and_then(|own| own.anonymous().cloned()));
-    }
-    (Some(users.judge(given, shown.way(), &shown.nonce, Certificate::NotAsked)), None)
+    (Some(users.judge(given, shown.way(), &shown.nonce, certificate)), None)
 }
 
-fn credentials(connect: LeafConnect) -> Credentials {
+/// Who a leaf node says it is.
+pub(super) fn credentials(connect: LeafConnect) -> Credentials {
     let secret = |secret: Option<natsd_core::route::hello::Secret>| secret.map(|it| it.0).unwrap_or_default();
     Credentials {
         user: connect.user,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use natsd_auth::{Permissions, Rule};
+use natsd_auth::{Permissions, Rule, User};
 use natsd_core::encode;
 use natsd_core::error::CloseReason;
 use natsd_core::leaf::LOOP_PREFIX;
@@ -49,6 +49,8 @@ pub(super) struct Broker {
     pub(super) account: Arc<Account>,
     /// What the user of a leaf node may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
+    /// What the leaf node does not want to be sent.
+    denied: Vec<String>,
     peer: Option<LeafPeer>,
     interests: HashMap<Box<[u8]>, Arc<RemoteInterest>>,
     cache: MatchCache,
@@ -84,7 +86,8 @@ impl Broker {
             traces: connect.proto >= 3,
             rules: reversed(permissions.as_deref(), &connect.deny_pub).map(Arc::new).into(),
         };
-        Self::new(shared, link, account, permissions, peer)
+        let (broker, room) = Self::new(shared, link, account, permissions, peer);
+        (Self { denied: connect.deny_pub.clone(), ..broker }, room)
     }
 
     /// For a hub that has let us in. `None` if the account here is gone.
@@ -125,6 +128,7 @@ impl Broker {
             link: link.clone(),
             account,
             permissions,
+            denied: Vec::new(),
             peer: Some(peer),
             interests: HashMap::new(),
             cache: MatchCache::default(),
@@ -178,7 +182,23 @@ impl Broker {
     pub(super) fn adopt_rules(&self, rules: Option<Permissions>) {
         if let Some(peer) = self.link.leaf.get() {
             peer.rules.store(rules.map(Arc::new));
-            self.account.leaf_rules_changed();
+            self.account.leaf_rules_changed(&self.link);
+        }
+    }
+
+    /// What the user of a leaf node may do; `None` is everything.
+    pub(super) fn permissions(&self) -> Option<&Permissions> {
+        self.permissions.as_deref()
+    }
+
+    /// The leaf node is this user from now on.
+    pub(super) fn become_user(&mut self, user: Option<Arc<User>>) {
+        let permissions = user.as_ref().and_then(|user| user.permissions.clone());
+        self.link.user.store(user);
+        if permissions != self.permissions {
+            self.link.outbound().replies = permissions.as_ref().and_then(AllowedReplies::new);
+            self.adopt_rules(reversed(permissions.as_deref(), &self.denied));
+            self.permissions = permissions;
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
                 again = true;
                 let (ended, end) = oneshot::channel();
                 let start = Start::Dialled { remote: remote.clone(), url: Box::new(url), ended };
-                LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread);
+                remote.connected(&LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread));
                 // It is gone without a word when the server ends.
                 end.await.unwrap_or_default() + reconnect
             }

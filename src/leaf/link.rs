@@ -1,5 +1,7 @@
 //! One end of a leaf connection: what the session wants done, and what the other end says.
 
+mod renewal;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,13 +9,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use natsd_core::error::CloseReason;
+use natsd_core::connect::Credentials;
+use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::leaf::hello::{LeafConnect, LeafInfo};
 use natsd_core::leaf::session::{Action, SAME_CLUSTER, Session, TOO_OLD};
 use natsd_core::leaf::wire::{MAX_CONTROL_LINE, Op, Read, read};
 use tokio::sync::oneshot;
 
-use super::admission::{Admitted, Shown, judge};
+use super::admission::{self, Admitted, Shown, judge};
 use super::broker::{Broker, Refused};
 use super::remote::Remote;
 use super::{Shared, credentials, trace};
@@ -22,7 +25,6 @@ use crate::link::batch::Batch;
 use crate::link::outbound::{Outbound, Sink};
 use crate::link::task::{LinkTask, Protocol, Source};
 use crate::link::{self, Kind, Link};
-use crate::operators::since_1970;
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::{Connection, Peer};
@@ -65,7 +67,9 @@ pub(super) struct LeafLink {
     /// Who is being decided on.
     judged: Option<Judged>,
     /// When what says who it is no longer holds.
-    expires: Option<Instant>,
+    expires: Option<(Instant, ClientError)>,
+    /// The options that it obeys.
+    epoch: u64,
     broker: Option<Broker>,
     closed: bool,
 }
@@ -97,7 +101,7 @@ struct Judged {
 
 impl LeafLink {
     /// Serves a connection, of which `unread` has been read already.
-    pub(super) fn spawn(shared: &Arc<Shared>, id: u64, ends: Ends, start: Start, unread: Vec<u8>) {
+    pub(super) fn spawn(shared: &Arc<Shared>, id: u64, ends: Ends, start: Start, unread: Vec<u8>) -> Arc<Link> {
         let hub = &shared.hub;
         let Ends { source, sink, peer, listener } = ends;
         let limits = hub.outbound_limits(Kind::Leaf);
@@ -128,10 +132,12 @@ impl LeafLink {
             role,
             judged: None,
             expires: None,
+            epoch: hub.epoch(),
             broker: None,
             closed: false,
         };
-        tokio::spawn(LinkTask::new(link, hub.clone(), this, source, limits).with_unread(unread));
+        tokio::spawn(LinkTask::new(link.clone(), hub.clone(), this, source, limits).with_unread(unread));
+        link
     }
 
     fn handle_op(&mut self, op: Op<'_>, batch: &mut Batch) {
@@ -263,8 +269,22 @@ impl LeafLink {
             tls: self.link.tls.get().map(|facts| (**facts).clone()),
             websocket: self.link.is_websocket(),
         };
-        let verdict = Box::pin(judge(self.shared.clone(), connect.clone(), shown));
+        let given = admission::credentials(connect.clone());
+        self.link.anonymous.store(given == Credentials::default(), Relaxed);
+        // Before it is looked at: what comes meanwhile is seen to when it is in.
+        self.epoch = self.shared.hub.epoch();
+        let verdict = Box::pin(judge(self.shared.clone(), given, shown));
         self.judged = Some(Judged { connect, verdict });
+    }
+
+    /// Looks whether it is known who the leaf node is.
+    fn poll_verdict(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        let Some(judged) = self.judged.as_mut().filter(|_| !self.closed) else { return };
+        let Poll::Ready(admitted) = judged.verdict.as_mut().poll(cx) else { return };
+        if let Some(Judged { connect, .. }) = self.judged.take() {
+            self.decide(&connect, admitted);
+            self.act(batch);
+        }
     }
 
     /// It is known who the leaf node is.
@@ -275,7 +295,7 @@ impl LeafLink {
             log::error!("{who} - authentication error{about}");
             return self.session.close(CloseReason::AuthenticationFailure, Some("Authorization Violation"));
         };
-        self.expires = admitted.ends().and_then(|at| Instant::now().checked_add(at.saturating_sub(since_1970())));
+        self.expires = admitted.pass.as_deref().and_then(renewal::end_of);
         let permissions = admitted.user.as_ref().and_then(|user| user.permissions.clone());
         let info = self.shared.welcome(self.link.id, &admitted.account, permissions.as_deref());
         let (broker, room) = Broker::hub(&self.shared, &self.link, admitted, connect);
@@ -406,12 +426,14 @@ impl Protocol for LeafLink {
 
     fn timeout(&self) -> Option<Instant> {
         let due = self.session.poll_timeout().map(|due| self.shared.started + due);
-        due.into_iter().chain(self.expires.filter(|_| !self.closed)).min()
+        let expires = self.expires.as_ref().filter(|_| !self.closed).map(|(at, _)| *at);
+        due.into_iter().chain(expires).min()
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
-        if self.expires.is_some_and(|expires| expires <= now) {
-            self.session.close(CloseReason::AuthenticationExpired, Some("User Authentication Expired"));
+        if let Some((_, error)) = self.expires.take_if(|(at, _)| *at <= now) {
+            log::debug!("{} - {error}", self.link.describe());
+            self.session.close(CloseReason::AuthenticationExpired, Some(&error.to_string()));
         }
         self.session.handle_timeout(self.shared.now());
         self.act(batch);
@@ -422,10 +444,9 @@ impl Protocol for LeafLink {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
-        let Some(judged) = self.judged.as_mut().filter(|_| !self.closed) else { return };
-        let Poll::Ready(admitted) = judged.verdict.as_mut().poll(cx) else { return };
-        if let Some(Judged { connect, .. }) = self.judged.take() {
-            self.decide(&connect, admitted);
+        self.poll_verdict(cx, batch);
+        if self.epoch != self.shared.hub.epoch() && self.session.is_open() {
+            self.renew(batch);
             self.act(batch);
         }
     }

@@ -14,6 +14,7 @@ mod info;
 mod link;
 mod peer;
 mod remote;
+mod remotes;
 mod trace;
 
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ use tokio::task::JoinSet;
 
 use crate::config::options::{HostPort, LeafOptions, Listen};
 use crate::hub::Hub;
-use crate::link::Link;
+use crate::link::{Kind, Link};
 use crate::route::ScionDial;
 use crate::server::listener::Listener;
 use crate::tls::{ClientTls, Facts};
@@ -42,7 +43,8 @@ use crate::websocket;
 pub use error::LeafError;
 use link::Ends;
 pub(crate) use peer::LeafPeer;
-use remote::Remote;
+pub(crate) use remotes::NewRemotes;
+use remotes::Remotes;
 
 /// Until the first ping.
 const FIRST_PING: Duration = Duration::from_secs(1);
@@ -58,6 +60,7 @@ pub(crate) struct Leafs {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     tasks: Mutex<JoinSet<()>>,
+    remotes: Mutex<Remotes>,
 }
 
 struct Shared {
@@ -130,11 +133,9 @@ impl Leafs {
             tasks.spawn(accept::accept(shared.clone(), socket));
         }
         tasks.spawn(info::tell_news(shared.clone()));
-        for remote in options.remotes.iter().filter(|remote| !remote.disabled) {
-            let remote = Arc::new(Remote::new(remote)?);
-            tasks.spawn(dial::keep(shared.clone(), remote));
-        }
-        Ok(Self { shared, addresses: bound.addresses, tasks: Mutex::new(tasks) })
+        let mut remotes = Remotes::default();
+        remotes.become_like(NewRemotes::read(options)?, &shared, &mut tasks);
+        Ok(Self { shared, addresses: bound.addresses, tasks: Mutex::new(tasks), remotes: Mutex::new(remotes) })
     }
 
     /// Where leaf nodes come in over TCP, as bound.
@@ -169,9 +170,14 @@ impl Leafs {
         }
     }
 
-    /// Takes over what can change of `options`.
-    pub(crate) fn reload(&self, options: &LeafOptions) {
+    /// Takes over what can change of `options`: other hubs are dialled, and who came in by other users goes, or may do what
+    /// they may now.
+    pub(crate) fn reload(&self, options: &LeafOptions, remotes: NewRemotes) {
         self.shared.options.store(Arc::new(options.clone()));
+        self.remotes.lock().become_like(remotes, &self.shared, &mut self.tasks.lock());
+        // After the options: who looks for them finds these.
+        self.shared.hub.raise_epoch();
+        self.shared.hub.wake_or_shed(&[Kind::Leaf], |_| true);
     }
 
     /// The connections over which messages flow, oldest first.
@@ -183,6 +189,7 @@ impl Leafs {
 
     /// Takes no more leaf nodes and dials no more; those connections that there are end with the server's others.
     pub(crate) fn stop(&self) {
+        self.remotes.lock().stop();
         self.tasks.lock().abort_all();
     }
 }

@@ -5,6 +5,7 @@ mod clusters;
 mod flow;
 mod imports;
 mod monitoring;
+mod reload;
 #[cfg(feature = "lab")]
 mod scion;
 #[cfg(feature = "interop")]
