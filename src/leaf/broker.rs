@@ -66,7 +66,7 @@ impl Broker {
         admitted: Admitted,
         connect: &LeafConnect,
     ) -> (Self, bool) {
-        let Admitted { account, user, pass } = admitted;
+        let Admitted { account, user, pass, decided: _ } = admitted;
         let permissions = user.as_ref().and_then(|user| user.permissions.clone());
         link.user.store(user);
         link.pass.store(pass);

@@ -16,7 +16,7 @@ use natsd_core::leaf::session::{Action, SAME_CLUSTER, Session, TOO_OLD};
 use natsd_core::leaf::wire::{MAX_CONTROL_LINE, Op, Read, read};
 use tokio::sync::oneshot;
 
-use super::admission::{self, Admitted, Shown, judge};
+use super::admission::{Admitted, Stranger, judge};
 use super::broker::{Broker, Refused};
 use super::remote::Remote;
 use super::{Shared, credentials, trace};
@@ -263,17 +263,11 @@ impl LeafLink {
 
     fn begin_judging(&mut self, connect: LeafConnect) {
         let Role::Acceptor { nonce } = &self.role else { return };
-        let shown = Shown {
-            nonce: nonce.clone(),
-            host: self.link.peer().host().parse().ok(),
-            tls: self.link.tls.get().map(|facts| (**facts).clone()),
-            websocket: self.link.is_websocket(),
-        };
-        let given = admission::credentials(connect.clone());
-        self.link.anonymous.store(given == Credentials::default(), Relaxed);
+        let stranger = Stranger::new(&self.link, &connect, nonce);
+        self.link.anonymous.store(stranger.given == Credentials::default(), Relaxed);
         // Before it is looked at: what comes meanwhile is seen to when it is in.
         self.epoch = self.shared.hub.epoch();
-        let verdict = Box::pin(judge(self.shared.clone(), given, shown));
+        let verdict = Box::pin(judge(self.shared.clone(), stranger));
         self.judged = Some(Judged { connect, verdict });
     }
 
@@ -295,7 +289,8 @@ impl LeafLink {
             log::error!("{who} - authentication error{about}");
             return self.session.close(CloseReason::AuthenticationFailure, Some("Authorization Violation"));
         };
-        self.expires = admitted.pass.as_deref().and_then(renewal::end_of);
+        self.expires = renewal::end_of(&admitted);
+        self.link.decided.store(admitted.decided.is_some(), Relaxed);
         let permissions = admitted.user.as_ref().and_then(|user| user.permissions.clone());
         let info = self.shared.welcome(self.link.id, &admitted.account, permissions.as_deref());
         let (broker, room) = Broker::hub(&self.shared, &self.link, admitted, connect);

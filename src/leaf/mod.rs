@@ -20,9 +20,12 @@ mod trace;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use natsd_core::encode::write_error;
+use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::leaf::session::Timing;
 use natsd_core::websocket::max_message;
 use natsd_core::websocket::upgrade::Upgrade;
@@ -172,12 +175,24 @@ impl Leafs {
 
     /// Takes over what can change of `options`: other hubs are dialled, and who came in by other users goes, or may do what
     /// they may now.
-    pub(crate) fn reload(&self, options: &LeafOptions, remotes: NewRemotes) {
+    pub(crate) fn reload(&self, options: &LeafOptions, remotes: NewRemotes, same_callout: bool) {
         self.shared.options.store(Arc::new(options.clone()));
         self.remotes.lock().become_like(remotes, &self.shared, &mut self.tasks.lock());
+        if !same_callout {
+            self.ask_again();
+        }
         // After the options: who looks for them finds these.
         self.shared.hub.raise_epoch();
         self.shared.hub.wake_or_shed(&[Kind::Leaf], |_| true);
+    }
+
+    /// Leaf nodes on whom somebody decided come again, and somebody else decides.
+    fn ask_again(&self) {
+        for link in self.open().iter().filter(|link| link.decided.load(Relaxed)) {
+            log::error!("{} - {}", link.describe(), ClientError::Authorization);
+            link.send_now(|out| write_error(out, &ClientError::Authorization.to_string()));
+            link.close(CloseReason::AuthenticationFailure);
+        }
     }
 
     /// The connections over which messages flow, oldest first.

@@ -78,7 +78,7 @@ impl Server {
             cluster.reload(&self.hub, new, self.bound());
         }
         if let Some(((leafs, new), remotes)) = self.leafs.as_ref().zip(options.leafnodes.as_ref()).zip(remotes) {
-            leafs.reload(new, remotes);
+            leafs.reload(new, remotes, same_callout);
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref()) {
             if touches(&["scion.path_preference"]) {

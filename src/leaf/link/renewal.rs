@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use natsd_auth::User;
 use natsd_core::error::{ClientError, CloseReason};
@@ -10,7 +10,7 @@ use natsd_core::error::{ClientError, CloseReason};
 use super::{LeafLink, Role};
 use crate::hub::Hub;
 use crate::leaf::Shared;
-use crate::leaf::admission::directory;
+use crate::leaf::admission::{Admitted, directory, way};
 use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::operators::{Pass, PassEnd, since_1970};
@@ -54,7 +54,9 @@ impl LeafLink {
 
     fn become_user(&mut self, user: Option<Arc<User>>, pass: Option<Arc<Pass>>, batch: &mut Batch) {
         let Some(broker) = &self.broker else { return };
-        self.expires = pass.as_deref().and_then(end_of);
+        if let Some(pass) = &pass {
+            self.expires = pass.ends().and_then(moment);
+        }
         self.link.pass.store(pass);
         let permissions = user.as_ref().and_then(|user| user.permissions.clone());
         if permissions.as_deref() != broker.permissions() {
@@ -68,10 +70,14 @@ impl LeafLink {
     }
 }
 
-/// When the connection of one with `pass` ends, and what is said then.
-pub(super) fn end_of(pass: &Pass) -> Option<(Instant, ClientError)> {
-    let (at, error) = pass.ends()?;
-    Some((Instant::now().checked_add(at.saturating_sub(since_1970()))?, error))
+/// When the connection ends of one who came in now, and what is said then.
+pub(super) fn end_of(admitted: &Admitted) -> Option<(Instant, ClientError)> {
+    let decided = || admitted.decided.flatten().map(|at| (at, ClientError::UserExpired));
+    admitted.pass.as_ref().map_or_else(decided, |pass| pass.ends()).and_then(moment)
+}
+
+fn moment((since_1970_it_is, error): (Duration, ClientError)) -> Option<(Instant, ClientError)> {
+    Some((Instant::now().checked_add(since_1970_it_is.saturating_sub(since_1970()))?, error))
 }
 
 fn by_pass(hub: &Hub, link: &Link, pass: &Pass) -> Now {
@@ -107,8 +113,11 @@ fn by_configuration(shared: &Shared, link: &Link, account: &[u8]) -> Now {
         Some(users) => before.as_deref().and_then(|before| users.renew(before)).map(Some),
         None => Some(own.directory.as_ref().and_then(|own| own.anonymous().cloned())),
     };
-    let way = crate::leaf::admission::way(link.is_websocket());
-    let stays = |user: &Arc<User>| user.may_come_by(way) && !user.proxy_required && !hub.leaves_to_callout(user);
+    let way = way(link.is_websocket());
+    let asked = own.directory.as_ref().is_none_or(|own| own.is_open());
+    let callout = hub.authorization.callout.as_ref().filter(|_| asked);
+    let decides = |user: &User| callout.is_some_and(|callout| callout.decides_on(&user.name, None));
+    let stays = |user: &Arc<User>| user.may_come_by(way) && !user.proxy_required && !decides(user);
     let Some(now) = now.filter(|now| now.as_ref().is_none_or(stays)) else { return UNAUTHORIZED };
     let account_now = now.as_ref().map_or(natsd_auth::account::GLOBAL, |user| &user.account);
     if account_now.as_bytes() != account {

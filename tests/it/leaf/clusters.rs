@@ -143,7 +143,7 @@ fn imported_streams_cross_the_cluster(kinds: [Kind; 4]) {
     let hubs = cluster_with([kinds[0], kinds[1]], "hubs", [&accepts(port), ""], ACCOUNTS);
     let leaf = leaf(kinds[3], &dials_as("b:b@", port));
     let mut at_leaf = subscribed(&leaf, "of.news.*");
-    let [mut near, mut far] = hubs.each_ref().map(|hub| Client::connect_as(hub.port, Some("a")));
+    let [mut near, mut far] = hubs.each_ref().map(|hub| Client::connect_as(hub.port, "a"));
     for (exporter, from) in [(&mut near, "near"), (&mut far, "far")] {
         exporter.wait_for_interest("news.x", true);
         exporter.publish("news.x", from);

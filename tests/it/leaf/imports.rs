@@ -29,7 +29,7 @@ fn streams_of_other_accounts_reach_leaf_nodes(roles: Roles) {
     at_leaf.subscribe("of.news.*", "1");
     at_leaf.subscribe("of.news.sport", "2");
     at_leaf.flush();
-    let mut exporter = Client::connect_as(pair.hub.port, Some("a"));
+    let mut exporter = Client::connect_as(pair.hub.port, "a");
     exporter.wait_for_interest("news.sport", true);
     exporter.wait_for_interest("news.other", true);
     assert!(!exporter.sees_interest("news.of.others"), "nobody wants that");
@@ -40,7 +40,7 @@ fn streams_of_other_accounts_reach_leaf_nodes(roles: Roles) {
     let expected = [("1", "of.news.other", "two"), ("1", "of.news.sport", "one"), ("2", "of.news.sport", "one")];
     assert_eq!(got, expected.map(|(sid, subject, payload)| (sid.into(), subject.into(), payload.into())));
 
-    let mut stranger = Client::connect_as(pair.hub.port, Some("c"));
+    let mut stranger = Client::connect_as(pair.hub.port, "c");
     assert!(!stranger.sees_interest("news.sport"));
     at_leaf.send("UNSUB 1\r\nUNSUB 2\r\n");
     at_leaf.flush();
@@ -55,7 +55,7 @@ fn groups_share_imported_streams(roles: Roles) {
         member.subscribe_queue("of.news.work", "q", "1");
         member.flush();
     }
-    let mut exporter = Client::connect_as(pair.hub.port, Some("a"));
+    let mut exporter = Client::connect_as(pair.hub.port, "a");
     exporter.wait_for_interest("news.work", true);
     for n in 0..100 {
         exporter.publish("news.work", &n.to_string());
@@ -73,7 +73,7 @@ fn groups_share_imported_streams(roles: Roles) {
 
 fn leaf_nodes_ask_services_of_other_accounts(roles: Roles) {
     let pair = start(roles);
-    let mut service = Client::connect_as(pair.hub.port, Some("a"));
+    let mut service = Client::connect_as(pair.hub.port, "a");
     service.subscribe("help", "1");
     service.flush();
     let mut client = Client::connect(pair.leaf.port);
@@ -93,7 +93,7 @@ fn services_may_be_behind_leaf_nodes(roles: Roles) {
     let mut service = Client::connect(pair.leaf.port);
     service.subscribe("help", "1");
     service.flush();
-    let mut client = Client::connect_as(pair.hub.port, Some("b"));
+    let mut client = Client::connect_as(pair.hub.port, "b");
     client.subscribe("answers.*", "2");
     client.wait_for_interest("ask", true);
     // What the account listens to for answers may be told after the request that it was made up for.

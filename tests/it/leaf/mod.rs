@@ -1,6 +1,8 @@
 //! Leaf nodes: hubs and leaf nodes of natsd, and of one with Go's nats-server.
 
 mod access;
+#[cfg(feature = "interop")]
+mod callout;
 mod clusters;
 mod flow;
 mod imports;

@@ -105,7 +105,7 @@ fn reload(pair: &mut Pair, setup: &Setup<'_>, port: u16, accepts: &str) {
 }
 
 fn interest_at_hub(pair: &Pair, user: &str, subject: &str, wanted: bool) {
-    Client::connect_as(pair.hub.port, Some(user)).wait_for_interest(subject, wanted);
+    Client::connect_as(pair.hub.port, user).wait_for_interest(subject, wanted);
 }
 
 fn users_that_are_gone_go(roles: Roles) {
@@ -158,7 +158,7 @@ fn permissions_are_told_anew(roles: Roles) {
     let mut at_leaf = Client::connect(pair.leaf.port);
     at_leaf.subscribe("*.x", "1");
     at_leaf.flush();
-    let mut at_hub = Client::connect_as(pair.hub.port, Some("a"));
+    let mut at_hub = Client::connect_as(pair.hub.port, "a");
     at_hub.subscribe("up.y", "1");
     at_hub.subscribe("rise.y", "2");
     at_hub.wait_for_interest("down.x", true);

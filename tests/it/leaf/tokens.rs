@@ -23,7 +23,7 @@ fn file(tenant: &Tenant) -> tempfile::NamedTempFile {
     file_of(tenant, &KeyPair::new_user(), |_| ())
 }
 
-fn file_of(tenant: &Tenant, pair: &KeyPair, change: impl FnOnce(&mut Claims<User>)) -> tempfile::NamedTempFile {
+pub fn file_of(tenant: &Tenant, pair: &KeyPair, change: impl FnOnce(&mut Claims<User>)) -> tempfile::NamedTempFile {
     let token = user(pair, change).encode(&tenant.pair, seconds() - 5).expect("accounts sign users");
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), credentials(&token, &pair.seed().expect("it has one"))).expect("written");
@@ -35,6 +35,7 @@ fn member(server: &crate::harness::server::TestServer, tenant: &Tenant) -> Raw {
     let token = user(&pair, |_| ()).encode(&tenant.pair, seconds() - 5).expect("accounts sign users");
     let (mut client, ..) = connect(server, &token, Some(&pair));
     assert_eq!(client.line(), "PONG");
+    hear_of_nobody(&mut client);
     client
 }
 
@@ -111,9 +112,15 @@ fn who_is_called_back_goes(roles: Roles) {
     wait_for("the interest to go", || (!answered(&mut at_hub, "foo")).then_some(()));
 }
 
+/// From now on the client hears when nobody takes a request; who it is has been said.
+pub fn hear_of_nobody(client: &mut Raw) {
+    client.send("CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+    client.expect_pong();
+}
+
 /// Whether anybody takes a request to `subject`.
-fn answered(client: &mut Raw, subject: &str) -> bool {
-    client.send(&format!("CONNECT {{\"verbose\":false,\"headers\":true,\"no_responders\":true}}\r\nSUB nobody 99\r\nPUB {subject} nobody 0\r\n\r\nUNSUB 99\r\nPING\r\n"));
+pub fn answered(client: &mut Raw, subject: &str) -> bool {
+    client.send(&format!("SUB nobody 99\r\nPUB {subject} nobody 0\r\n\r\nUNSUB 99\r\nPING\r\n"));
     let mut found = true;
     loop {
         match client.line() {
