@@ -156,6 +156,11 @@ pub enum ValueError {
     /// A leaf node that would be no leaf node.
     #[error("a user cannot be beside users; move it into the list")]
     LeafUserAndUsers,
+    /// A condition for nobody.
+    #[error(
+        "proxy_required is for the users or the account beside it; add them, or write it in the authorization of the server"
+    )]
+    ProxyRequiredOfNobody,
     /// Compression that there is not yet.
     #[error("compression {0:?} is not supported by this version of natsd; write \"off\", or remove the key")]
     Compression(String),
@@ -165,6 +170,22 @@ pub enum ValueError {
     /// URLs of two kinds.
     #[error("urls of one remote are either all over WebSocket, or none of them; make two remotes of them")]
     MixedSchemes,
+    /// Not the URL of a proxy.
+    #[error(
+        "{0:?} is not the URL of a proxy; write http://host[:port] or https://host[:port], and who you are as username and password"
+    )]
+    ProxyUrl(String),
+    /// Half of a login.
+    #[error("username and password of a proxy go together; give both or none")]
+    ProxyLogin,
+    /// TLS with a proxy that speaks none.
+    #[error("tls of a proxy is for https://; write that in its url, or remove tls")]
+    ProxyTls,
+    /// A proxy on the way of packets of SCION.
+    #[error(
+        "a proxy leads nowhere over SCION; make one remote of the SCION addresses, without it, and one of the others"
+    )]
+    ProxyOverScion,
     /// A key without which the others mean nothing.
     #[error("{0} is missing")]
     Missing(&'static str),

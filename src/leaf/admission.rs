@@ -6,6 +6,7 @@ use std::sync::Arc;
 use natsd_auth::jwt::{self, Attempt, Refusal};
 use natsd_auth::{Certificate, ConnectionType, Directory, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
+use natsd_core::error::CloseReason;
 use natsd_core::leaf::hello::LeafConnect;
 use tokio::time::Instant;
 
@@ -37,6 +38,8 @@ pub(super) struct Stranger {
     pub(super) settings: Settings,
     /// What it was given to sign.
     pub(super) nonce: String,
+    /// Of a proxy that vouches for it.
+    signature: String,
 }
 
 impl Stranger {
@@ -47,7 +50,8 @@ impl Stranger {
             protocol: i64::from(connect.proto),
             ..Settings::default()
         };
-        Self { link: link.clone(), given: credentials(connect.clone()), settings, nonce: nonce.to_owned() }
+        let (given, signature) = (credentials(connect.clone()), connect.proxy_sig.clone());
+        Self { link: link.clone(), given, settings, nonce: nonce.to_owned(), signature }
     }
 
     fn way(&self) -> ConnectionType {
@@ -58,13 +62,31 @@ impl Stranger {
         self.link.peer().host().parse().ok()
     }
 
+    /// Notes which proxy vouches for it.
+    ///
+    /// # Errors
+    ///
+    /// If that is none that is trusted; where none is, nobody counts.
+    fn check_proxy(&self, options: &Options) -> Result<(), CloseReason> {
+        if self.signature.is_empty() || options.proxies.is_empty() {
+            return Ok(());
+        }
+        let key = options.proxies.signer(&self.nonce, &self.signature).ok_or(CloseReason::ProxyNotTrusted)?;
+        *self.link.proxy.lock() = Some(key.into());
+        Ok(())
+    }
+
+    fn is_proxied(&self) -> bool {
+        self.link.proxy.lock().is_some()
+    }
+
     fn attempt(&self) -> Attempt<'_> {
         Attempt {
             signature: &self.given.signature,
             nonce: &self.nonce,
             way: self.way(),
             host: self.host(),
-            by_proxy: false,
+            by_proxy: self.is_proxied(),
             pinned: None,
             now: since_1970(),
             zones: &SystemZones,
@@ -77,7 +99,8 @@ impl Stranger {
         let question = Question::new(&self.link, &self.given, &self.settings, &claimed, &self.nonce);
         let deadline = Instant::now() + hub.options().authorization.timeout;
         let (way, host) = (self.way(), self.host());
-        Inquiry { hub: hub.clone(), decider, question, deadline, way, host, by_proxy: false, claimed }
+        let by_proxy = self.is_proxied();
+        Inquiry { hub: hub.clone(), decider, question, deadline, way, host, by_proxy, claimed }
     }
 }
 
@@ -92,15 +115,21 @@ pub(super) fn directory<'a>(own: &'a LeafOptions, all: &'a Options) -> Option<&'
     users.or_else(|| Some(&all.authorization.directory).filter(|users| !users.is_open()))
 }
 
-/// Decides on a leaf node. `None`: it may not come in.
-pub(super) async fn judge(shared: Arc<Shared>, stranger: Stranger) -> Option<Admitted> {
+/// Decides on a leaf node.
+///
+/// # Errors
+///
+/// If it may not come in.
+pub(super) async fn judge(shared: Arc<Shared>, stranger: Stranger) -> Result<Admitted, CloseReason> {
+    stranger.check_proxy(&shared.hub.options())?;
     let hub = &shared.hub;
     if let Some(operators) = hub.operators.get() {
         return match by_token(hub, operators, &stranger).await {
-            Ok(admitted) => admitted,
+            Ok(admitted) => admitted.ok_or(CloseReason::AuthenticationFailure),
             Err(refusal) => {
                 log::debug!("Leafnode refused: {refusal}");
-                None
+                let needs_proxy = matches!(refusal, Refusal::ProxyRequired);
+                Err(if needs_proxy { CloseReason::ProxyRequired } else { CloseReason::AuthenticationFailure })
             }
         };
     }
@@ -112,9 +141,10 @@ pub(super) async fn judge(shared: Arc<Shared>, stranger: Stranger) -> Option<Adm
         Some(Verdict::Refused) => None,
         None => anybody,
     };
-    // None of them comes by a proxy that vouches for it.
-    if user.as_ref().is_some_and(|user| user.proxy_required) {
-        return None;
+    if user.as_ref().is_some_and(|user| needs_proxy(&shared.options.load(), &hub.options(), user))
+        && !stranger.is_proxied()
+    {
+        return Err(CloseReason::ProxyRequired);
     }
     // Users of their own are the hub's to decide on.
     let own = shared.options.load().directory.as_ref().is_some_and(|own| !own.is_open());
@@ -124,17 +154,22 @@ pub(super) async fn judge(shared: Arc<Shared>, stranger: Stranger) -> Option<Adm
         // As in nats-server, whatever account it would be in.
         if callout.decides_on(name, None) {
             let decided = inquiry.decide(&callout).await;
-            return let_in(&inquiry, decided);
+            return let_in(&inquiry, decided).ok_or(CloseReason::AuthenticationFailure);
         }
     }
-    if user.is_none() && !everybody {
-        return None;
-    }
     let account = match &user {
-        Some(user) => hub.accounts.get(user.account.as_bytes())?,
-        None => hub.accounts.global().clone(),
+        Some(user) => hub.accounts.get(user.account.as_bytes()),
+        None => Some(hub.accounts.global().clone()).filter(|_| everybody),
     };
-    Some(Admitted { account, user, pass: None, decided: None })
+    let account = account.ok_or(CloseReason::AuthenticationFailure)?;
+    Ok(Admitted { account, user, pass: None, decided: None })
+}
+
+/// Whether a leaf node can only be `user` by way of a trusted proxy.
+pub(super) fn needs_proxy(own: &LeafOptions, all: &Options, user: &User) -> bool {
+    let of_own =
+        directory(own, all).is_none_or(|users| own.directory.as_ref().is_some_and(|it| std::ptr::eq(it, users)));
+    if of_own { user.proxy_required } else { all.needs_proxy(user, false) }
 }
 
 /// As somebody else decided.

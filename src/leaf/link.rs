@@ -96,7 +96,7 @@ impl Drop for End {
 
 struct Judged {
     connect: LeafConnect,
-    verdict: Pin<Box<dyn Future<Output = Option<Admitted>> + Send>>,
+    verdict: Pin<Box<dyn Future<Output = Result<Admitted, CloseReason>> + Send>>,
 }
 
 impl LeafLink {
@@ -282,12 +282,15 @@ impl LeafLink {
     }
 
     /// It is known who the leaf node is.
-    fn decide(&mut self, connect: &LeafConnect, admitted: Option<Admitted>) {
+    fn decide(&mut self, connect: &LeafConnect, admitted: Result<Admitted, CloseReason>) {
         let who = self.link.describe();
-        let Some(admitted) = admitted else {
-            let about = if connect.user.is_empty() { String::new() } else { format!(" - User {:?}", connect.user) };
-            log::error!("{who} - authentication error{about}");
-            return self.session.close(CloseReason::AuthenticationFailure, Some("Authorization Violation"));
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                let about = if connect.user.is_empty() { String::new() } else { format!(" - User {:?}", connect.user) };
+                log::error!("{who} - authentication error{about}");
+                return self.session.close(reason, Some("Authorization Violation"));
+            }
         };
         self.expires = renewal::end_of(&admitted);
         self.link.decided.store(admitted.decided.is_some(), Relaxed);

@@ -13,6 +13,7 @@ mod error;
 mod info;
 mod link;
 mod peer;
+mod proxy;
 mod remote;
 mod remotes;
 mod trace;

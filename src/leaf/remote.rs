@@ -22,6 +22,8 @@ pub(super) struct Remote {
     pub(super) options: LeafRemote,
     /// `None` if it cannot be spoken.
     tls: ArcSwapOption<Connector>,
+    /// The same with the proxy.
+    proxy_tls: ArcSwapOption<Connector>,
     /// Whom TLS is spoken with where only an IP address is known.
     name: Option<String>,
     urls: Mutex<Urls>,
@@ -60,8 +62,12 @@ impl Remote {
             None => Connector::new(None).ok(),
         };
         let urls = Mutex::new(Urls { configured, discovered: Vec::new(), next: 0 });
-        let tls = ArcSwapOption::from_pointee(tls);
-        Ok(Self { options: options.clone(), tls, name, urls, connection: Mutex::default() })
+        let proxy_tls = match options.proxy.as_ref().filter(|proxy| proxy.https) {
+            Some(proxy) => Some(Connector::new(proxy.tls.as_ref())?),
+            None => None,
+        };
+        let [tls, proxy_tls] = [tls, proxy_tls].map(ArcSwapOption::from_pointee);
+        Ok(Self { options: options.clone(), tls, proxy_tls, name, urls, connection: Mutex::default() })
     }
 
     /// The next address to try.
@@ -82,9 +88,19 @@ impl Remote {
         self.tls.load_full().ok_or(TlsError::NoRoots("dialling a hub"))
     }
 
+    /// How TLS is spoken with the proxy.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub(super) fn proxy_connector(&self) -> Result<Arc<Connector>, TlsError> {
+        self.proxy_tls.load_full().ok_or(TlsError::NoRoots("dialling a proxy"))
+    }
+
     /// From now on TLS begins with what `other` has read.
     pub(super) fn become_like(&self, other: &Self) {
         self.tls.store(other.tls.load_full());
+        self.proxy_tls.store(other.proxy_tls.load_full());
     }
 
     /// This is the connection to the hub; it ends at once if it comes too late.

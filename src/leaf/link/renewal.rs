@@ -10,7 +10,7 @@ use natsd_core::error::{ClientError, CloseReason};
 use super::{LeafLink, Role};
 use crate::hub::Hub;
 use crate::leaf::Shared;
-use crate::leaf::admission::{Admitted, directory, way};
+use crate::leaf::admission::{Admitted, directory, needs_proxy, way};
 use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::operators::{Pass, PassEnd, since_1970};
@@ -113,11 +113,12 @@ fn by_configuration(shared: &Shared, link: &Link, account: &[u8]) -> Now {
         Some(users) => before.as_deref().and_then(|before| users.renew(before)).map(Some),
         None => Some(own.directory.as_ref().and_then(|own| own.anonymous().cloned())),
     };
-    let way = way(link.is_websocket());
+    let (way, proxied) = (way(link.is_websocket()), link.proxy.lock().is_some());
     let asked = own.directory.as_ref().is_none_or(|own| own.is_open());
     let callout = hub.authorization.callout.as_ref().filter(|_| asked);
     let decides = |user: &User| callout.is_some_and(|callout| callout.decides_on(&user.name, None));
-    let stays = |user: &Arc<User>| user.may_come_by(way) && !user.proxy_required && !decides(user);
+    let stays =
+        |user: &Arc<User>| user.may_come_by(way) && (proxied || !needs_proxy(&own, &hub, user)) && !decides(user);
     let Some(now) = now.filter(|now| now.as_ref().is_none_or(stays)) else { return UNAUTHORIZED };
     let account_now = now.as_ref().map_or(natsd_auth::account::GLOBAL, |user| &user.account);
     if account_now.as_bytes() != account {

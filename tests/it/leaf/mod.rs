@@ -7,6 +7,7 @@ mod clusters;
 mod flow;
 mod imports;
 mod monitoring;
+mod proxies;
 mod reload;
 #[cfg(feature = "lab")]
 mod scion;
