@@ -6,11 +6,13 @@ mod callout;
 mod clusters;
 mod flow;
 mod imports;
+mod mesh;
 mod monitoring;
 mod proxies;
 mod reload;
 #[cfg(feature = "lab")]
 mod scion;
+mod star;
 #[cfg(feature = "interop")]
 mod tokens;
 mod upkeep;
