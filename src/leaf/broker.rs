@@ -138,14 +138,35 @@ impl Broker {
     }
 
     /// From now on the other end is told of interest on this side.
-    pub(super) fn open(&mut self) {
-        let Some(peer) = self.peer.take() else { return };
+    ///
+    /// # Errors
+    ///
+    /// The connection that leads there already: on a second way all would come twice.
+    pub(super) fn open(&mut self) -> Result<(), Arc<Link>> {
+        let Some(peer) = self.peer.take() else { return Ok(()) };
         if !peer.solicited {
             self.replace_double(&peer);
         }
         let _ = self.link.leaf.set(Box::new(peer));
-        self.shared.open.lock().insert(self.link.id, self.link.clone());
+        let mut open = self.shared.open.lock();
+        if let Some(first) = open.values().find(|other| self.leads_as(other)) {
+            return Err(first.clone());
+        }
+        open.insert(self.link.id, self.link.clone());
+        drop(open);
         self.account.open_leaf(Arc::new(LeafDesk::new(self.link.clone())));
+        Ok(())
+    }
+
+    /// Whether we are a leaf node of the same cluster on `other`, with the same accounts.
+    fn leads_as(&self, other: &Arc<Link>) -> bool {
+        let Some((ours, its)) = self.link.leaf.get().zip(other.leaf.get()) else { return false };
+        let same_account = other.account.load().as_ref().is_some_and(|its| Arc::ptr_eq(its, &self.account));
+        let both = |is: fn(&LeafPeer) -> bool| is(ours) && is(its);
+        same_account
+            && both(|peer| peer.solicited && peer.spoke && !peer.account.is_empty())
+            && (&ours.cluster, &ours.account) == (&its.cluster, &its.account)
+            && !other.is_closing()
     }
 
     /// Whether the cluster of the hub is one of our leaf nodes as well: what we tell it would come back.

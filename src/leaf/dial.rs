@@ -56,7 +56,11 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
                 let start = Start::Dialled { remote: remote.clone(), url: Box::new(url), ended };
                 remote.connected(&LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread));
                 // It is gone without a word when the server ends.
-                end.await.unwrap_or_default() + reconnect
+                let rest = end.await.unwrap_or_default();
+                if let Some(other) = rest.while_open {
+                    gone(&shared, other).await;
+                }
+                rest.pause + reconnect
             }
             Err(error) => {
                 attempts += 1;
@@ -65,6 +69,20 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
             }
         };
         sleep(pause).await;
+    }
+}
+
+/// Waits until the connection with this id is gone.
+async fn gone(shared: &Shared, id: u64) {
+    loop {
+        let left = shared.hub.left.notified();
+        tokio::pin!(left);
+        // Before looking: what leaves after that is not missed.
+        left.as_mut().enable();
+        if shared.hub.link(id).is_none() {
+            return;
+        }
+        left.await;
     }
 }
 

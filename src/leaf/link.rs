@@ -39,8 +39,8 @@ const OLD_PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Start {
     /// A leaf node came to us; `greeted` if it has had our `INFO`.
     Accepted { nonce: String, greeted: bool, tls: Option<Box<Facts>> },
-    /// We came to a hub. `ended` is told how long to leave it alone.
-    Dialled { remote: Arc<Remote>, url: Box<LeafUrl>, ended: oneshot::Sender<Duration> },
+    /// We came to a hub. `ended` is told when to try again.
+    Dialled { remote: Arc<Remote>, url: Box<LeafUrl>, ended: oneshot::Sender<Rest> },
 }
 
 /// The two directions of a connection, who is at the other end, and where it came in if that was not the port for leaf nodes.
@@ -79,17 +79,26 @@ enum Role {
     Dialer { remote: Arc<Remote>, url: Box<LeafUrl>, hub: Option<Box<LeafInfo>>, end: End },
 }
 
-/// Tells the one who dials that the connection is over, and how long to leave the hub alone.
+/// When a hub is tried again.
+#[derive(Default)]
+pub(super) struct Rest {
+    /// Not before that, and a little more.
+    pub(super) pause: Duration,
+    /// Not before this connection is gone.
+    pub(super) while_open: Option<u64>,
+}
+
+/// Tells the one who dials that the connection is over, and when to try again.
 struct End {
-    pause: Duration,
-    told: Option<oneshot::Sender<Duration>>,
+    rest: Rest,
+    told: Option<oneshot::Sender<Rest>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(told) = self.told.take() {
             // Nobody dials any more when the server ends.
-            let _ = told.send(self.pause);
+            let _ = told.send(std::mem::take(&mut self.rest));
         }
     }
 }
@@ -121,7 +130,7 @@ impl LeafLink {
                 let account = remote.options.account_name();
                 log::info!("{} - Leafnode connection created for account: {account}", link.describe());
                 let timing = shared.timing(remote.options.first_info_timeout);
-                let end = End { pause: Duration::ZERO, told: Some(ended) };
+                let end = End { rest: Rest::default(), told: Some(ended) };
                 (Session::dialer(timing, shared.now()), Role::Dialer { remote, url, hub: None, end })
             }
         };
@@ -231,7 +240,7 @@ impl LeafLink {
 
     fn pause(&mut self, pause: Duration) {
         if let Role::Dialer { end, .. } = &mut self.role {
-            end.pause = pause;
+            end.rest.pause = pause;
         }
     }
 
@@ -315,7 +324,7 @@ impl LeafLink {
     fn greet(&mut self, info: Box<LeafInfo>) {
         let Role::Dialer { remote, url, hub, .. } = &mut self.role else { return };
         let mut connect = self.shared.introduction(remote, &info);
-        if let Err(problem) = show(remote, url, &info.nonce, &mut connect) {
+        if let Err(problem) = credentials::introduce(&remote.options, url, &info.nonce, &mut connect) {
             log::error!("{} - {problem}", self.link.describe());
             return self.session.close(CloseReason::AuthenticationFailure, None);
         }
@@ -357,34 +366,21 @@ impl LeafLink {
                 return self.close_loop(true);
             }
         }
-        if let Some(broker) = &mut self.broker {
-            broker.open();
+        if let Some(Err(first)) = self.broker.as_mut().map(Broker::open) {
+            self.stand_by(&first);
         }
     }
-}
 
-/// Says in `connect` what the remote is configured to say of who we are.
-fn show(
-    remote: &Remote,
-    url: &LeafUrl,
-    nonce: &str,
-    connect: &mut LeafConnect,
-) -> Result<(), credentials::CredentialsError> {
-    use natsd_core::route::hello::Secret;
-    if let Some(path) = &remote.options.credentials {
-        credentials::show(path, nonce, connect)?;
-    } else if let Some(seed) = &remote.options.nkey {
-        // It was looked at when the configuration was read.
-        credentials::show_key(seed, nonce, connect);
-    }
-    if let Some(user) = &url.user {
-        connect.user.clone_from(user);
-        match &url.password {
-            Some(password) => connect.password = Some(Secret(password.clone())),
-            None => connect.token = Some(Secret(user.clone())),
+    /// The hub's cluster is reached by another remote: this one is for when that is gone.
+    fn stand_by(&mut self, first: &Link) {
+        let (who, other) = (self.link.describe(), first.describe());
+        let cluster = self.link.leaf.get().map(|peer| String::from_utf8_lossy(&peer.cluster).into_owned());
+        log::warn!("{who} - Leafnode connection waits: {other} leads to {:?} already", cluster.unwrap_or_default());
+        if let Role::Dialer { end, .. } = &mut self.role {
+            end.rest.while_open = Some(first.id);
         }
+        self.session.close(CloseReason::DuplicateLeaf, None);
     }
-    Ok(())
 }
 
 impl Protocol for LeafLink {

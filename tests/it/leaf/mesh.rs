@@ -130,6 +130,56 @@ fn leaf_nodes_are_killed_and_come_back(hubs: [Kind; 3], leafs: [Kind; 3]) {
     each_is_killed(&clusters(hubs, leafs), 3..5);
 }
 
+/// A leaf node of natsd that knows two ways to the same cluster.
+mod two_ways {
+    use super::*;
+
+    fn one_waits_for_the_other(hubs: [Kind; 3]) {
+        let ports = [(); 3].map(|()| free_port());
+        let nodes = cluster(hubs, "hub", ports.map(|port| format!("listen: \"127.0.0.1:{port}\"")));
+        let remote =
+            |port: &u16| format!("{{ url: \"nats-leaf://127.0.0.1:{port}\", ignore_discovered_servers: true }}");
+        let remotes: Vec<_> = ports[..2].iter().map(remote).collect();
+        let mut leaf = TestServer::natsd(&format!(
+            "server_name: leaf\nleafnodes {{ reconnect: \"100ms\", remotes: [{}] }}",
+            remotes.join(", ")
+        ));
+        super::super::wait_for_log(&mut leaf, "Leafnode connection waits");
+        let mut here = subscriber(&leaf, "down");
+        let mut hub = nodes[2].client();
+        hub.subscribe("up", "1");
+        let mut client = Client::connect(leaf.port);
+        for round in 0..4 {
+            let start = Instant::now();
+            hub.wait_for_interest("down", true);
+            client.wait_for_interest("up", true);
+            assert!(start.elapsed() < CONVERGENCE, "round {round}: {:?}", start.elapsed());
+            for n in 0..20 {
+                hub.publish("down", &n.to_string());
+                client.publish("up", &n.to_string());
+            }
+            assert_eq!((here.take(20).len(), hub.take(20).len()), (20, 20));
+            client.flush();
+            assert!(here.drain().is_empty() && hub.drain().is_empty(), "round {round}: each once");
+            // One after the other is gone, whichever is in use.
+            nodes[round % 2].kill();
+            hub.wait_for_interest("down", true);
+            nodes[round % 2].restart();
+        }
+    }
+
+    #[test]
+    fn one_waits_for_the_other_at_natsd() {
+        one_waits_for_the_other([Kind::Natsd; 3]);
+    }
+
+    #[cfg(feature = "interop")]
+    #[test]
+    fn one_waits_for_the_other_at_nats_server() {
+        one_waits_for_the_other([Kind::Go; 3]);
+    }
+}
+
 /// The same of three servers in a row, of which each is a leaf node of the one before.
 macro_rules! with_rows {
     ($($scenario:ident),* $(,)?) => {
