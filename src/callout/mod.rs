@@ -1,8 +1,11 @@
-//! Auth callout: somebody who listens in an account decides, in place of the server, who a client is and what it may do.
+//! Auth callout: somebody who listens in an account decides, in place of the server, who a client or a leaf node is and what
+//! it may do.
 //!
 //! [`ask`] sends the question and reads the answer; what is believed of it is in `natsd_auth::jwt`, and who is asked about, in
-//! `client::callout`.
+//! `client::callout` and
+//! `leaf::admission`.
 
+mod inquiry;
 mod question;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use crate::hub::Hub;
 use crate::operators::{Known, seconds};
 use crate::post::{Post, deliveries};
 use crate::server::identity::unique_id;
+pub(crate) use inquiry::{Decided, Inquiry};
 pub(crate) use question::Question;
 
 /// Names the key that an encrypted question was encrypted with.
@@ -61,7 +65,7 @@ impl SignedBy {
     }
 }
 
-/// Why a client is not let in.
+/// Why somebody is not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CalloutError {
     #[error("No valid account {0:?} for auth callout request")]

@@ -1,4 +1,4 @@
-//! What who decides is told of a client.
+//! What who decides is told of a client or a leaf node.
 
 use data_encoding::BASE64;
 use natsd_auth::jwt::{
@@ -8,7 +8,7 @@ use natsd_core::connect::{Credentials, Settings};
 
 use super::Decider;
 use crate::hub::Hub;
-use crate::link::Link;
+use crate::link::{Kind, Link};
 use crate::operators::seconds;
 use crate::server::identity::COMPATIBLE_VERSION;
 use crate::tls::Facts;
@@ -26,15 +26,18 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// About a client that said `given` and `settings`, on a connection that was given `nonce`.
+    /// About somebody who said `given` and `settings`, on a connection that was given `nonce`.
     pub(crate) fn new(link: &Link, given: &Credentials, settings: &Settings, claimed: &str, nonce: &str) -> Self {
-        let way = if link.is_websocket() { "websocket" } else { "nats" };
+        let (kind, way) = match link.kind {
+            Kind::Leaf => ("Leafnode", ""),
+            _ => ("Client", if link.is_websocket() { "websocket" } else { "nats" }),
+        };
         let client = ClientDetails {
             host: link.peer().host(),
             id: link.id,
             user: claimed.to_owned(),
             name: settings.name.clone(),
-            kind: "Client".to_owned(),
+            kind: kind.to_owned(),
             way: way.to_owned(),
             nonce: if given.signature.is_empty() { String::new() } else { nonce.to_owned() },
             ..ClientDetails::default()

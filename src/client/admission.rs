@@ -12,10 +12,9 @@ use natsd_auth::{Certificate, SlowCheck, User, Verdict};
 use natsd_core::connect::{Credentials, Settings};
 use natsd_core::error::{ClientError, CloseReason};
 
-use super::callout::Decided;
 use super::token::{Granted, Visitor};
 use super::{Client, End};
-use crate::callout::CalloutError;
+use crate::callout::{CalloutError, Decided};
 use crate::hub::Hub;
 use crate::link::batch::Batch;
 use crate::operators::Known;
@@ -119,7 +118,7 @@ pub(super) fn about(given: &Credentials) -> String {
 }
 
 /// Who it says it is, for events. Never a secret.
-pub(super) fn claimed(given: &Credentials) -> Box<str> {
+pub(crate) fn claimed(given: &Credentials) -> Box<str> {
     let name = if given.nkey.is_empty() { given.user.as_str() } else { given.nkey.as_str() };
     if name.is_empty() && !given.token.is_empty() { "[REDACTED]".into() } else { name.into() }
 }

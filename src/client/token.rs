@@ -11,7 +11,7 @@ use natsd_core::error::{ClientError, CloseReason};
 use super::admission::Outcome;
 use super::{Client, End};
 use crate::link::batch::Batch;
-use crate::operators::{self, Known, Pass, look_up, since_1970};
+use crate::operators::{self, Known, Pass, PassEnd, look_up, since_1970};
 use crate::zones::SystemZones;
 
 /// Somebody whose account is not known yet.
@@ -147,36 +147,18 @@ impl Client {
         let Some(pass) = self.link.pass.load_full() else { return Ok(()) };
         let hub = self.hub.clone();
         let Some(operators) = hub.operators.get() else { return Ok(()) };
-        let old = &pass.admission;
-        let Some(now) = operators.known(&old.account) else { return Err(self.unauthorized("")) };
-        if Arc::ptr_eq(&now, &pass.account) {
-            return Ok(());
-        }
-        let account = &now.claims.body;
-        if old.bearer && account.limits.account.disallow_bearer {
-            return Err(self.refuse_token(&Refusal::NoBearers, ""));
-        }
-        if account.has_revoked(&old.user.name, old.issued_at) {
-            return Err(End::Told(ClientError::UserRevoked));
-        }
-        let signers =
-            |known: &Known| old.signing_key.as_ref().map(|key| known.claims.body.signing_keys.0.get(key).cloned());
-        if signers(&now) != signers(&pass.account) {
-            return Err(End::Silent(CloseReason::AuthenticationFailure));
-        }
-        let mut admission = old.clone();
-        if old.default_permissions && account.default_permissions != pass.account.claims.body.default_permissions {
-            let rules = account.default_permissions.rules();
-            let rules = rules.map_err(|problem| self.refuse_token(&Refusal::Rule(problem), ""))?;
-            admission.user.permissions = rules.map(Arc::new);
-        }
-        let renews = admission.user.permissions != old.user.permissions;
-        let new = Arc::new(Pass { token: pass.token.clone(), admission, account: now });
-        if renews {
+        let new = operators.renew(&pass).map_err(|end| match end {
+            PassEnd::NoAccount => self.unauthorized(""),
+            PassEnd::Refused(refusal) => self.refuse_token(&refusal, ""),
+            PassEnd::Revoked => End::Told(ClientError::UserRevoked),
+            PassEnd::OtherKey => End::Silent(CloseReason::AuthenticationFailure),
+        })?;
+        let Some(new) = new else { return Ok(()) };
+        if !new.permits_as(&pass) {
             let name = self.link.user.load().as_ref().map_or_else(String::new, |user| user.name.clone());
             *self.link.renewed.lock() = Some(Some(new.user(&name)));
         }
-        self.hold(new);
+        self.hold(Arc::new(new));
         Ok(())
     }
 

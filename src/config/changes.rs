@@ -290,17 +290,17 @@ fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
         compression,
         remotes,
     } = leafnodes.unwrap_or(&default);
-    let users = Entry { secret: vec![format!("{directory:?}")], ..fixed("leafnodes.authorization", "") };
+    let users = Entry { secret: vec![format!("{directory:?}")], ..live("leafnodes.authorization", "") };
     let users = Entry { value: if directory.is_some() { "its own" } else { "of the server" }.into(), ..users };
     let secrets = remotes.iter().map(|remote| remote.secrets()).collect();
-    let remotes = Entry { secret: secrets, ..fixed("leafnodes.remotes", list(remotes, LeafRemote::to_string, ", ")) };
+    let remotes = Entry { secret: secrets, ..live("leafnodes.remotes", list(remotes, LeafRemote::to_string, ", ")) };
     vec![
         fixed("leafnodes", if leafnodes.is_some() { "on" } else { "off" }),
         fixed("leafnodes.listen", list(listen, ToString::to_string, ", ")),
         fixed("leafnodes.advertise", some(advertise)),
         fixed("leafnodes.no_advertise", no_advertise),
         users,
-        fixed("leafnodes.authorization.timeout", go_duration(*auth_timeout)),
+        live("leafnodes.authorization.timeout", go_duration(*auth_timeout)),
         tls_entry("leafnodes.tls", tls.as_ref()),
         live("leafnodes.min_version", some(min_version)),
         live("leafnodes.reconnect", go_duration(*reconnect)),

@@ -159,6 +159,11 @@ pub enum ValueError {
     /// Round-trip times that are no thresholds.
     #[error("{0}, such as [\"10ms\", \"50ms\", \"100ms\"]")]
     Thresholds(#[from] natsd_core::compression::ThresholdsError),
+    /// A condition for nobody.
+    #[error(
+        "proxy_required is for the users or the account beside it; add them, or write it in the authorization of the server"
+    )]
+    ProxyRequiredOfNobody,
     /// Compression that there is not yet.
     #[error("compression {0:?} is not supported by this version of natsd; write \"off\", or remove the key")]
     Compression(String),
@@ -168,6 +173,22 @@ pub enum ValueError {
     /// URLs of two kinds.
     #[error("urls of one remote are either all over WebSocket, or none of them; make two remotes of them")]
     MixedSchemes,
+    /// Not the URL of a proxy.
+    #[error(
+        "{0:?} is not the URL of a proxy; write http://host[:port] or https://host[:port], and who you are as username and password"
+    )]
+    ProxyUrl(String),
+    /// Half of a login.
+    #[error("username and password of a proxy go together; give both or none")]
+    ProxyLogin,
+    /// TLS with a proxy that speaks none.
+    #[error("tls of a proxy is for https://; write that in its url, or remove tls")]
+    ProxyTls,
+    /// A proxy on the way of packets of SCION.
+    #[error(
+        "a proxy leads nowhere over SCION; make one remote of the SCION addresses, without it, and one of the others"
+    )]
+    ProxyOverScion,
     /// A key without which the others mean nothing.
     #[error("{0} is missing")]
     Missing(&'static str),

@@ -3,6 +3,7 @@
 mod callout;
 mod check;
 mod cluster;
+mod http_proxy;
 mod leafnodes;
 mod operator;
 mod tls;
@@ -22,6 +23,7 @@ use natsd_path::{IsdAs, Preference, ScionAddr};
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
 pub use cluster::{ClusterOptions, Remote, RouteLogin};
+pub use http_proxy::HttpProxy;
 pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,

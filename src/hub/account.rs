@@ -16,6 +16,7 @@ use super::leafs::{LeafDesk, Leafs, Whose};
 use super::matches::Matches;
 use super::remote::RemoteInterest;
 use super::responses::Responses;
+use super::shadow::Follower;
 use super::stats::Totals;
 use super::subscription::Subscription;
 use super::{Hub, InterestObserver};
@@ -224,7 +225,7 @@ impl Account {
     /// Adds a subscription of a client here, and what it gets of other accounts.
     pub(crate) fn subscribe(&self, subscription: Arc<Subscription>) {
         self.insert(subscription.clone());
-        self.imports.follow(&subscription);
+        self.imports.follow(Follower::Client(&subscription));
     }
 
     /// Adds a subscription, of this account or on behalf of another one that imports.
@@ -243,7 +244,9 @@ impl Account {
     /// Removes subscriptions of clients here; those that are not there do no harm.
     pub(crate) fn unsubscribe(&self, subscriptions: &[Arc<Subscription>]) {
         self.remove(subscriptions);
-        self.imports.unfollow(subscriptions);
+        for subscription in subscriptions {
+            self.imports.unfollow(Follower::Client(subscription));
+        }
     }
 
     /// Removes subscriptions, of this account or on behalf of others that import.
@@ -323,6 +326,15 @@ impl Account {
         own
     }
 
+    /// Interest at the other ends of leaf connections, without that of accounts that import.
+    pub(super) fn leaf_interest(&self) -> Vec<Arc<RemoteInterest>> {
+        let mut all = Vec::new();
+        self.remote.read().for_each(|_, _, members| {
+            all.extend(members.iter().filter(|interest| Follower::of_leaf(interest).is_some()).cloned());
+        });
+        all
+    }
+
     /// All subscriptions here, those of accounts that import as well.
     pub(super) fn own_and_imported(&self) -> Vec<Arc<Subscription>> {
         let mut all = Vec::new();
@@ -342,8 +354,16 @@ impl Account {
         self.announce_responses(see);
     }
 
-    /// Adds interest of another server.
+    /// Adds interest of another server; leaf nodes and hubs get what is imported as well.
     pub(crate) fn add_remote(&self, interest: Arc<RemoteInterest>) {
+        self.insert_remote(interest.clone());
+        if let Some(follower) = Follower::of_leaf(&interest) {
+            self.imports.follow(follower);
+        }
+    }
+
+    /// Adds interest of another server, in this account or in another one that imports.
+    pub(super) fn insert_remote(&self, interest: Arc<RemoteInterest>) {
         let names = interest.clone();
         let mut remote = self.remote.write();
         remote.insert(names.subject(), names.queue(), interest);
@@ -353,7 +373,14 @@ impl Account {
     }
 
     /// A queue group of another server has another number of members now.
-    pub(crate) fn reweigh(&self, interest: &RemoteInterest, weight: u32) {
+    pub(crate) fn reweigh(&self, interest: &Arc<RemoteInterest>, weight: u32) {
+        self.set_weight(interest, weight);
+        if let Some(follower) = Follower::of_leaf(interest) {
+            self.imports.reweigh(follower, weight);
+        }
+    }
+
+    pub(super) fn set_weight(&self, interest: &RemoteInterest, weight: u32) {
         let _in_order = self.remote.write();
         let change = i64::from(weight) - i64::from(interest.weight());
         interest.set_weight(weight);
@@ -371,6 +398,13 @@ impl Account {
 
     /// Removes interest of another server.
     pub(crate) fn remove_remote(&self, interest: &Arc<RemoteInterest>) {
+        self.take_remote(interest);
+        if let Some(follower) = Follower::of_leaf(interest) {
+            self.imports.unfollow(follower);
+        }
+    }
+
+    pub(super) fn take_remote(&self, interest: &Arc<RemoteInterest>) {
         let mut remote = self.remote.write();
         if remote.remove(interest.subject(), interest.queue(), interest).is_some() {
             self.counts.removes.fetch_add(1, Ordering::Relaxed);
@@ -382,23 +416,7 @@ impl Account {
     /// From now on the other end of a leaf connection is told of all interest on this side. No change is missed.
     pub(crate) fn open_leaf(&self, desk: Arc<LeafDesk>) {
         let (local, remote) = (self.local.read(), self.remote.read());
-        self.leafs.open(
-            desk,
-            |see| {
-                local.for_each(|subject, queue, members| {
-                    let told = members.iter().filter(|member| !member.is_private()).count();
-                    if told > 0 {
-                        see(subject, queue, told as i64, Whose::Here);
-                    }
-                });
-                remote.for_each(|subject, queue, members| {
-                    for member in members {
-                        see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
-                    }
-                });
-            },
-            || self.standing(),
-        );
+        self.leafs.open(desk, |see| list_interest(&local, &remote, see), || self.standing());
     }
 
     /// A leaf connection is over.
@@ -406,8 +424,11 @@ impl Account {
         self.leafs.close(link);
     }
 
-    /// What a leaf connection may send or ask for has changed: what was matched is forgotten.
-    pub(crate) fn leaf_rules_changed(&self) {
+    /// What may be sent over a leaf connection, or asked for, has changed: what was matched is forgotten, and the other end
+    /// told what it may know now and might not before, and the other way round.
+    pub(crate) fn leaf_rules_changed(&self, link: &Arc<Link>) {
+        let (local, remote) = (self.local.read(), self.remote.read());
+        self.leafs.retell(link, |see| list_interest(&local, &remote, see), || self.standing());
         self.changed();
     }
 
@@ -472,6 +493,25 @@ impl Account {
     pub(super) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
+}
+
+/// Shows `see` all interest that leaf connections may be told of.
+fn list_interest(
+    local: &Sublist<Subscription>,
+    remote: &Sublist<RemoteInterest>,
+    see: &mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>),
+) {
+    local.for_each(|subject, queue, members| {
+        let told = members.iter().filter(|member| !member.is_private()).count();
+        if told > 0 {
+            see(subject, queue, told as i64, Whose::Here);
+        }
+    });
+    remote.for_each(|subject, queue, members| {
+        for member in members {
+            see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
+        }
+    });
 }
 
 /// Writes what a subject becomes by `mappings`; `false` if it stays.

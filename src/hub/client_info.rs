@@ -1,4 +1,4 @@
-//! What others are told of a client.
+//! What others are told of a client, or of a leaf node.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,9 +7,9 @@ use natsd_api::{ClientInfo, Time};
 use super::Hub;
 use crate::link::{Kind, Link};
 
-/// Its account and its round-trip time, which everybody may know. `None` for what is no client.
+/// Its account and its round-trip time, which everybody may know. `None` for what is neither.
 pub(crate) fn public(link: &Link) -> Option<ClientInfo> {
-    (link.kind == Kind::Client).then(|| ClientInfo {
+    matches!(link.kind, Kind::Client | Kind::Leaf).then(|| ClientInfo {
         account: link.account_name(),
         rtt: link.rtt.load(Relaxed),
         ..ClientInfo::default()
@@ -25,6 +25,10 @@ pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
         info.lang.clone_from(&settings.lang);
         info.version.clone_from(&settings.version);
     }
+    let is_leaf = link.kind == Kind::Leaf;
+    if let Some(peer) = link.leaf.get().filter(|peer| !peer.solicited) {
+        info.name.clone_from(&peer.name);
+    }
     if let Some(pass) = link.pass.load().as_deref() {
         info.jwt = pass.shown_token();
         info.issuer_key = pass.issuer().to_owned();
@@ -36,10 +40,14 @@ pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
         host: link.peer().host(),
         id: link.id,
         user: link.user.load().as_ref().map(|user| user.name.clone()).unwrap_or_default(),
-        kind: "Client".into(),
-        client_type: if link.is_websocket() { "websocket" } else { "nats" }.into(),
+        kind: if is_leaf { "Leafnode" } else { "Client" }.into(),
+        client_type: if is_leaf { String::new() } else { client_type(link) },
         ..info
     })
+}
+
+fn client_type(link: &Link) -> String {
+    if link.is_websocket() { "websocket" } else { "nats" }.into()
 }
 
 /// Adds where it is.

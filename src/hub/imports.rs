@@ -1,7 +1,7 @@
 //! What an account takes from others.
 //!
-//! A subscription of a client here to what is imported has a shadow in the exporting account: there it is found when
-//! something is published, and from there other servers hear of the interest. A service is looked up when something is
+//! A subscription of a client here to what is imported has a shadow in the exporting account, and so has interest of leaf
+//! nodes: there it is found when something is published, and from there other servers hear of the interest. A service is looked up when something is
 //! published here.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use natsd_core::transform::Renaming;
 use parking_lot::Mutex;
 
 use super::account::Account;
-use super::subscription::Subscription;
+use super::shadow::{Follower, Shadow};
 
 /// A stream of another account.
 pub(crate) struct StreamImport {
@@ -61,8 +61,8 @@ pub(crate) struct Imports {
 #[derive(Default)]
 struct Streams {
     imports: Vec<Arc<StreamImport>>,
-    /// By the address of the subscription that they are of.
-    shadows: HashMap<usize, Vec<Arc<Subscription>>>,
+    /// By the key of whom they are of.
+    shadows: HashMap<usize, Vec<Shadow>>,
 }
 
 impl Imports {
@@ -98,31 +98,35 @@ impl Imports {
         let gone = state.adopt(streams);
         // After the flag: a subscription that is not listed yet sees the flag, and follows itself.
         for subscription in account.own_subscriptions() {
-            state.follow(&subscription);
+            state.follow(Follower::Client(&subscription));
+        }
+        for interest in account.leaf_interest() {
+            state.follow(Follower::Leaf(&interest));
         }
         drop(state);
-        for shadow in gone {
-            shadow.account.remove(std::slice::from_ref(&shadow));
-        }
+        gone.iter().for_each(Shadow::remove);
     }
 
-    /// `subscription`, which has just been added, gets what is imported as well.
-    pub(super) fn follow(&self, subscription: &Arc<Subscription>) {
+    /// `follower`, which has just been added, gets what is imported as well.
+    pub(super) fn follow(&self, follower: Follower<'_>) {
         if self.has_streams.load(Ordering::Acquire) {
-            self.streams.lock().follow(subscription);
+            self.streams.lock().follow(follower);
         }
     }
 
-    /// These, which have just been removed, get nothing any more.
-    pub(super) fn unfollow(&self, subscriptions: &[Arc<Subscription>]) {
-        if !self.has_streams.load(Ordering::Acquire) {
-            return;
+    /// `follower` has another number of members now.
+    pub(super) fn reweigh(&self, follower: Follower<'_>, weight: u32) {
+        if self.has_streams.load(Ordering::Acquire) {
+            let state = self.streams.lock();
+            state.shadows.get(&follower.key()).into_iter().flatten().for_each(|shadow| shadow.reweigh(weight));
         }
-        let mut state = self.streams.lock();
-        for subscription in subscriptions {
-            for shadow in state.shadows.remove(&key(subscription)).unwrap_or_default() {
-                shadow.account.remove(std::slice::from_ref(&shadow));
-            }
+    }
+
+    /// `follower`, which has just been removed, gets nothing any more.
+    pub(super) fn unfollow(&self, follower: Follower<'_>) {
+        if self.has_streams.load(Ordering::Acquire) {
+            let shadows = self.streams.lock().shadows.remove(&follower.key());
+            shadows.iter().flatten().for_each(Shadow::remove);
         }
     }
 }
@@ -131,42 +135,36 @@ fn is_same<T>(before: &[Arc<T>], now: &[Arc<T>], same: fn(&T, &T) -> bool) -> bo
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| same(before, now))
 }
 
-fn key(subscription: &Arc<Subscription>) -> usize {
-    Arc::as_ptr(subscription) as usize
-}
-
 impl Streams {
     /// Takes other imports, and those that stay as they are. Returns the shadows that are gone from the list, and are still
     /// to be removed.
-    fn adopt(&mut self, imports: Vec<Arc<StreamImport>>) -> Vec<Arc<Subscription>> {
+    fn adopt(&mut self, imports: Vec<Arc<StreamImport>>) -> Vec<Shadow> {
         let known = |new: &Arc<StreamImport>| self.imports.iter().find(|known| known.is_same(new)).cloned();
         self.imports = imports.into_iter().map(|new| known(&new).unwrap_or(new)).collect();
         let mut gone = Vec::new();
         self.shadows.retain(|_, shadows| {
-            let stays = |shadow: &Arc<Subscription>| self.imports.iter().any(|import| shadow.is_shadow_of(import));
+            let stays = |shadow: &Shadow| self.imports.iter().any(|import| shadow.is_of(import));
             gone.extend(shadows.extract_if(.., |shadow| !stays(shadow)));
             !shadows.is_empty()
         });
         gone
     }
 
-    fn follow(&mut self, subscription: &Arc<Subscription>) {
+    fn follow(&mut self, follower: Follower<'_>) {
         if self.imports.is_empty() {
             return;
         }
-        let mut shadows = self.shadows.remove(&key(subscription)).unwrap_or_default();
+        let mut shadows = self.shadows.remove(&follower.key()).unwrap_or_default();
         for import in &self.imports {
-            if shadows.iter().any(|shadow| shadow.is_shadow_of(import)) {
+            if shadows.iter().any(|shadow| shadow.is_of(import)) {
                 continue;
             }
-            if let Some(foreign) = import.renaming.foreign_part(subscription.subject()) {
-                let shadow = Arc::new(Subscription::shadow(subscription, import, &foreign));
-                import.exporter.insert(shadow.clone());
-                shadows.push(shadow);
+            if let Some(foreign) = import.renaming.foreign_part(follower.subject()) {
+                shadows.push(follower.cast(import, &foreign));
             }
         }
         if !shadows.is_empty() {
-            self.shadows.insert(key(subscription), shadows);
+            self.shadows.insert(follower.key(), shadows);
         }
     }
 }
@@ -176,7 +174,9 @@ mod tests {
     use natsd_auth::account::AccountSpec;
 
     use super::*;
+    use crate::hub::remote::RemoteInterest;
     use crate::hub::stage::link;
+    use crate::hub::subscription::Subscription;
     use crate::link::Kind;
 
     fn account(name: &str) -> Arc<Account> {
@@ -211,5 +211,36 @@ mod tests {
         assert_eq!((other.len(), other[1].subject()), (2, &b"c"[..]));
         assert!(take(&[]).is_empty());
         importer.unsubscribe(&[subscription]);
+    }
+
+    #[test]
+    fn leaf_nodes_follow_what_is_imported_and_servers_of_the_cluster_do_not() {
+        let (exporter, importer) = (account("A"), account("B"));
+        let take = |subjects: &[&str]| {
+            let streams = subjects.iter().map(|subject| import(&exporter, subject)).collect();
+            importer.imports.replace(&importer, streams, Vec::new());
+        };
+        let leaf = link(Kind::Leaf);
+        let wants = |link, subject: &[u8], queue| Arc::new(RemoteInterest::new(link, subject, queue, 2));
+        let [before, group] = [(&b">"[..], None), (b"a", Some(&b"q"[..]))].map(|(subject, queue)| {
+            let interest = wants(leaf.clone(), subject, queue);
+            importer.add_remote(interest.clone());
+            interest
+        });
+        importer.add_remote(wants(link(Kind::Route), b"a", None));
+        let shadows = || {
+            let mut found: Vec<_> = exporter.interest_behind(leaf.id);
+            found.sort_by_key(|shadow| (shadow.queue().map(<[u8]>::to_vec), shadow.subject().to_vec()));
+            found.iter().map(|it| (String::from_utf8_lossy(it.subject()).into_owned(), it.weight())).collect::<Vec<_>>()
+        };
+        take(&["a", "b"]);
+        assert_eq!(shadows(), [("a".into(), 2), ("b".into(), 2), ("a".into(), 2)]);
+        importer.reweigh(&group, 5);
+        take(&["a"]);
+        assert_eq!(shadows(), [("a".into(), 2), ("a".into(), 5)]);
+        importer.remove_remote(&before);
+        assert_eq!(shadows(), [("a".into(), 5)]);
+        importer.remove_remote(&group);
+        assert!(shadows().is_empty());
     }
 }

@@ -177,6 +177,26 @@ impl Leafs {
         desks.push(desk);
     }
 
+    /// What `link` may be told is something else now: tells what is new or gone of all that there is, which `list` lists; the
+    /// caller sees to it that nothing changes meanwhile.
+    pub(super) fn retell(
+        &self,
+        link: &Arc<Link>,
+        list: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>)),
+        standing: impl FnOnce() -> Vec<Box<[u8]>>,
+    ) {
+        // Alone, as in `open`.
+        let desks = self.desks.write();
+        let Some(desk) = desks.iter().find(|desk| Arc::ptr_eq(&desk.link, link)) else { return };
+        let before = std::mem::take(&mut *desk.told.lock()).summary;
+        let mut unsaid = Vec::new();
+        list(&mut |subject, queue, count, whose| desk.change(subject, queue, count, whose, &mut unsaid));
+        desk.stand(&standing(), &mut unsaid);
+        let mut lines = Vec::new();
+        desk.told.lock().summary.write_since(&before, &mut lines);
+        desk.send(&lines);
+    }
+
     pub(super) fn close(&self, link: &Arc<Link>) {
         self.desks.write().retain(|desk| !Arc::ptr_eq(&desk.link, link));
     }

@@ -1,5 +1,6 @@
 //! Who gets a message.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use natsd_core::sublist::Visitor;
@@ -16,7 +17,7 @@ pub(crate) struct Matches {
     pub plain: Vec<Arc<Subscription>>,
     /// Of each of these one gets it.
     pub groups: Vec<QueueGroup>,
-    /// Servers behind routes and leaf connections, each once.
+    /// Servers behind routes and leaf connections, each once for each name that the message has there.
     pub routes: Vec<RouteMatch>,
     /// Services of other accounts, which get the request.
     pub services: Vec<Arc<ServiceImport>>,
@@ -41,6 +42,8 @@ pub(crate) struct QueueGroup {
 #[derive(Clone)]
 pub(crate) struct RouteMatch {
     pub link: Arc<Link>,
+    /// What the message is called there, if the account there imports it.
+    pub renamed: Option<Box<[u8]>>,
     /// Clients there get the message whether one of its queue members is chosen or not.
     pub plain: bool,
     /// So do leaf nodes there, or what is at the other end of a leaf connection.
@@ -85,9 +88,12 @@ impl Matches {
         &mut self.groups[at]
     }
 
-    fn route(&mut self, link: &Arc<Link>) -> usize {
-        self.routes.iter().position(|known| Arc::ptr_eq(&known.link, link)).unwrap_or_else(|| {
-            self.routes.push(RouteMatch { link: link.clone(), plain: false, leafs: Vec::new() });
+    fn route(&mut self, link: &Arc<Link>, renamed: Option<Vec<u8>>) -> usize {
+        let is_same =
+            |known: &RouteMatch| Arc::ptr_eq(&known.link, link) && known.renamed.as_deref() == renamed.as_deref();
+        self.routes.iter().position(is_same).unwrap_or_else(|| {
+            let renamed = renamed.map(Vec::into_boxed_slice);
+            self.routes.push(RouteMatch { link: link.clone(), renamed, plain: false, leafs: Vec::new() });
             self.routes.len() - 1
         })
     }
@@ -130,18 +136,23 @@ struct Remote<'a> {
 }
 
 impl Remote<'_> {
-    fn may_get(&self, member: &RemoteInterest) -> bool {
-        (self.exported || member.link.kind != Kind::Route) && member.may_get(self.subject)
+    /// Where in [`Matches::routes`] the server of this member is. `None` if it may not get the message.
+    fn route(&mut self, member: &RemoteInterest) -> Option<usize> {
+        if !self.exported && member.link.kind == Kind::Route {
+            return None;
+        }
+        let renamed = match member.name_there(self.subject)? {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(name) => Some(name),
+        };
+        Some(self.found.route(&member.link, renamed))
     }
 }
 
 impl Visitor<RemoteInterest> for Remote<'_> {
     fn plain(&mut self, members: &[Arc<RemoteInterest>]) {
         for member in members {
-            if !self.may_get(member) {
-                continue;
-            }
-            let route = self.found.route(&member.link);
+            let Some(route) = self.route(member) else { continue };
             let route = &mut self.found.routes[route];
             if member.origin().is_some() {
                 route.leafs.push(member.clone());
@@ -153,10 +164,7 @@ impl Visitor<RemoteInterest> for Remote<'_> {
 
     fn group(&mut self, queue: &[u8], members: &[Arc<RemoteInterest>]) {
         for member in members {
-            if !self.may_get(member) {
-                continue;
-            }
-            let route = self.found.route(&member.link);
+            let Some(route) = self.route(member) else { continue };
             let group = self.found.group(queue);
             let members = if member.origin().is_some() { &mut group.leafs } else { &mut group.remote };
             members.push((route, member.clone()));

@@ -13,10 +13,12 @@ pub(crate) mod publish;
 pub(crate) mod remote;
 mod responses;
 pub(crate) mod service;
+mod shadow;
 #[cfg(test)]
 pub(crate) mod stage;
 pub(crate) mod stats;
 pub(crate) mod subscription;
+mod surplus;
 mod system_imports;
 mod trace_headers;
 

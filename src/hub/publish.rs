@@ -5,7 +5,7 @@ use std::sync::Arc;
 use natsd_core::encode::Message;
 
 use super::account::Account;
-use super::matches::{Choice, Matches, QueueGroup};
+use super::matches::{Choice, Matches, QueueGroup, RouteMatch};
 use super::msg_trace::Trace;
 use super::remote::RemoteInterest;
 use super::responses::RESERVED;
@@ -63,6 +63,9 @@ impl<'a> Publisher<'a> {
 
     /// Whether a message to `subject` goes to where this interest of leaf nodes, or of a hub, is.
     fn reaches(&self, interest: &RemoteInterest, subject: &[u8]) -> bool {
+        if self.depth > 0 && interest.imported().is_some() {
+            return false;
+        }
         let Some(link) = self.link.filter(|link| matches!(link.kind, Kind::Route | Kind::Leaf)) else { return true };
         let back = Arc::ptr_eq(link, &interest.link) || self.origin.is_some() && self.origin == interest.origin();
         let allowed = match (interest.link.leaf.get(), link.kind) {
@@ -173,7 +176,7 @@ fn spread(
         let plain =
             route.plain && in_cluster || route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
         if plain || queues_of(at, &chosen).next().is_some() {
-            delivered |= pass_on(&route.link, account, message, queues_of(at, &chosen), from, batch);
+            delivered |= pass_on(route, account, message, queues_of(at, &chosen), from, batch);
         }
     }
     delivered
@@ -223,7 +226,7 @@ pub(crate) fn publish_routed<'q>(
     for (at, route) in matches.routes.iter().enumerate() {
         let leafs = !queues_only && route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
         if leafs || queues_of(at, &passed_on).next().is_some() {
-            pass_on(&route.link, account, message, queues_of(at, &passed_on), from, batch);
+            pass_on(route, account, message, queues_of(at, &passed_on), from, batch);
         }
     }
 }
@@ -251,7 +254,7 @@ fn hand_over(subscription: &Arc<Subscription>, message: &Message<'_>, from: &Pub
 
 /// Delivers to another server.
 fn pass_on<'q>(
-    route: &Arc<Link>,
+    route: &RouteMatch,
     account: &Account,
     message: &Message<'_>,
     queues: impl Iterator<Item = &'q [u8]>,
@@ -259,11 +262,12 @@ fn pass_on<'q>(
     batch: &mut Batch,
 ) -> bool {
     // What came over a route goes on over one for the sake of groups alone: all others there have it already.
-    let queues_only = from.link.is_some_and(|from| from.kind == Kind::Route) && route.kind == Kind::Route;
+    let queues_only = from.link.is_some_and(|from| from.kind == Kind::Route) && route.link.kind == Kind::Route;
     let errand = Errand { origin: from.origin, queues_only };
+    let message = Message { subject: route.renamed.as_deref().unwrap_or(message.subject), ..*message };
     match from.trace {
-        None => route.route(&account.name, message, errand, queues, batch),
-        Some(trace) => trace.pass_on(route, &account.name, message, (errand, queues), batch),
+        None => route.link.route(&account.name, &message, errand, queues, batch),
+        Some(trace) => trace.pass_on(&route.link, &account.name, &message, (errand, queues), batch),
     }
 }
 

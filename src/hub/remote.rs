@@ -1,10 +1,12 @@
 //! Interest at other servers: of the cluster, leaf nodes and hubs.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use natsd_core::sublist::Member;
 
+use super::imports::StreamImport;
 use crate::link::Link;
 
 /// Interest behind a route or a leaf connection.
@@ -16,6 +18,8 @@ pub(crate) struct RemoteInterest {
     place: AtomicU32,
     /// The cluster of the leaf nodes whose interest it is.
     origin: Option<Arc<[u8]>>,
+    /// If this is the shadow, in the account that exports, of interest in another one.
+    imported: Option<Arc<StreamImport>>,
 }
 
 impl RemoteInterest {
@@ -28,7 +32,19 @@ impl RemoteInterest {
             weight: AtomicU32::new(weight),
             place: AtomicU32::new(0),
             origin: None,
+            imported: None,
         }
+    }
+
+    /// What `original` gets of `import` under the subject `foreign`, in the account that exports.
+    pub(super) fn shadow(original: &Self, import: &Arc<StreamImport>, foreign: &[u8]) -> Self {
+        let shadow = Self::new(original.link.clone(), foreign, original.queue(), original.weight());
+        Self { origin: original.origin.clone(), imported: Some(import.clone()), ..shadow }
+    }
+
+    /// What it is the shadow of interest in, if it is one.
+    pub(super) fn imported(&self) -> Option<&Arc<StreamImport>> {
+        self.imported.as_ref()
     }
 
     /// The same, of leaf nodes of this cluster.
@@ -45,9 +61,16 @@ impl RemoteInterest {
         self.origin.clone()
     }
 
-    /// Whether messages to `subject` may be sent there.
-    pub(super) fn may_get(&self, subject: &[u8]) -> bool {
-        self.link.leaf.get().is_none_or(|peer| peer.may_send(subject))
+    /// What messages to `subject` are called there. `None` if they may not be sent there.
+    pub(super) fn name_there<'s>(&self, subject: &'s [u8]) -> Option<Cow<'s, [u8]>> {
+        let name = match &self.imported {
+            None => Cow::Borrowed(subject),
+            Some(import) => {
+                let mut local = Vec::new();
+                import.renaming.to_local(subject, &mut local).then_some(Cow::Owned(local))?
+            }
+        };
+        self.link.leaf.get().is_none_or(|peer| peer.may_send(&name)).then_some(name)
     }
 
     pub(crate) fn subject(&self) -> &[u8] {

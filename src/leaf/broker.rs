@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use natsd_auth::{Permissions, Rule};
+use natsd_auth::{Permissions, Rule, User};
 use natsd_core::compression::Mode;
 use natsd_core::encode;
 use natsd_core::error::CloseReason;
@@ -50,6 +50,8 @@ pub(super) struct Broker {
     pub(super) account: Arc<Account>,
     /// What the user of a leaf node may do; `None` is everything.
     permissions: Option<Arc<Permissions>>,
+    /// What the leaf node does not want to be sent.
+    denied: Vec<String>,
     peer: Option<LeafPeer>,
     interests: HashMap<Box<[u8]>, Arc<RemoteInterest>>,
     cache: MatchCache,
@@ -65,7 +67,7 @@ impl Broker {
         admitted: Admitted,
         connect: &LeafConnect,
     ) -> (Self, bool) {
-        let Admitted { account, user, pass } = admitted;
+        let Admitted { account, user, pass, decided: _ } = admitted;
         let permissions = user.as_ref().and_then(|user| user.permissions.clone());
         link.user.store(user);
         link.pass.store(pass);
@@ -85,7 +87,8 @@ impl Broker {
             traces: connect.proto >= 3,
             rules: reversed(permissions.as_deref(), &connect.deny_pub).map(Arc::new).into(),
         };
-        Self::new(shared, link, account, permissions, peer)
+        let (broker, room) = Self::new(shared, link, account, permissions, peer);
+        (Self { denied: connect.deny_pub.clone(), ..broker }, room)
     }
 
     /// For a hub that has let us in. `None` if the account here is gone.
@@ -126,6 +129,7 @@ impl Broker {
             link: link.clone(),
             account,
             permissions,
+            denied: Vec::new(),
             peer: Some(peer),
             interests: HashMap::new(),
             cache: MatchCache::default(),
@@ -135,14 +139,35 @@ impl Broker {
     }
 
     /// From now on the other end is told of interest on this side.
-    pub(super) fn open(&mut self) {
-        let Some(peer) = self.peer.take() else { return };
+    ///
+    /// # Errors
+    ///
+    /// The connection that leads there already: on a second way all would come twice.
+    pub(super) fn open(&mut self) -> Result<(), Arc<Link>> {
+        let Some(peer) = self.peer.take() else { return Ok(()) };
         if !peer.solicited {
             self.replace_double(&peer);
         }
         let _ = self.link.leaf.set(Box::new(peer));
-        self.shared.open.lock().insert(self.link.id, self.link.clone());
+        let mut open = self.shared.open.lock();
+        if let Some(first) = open.values().find(|other| self.leads_as(other)) {
+            return Err(first.clone());
+        }
+        open.insert(self.link.id, self.link.clone());
+        drop(open);
         self.account.open_leaf(Arc::new(LeafDesk::new(self.link.clone())));
+        Ok(())
+    }
+
+    /// Whether we are a leaf node of the same cluster on `other`, with the same accounts.
+    fn leads_as(&self, other: &Arc<Link>) -> bool {
+        let Some((ours, its)) = self.link.leaf.get().zip(other.leaf.get()) else { return false };
+        let same_account = other.account.load().as_ref().is_some_and(|its| Arc::ptr_eq(its, &self.account));
+        let both = |is: fn(&LeafPeer) -> bool| is(ours) && is(its);
+        same_account
+            && both(|peer| peer.solicited && peer.spoke && !peer.account.is_empty())
+            && (&ours.cluster, &ours.account) == (&its.cluster, &its.account)
+            && !other.is_closing()
     }
 
     /// Whether the cluster of the hub is one of our leaf nodes as well: what we tell it would come back.
@@ -179,7 +204,23 @@ impl Broker {
     pub(super) fn adopt_rules(&self, rules: Option<Permissions>) {
         if let Some(peer) = self.link.leaf.get() {
             peer.rules.store(rules.map(Arc::new));
-            self.account.leaf_rules_changed();
+            self.account.leaf_rules_changed(&self.link);
+        }
+    }
+
+    /// What the user of a leaf node may do; `None` is everything.
+    pub(super) fn permissions(&self) -> Option<&Permissions> {
+        self.permissions.as_deref()
+    }
+
+    /// The leaf node is this user from now on.
+    pub(super) fn become_user(&mut self, user: Option<Arc<User>>) {
+        let permissions = user.as_ref().and_then(|user| user.permissions.clone());
+        self.link.user.store(user);
+        if permissions != self.permissions {
+            self.link.outbound().replies = permissions.as_ref().and_then(AllowedReplies::new);
+            self.adopt_rules(reversed(permissions.as_deref(), &self.denied));
+            self.permissions = permissions;
         }
     }
 

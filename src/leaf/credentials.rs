@@ -1,4 +1,4 @@
-//! Files with the token of a user and the seed that proves whose it is.
+//! Who this server says it is to a hub: users of URLs, seeds, and files with the token of a user and the seed that proves whose it is.
 
 use std::path::Path;
 
@@ -6,6 +6,8 @@ use data_encoding::BASE64URL_NOPAD;
 use natsd_core::leaf::hello::LeafConnect;
 use natsd_core::route::hello::Secret;
 use nkeys::KeyPair;
+
+use crate::config::options::{LeafRemote, LeafUrl};
 
 /// Credentials that cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +28,39 @@ pub(super) enum CredentialsError {
     Seed(String),
 }
 
+/// Says in `connect` what the remote is configured to say of who we are.
+///
+/// # Errors
+///
+/// When a file with credentials is missing or not what it should be.
+pub(super) fn introduce(
+    remote: &LeafRemote,
+    url: &LeafUrl,
+    nonce: &str,
+    connect: &mut LeafConnect,
+) -> Result<(), CredentialsError> {
+    if let Some(path) = &remote.credentials {
+        show(path, nonce, connect)?;
+    } else if let Some(seed) = &remote.nkey {
+        // It was looked at when the configuration was read.
+        show_key(seed, nonce, connect);
+    }
+    if let Some(user) = &url.user {
+        connect.user.clone_from(user);
+        match &url.password {
+            Some(password) => connect.password = Some(Secret(password.clone())),
+            None => connect.token = Some(Secret(user.clone())),
+        }
+    }
+    Ok(())
+}
+
 /// Says in `connect` who the user of the file at `path` is, and proves it by signing `nonce`.
 ///
 /// # Errors
 ///
 /// When the file is missing or not what it should be.
-pub(super) fn show(path: &Path, nonce: &str, connect: &mut LeafConnect) -> Result<(), CredentialsError> {
+fn show(path: &Path, nonce: &str, connect: &mut LeafConnect) -> Result<(), CredentialsError> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| CredentialsError::Read { path: name.clone(), source })?;
     let mut parts = sections(&text);
@@ -45,7 +74,7 @@ pub(super) fn show(path: &Path, nonce: &str, connect: &mut LeafConnect) -> Resul
 }
 
 /// Says in `connect` which key signs `nonce`. `false` if `seed` is none.
-pub(super) fn show_key(seed: &str, nonce: &str, connect: &mut LeafConnect) -> bool {
+fn show_key(seed: &str, nonce: &str, connect: &mut LeafConnect) -> bool {
     let Ok(key) = KeyPair::from_seed(seed) else { return false };
     let Some(signature) = sign(&key, nonce) else { return false };
     (connect.nkey, connect.sig) = (key.public_key(), signature);

@@ -15,15 +15,16 @@ use tokio::time::{sleep, timeout};
 
 use super::Shared;
 use super::link::{Ends, LeafLink, Start};
+use super::proxy::lead_to;
 use super::remote::Remote;
 use crate::config::options::{LeafUrl, PeerAddr};
 use crate::tls::HandshakeError;
-use crate::transport::{Connection, Stream, tcp};
+use crate::transport::{Connection, Peer, Stream};
 use crate::websocket::{self, ask_as_leafnode};
 
 /// Why a hub was not reached.
 #[derive(Debug, thiserror::Error)]
-enum DialError {
+pub(super) enum DialError {
     /// It, or the network, says no.
     #[error(transparent)]
     Failed(#[from] io::Error),
@@ -54,9 +55,13 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
                 again = true;
                 let (ended, end) = oneshot::channel();
                 let start = Start::Dialled { remote: remote.clone(), url: Box::new(url), ended };
-                LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread);
+                remote.connected(&LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread));
                 // It is gone without a word when the server ends.
-                end.await.unwrap_or_default() + reconnect
+                let rest = end.await.unwrap_or_default();
+                if let Some(other) = rest.while_open {
+                    gone(&shared, other).await;
+                }
+                rest.pause + reconnect
             }
             Err(error) => {
                 attempts += 1;
@@ -65,6 +70,20 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
             }
         };
         sleep(pause).await;
+    }
+}
+
+/// Waits until the connection with this id is gone.
+async fn gone(shared: &Shared, id: u64) {
+    loop {
+        let left = shared.hub.left.notified();
+        tokio::pin!(left);
+        // Before looking: what leaves after that is not missed.
+        left.as_mut().enable();
+        if shared.hub.link(id).is_none() {
+            return;
+        }
+        left.await;
     }
 }
 
@@ -84,18 +103,27 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
             return Ok((dial(*address, None, &Slot::Pool(0)).await?.into(), Vec::new()));
         }
     };
-    let connecting = timeout(limit, TcpStream::connect((host, port))).await;
-    let mut stream = connecting.map_err(|_| DialError::TimedOut(limit))??;
-    stream.set_nodelay(true)?;
+    let (mut stream, peer) = match &remote.options.proxy {
+        Some(proxy) => {
+            let tls = if proxy.https { Some(remote.proxy_connector()?) } else { None };
+            lead_to(&url.address.to_string(), proxy, tls.as_deref(), limit).await?
+        }
+        None => {
+            let connecting = timeout(limit, TcpStream::connect((host, port))).await;
+            let stream = connecting.map_err(|_| DialError::TimedOut(limit))??;
+            stream.set_nodelay(true)?;
+            let peer = Peer::Tcp(stream.peer_addr()?);
+            (stream, peer)
+        }
+    };
     let name = remote.certified_name(host);
     let wait = remote.options.first_info_timeout;
     if url.websocket {
-        let asking = open_websocket(shared, remote, url, stream, &name);
+        let asking = open_websocket(shared, remote, url, (stream, peer), &name);
         let ends = timeout(limit.max(wait), asking).await.map_err(|_| DialError::TimedOut(limit.max(wait)))??;
         return Ok((ends, Vec::new()));
     }
     if remote.options.begins_with_handshake() {
-        let peer = tcp_peer(&stream)?;
         let stream = remote.connector()?.connect(stream, &name).await?;
         return Ok((Connection::new(stream, peer).into(), Vec::new()));
     }
@@ -105,9 +133,8 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
         .and_then(|json| serde_json::from_slice(json).ok())
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "what answers is no hub"))?;
     if !(info.tls_required || url.tls || remote.options.tls.is_some()) {
-        return Ok((tcp::connection(stream)?.into(), line));
+        return Ok((Connection::new(Stream::Tcp(stream), peer).into(), line));
     }
-    let peer = tcp_peer(&stream)?;
     let stream = remote.connector()?.connect(stream, &name).await?;
     Ok((Connection::new(stream, peer).into(), line))
 }
@@ -117,10 +144,9 @@ async fn open_websocket(
     shared: &Shared,
     remote: &Remote,
     url: &LeafUrl,
-    mut stream: TcpStream,
+    (mut stream, peer): (TcpStream, Peer),
     name: &str,
 ) -> Result<Ends, DialError> {
-    let peer = tcp_peer(&stream)?;
     let (host, no_masking) = (url.address.to_string(), remote.options.no_masking);
     let (stream, masked) = if url.tls || remote.options.tls.is_some() {
         let mut stream = remote.connector()?.open(stream, name).await?;
@@ -134,10 +160,6 @@ async fn open_websocket(
     let ends = websocket::split_as_client(stream, masked, max);
     let (source, sink) = ends.ok_or_else(|| io::Error::other("WebSocket needs a socket"))?;
     Ok(Ends { source, sink, peer, listener: None })
-}
-
-fn tcp_peer(stream: &TcpStream) -> io::Result<crate::transport::Peer> {
-    stream.peer_addr().map(crate::transport::Peer::Tcp)
 }
 
 /// The first line, and nothing of what comes after it: that may be of a handshake.

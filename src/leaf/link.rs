@@ -1,6 +1,7 @@
 //! One end of a leaf connection: what the session wants done, and what the other end says.
 
 mod compression;
+mod renewal;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,13 +11,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use natsd_core::compression::{Agreement, Mode, Status};
-use natsd_core::error::CloseReason;
+use natsd_core::connect::Credentials;
+use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::leaf::hello::{LeafConnect, LeafInfo};
 use natsd_core::leaf::session::{Action, SAME_CLUSTER, Session, TOO_OLD};
 use natsd_core::leaf::wire::{MAX_CONTROL_LINE, Op, Read, read};
 use tokio::sync::oneshot;
 
-use super::admission::{Admitted, Shown, judge};
+use super::admission::{Admitted, Stranger, judge};
 use super::broker::{Broker, Refused};
 use super::remote::Remote;
 use super::{Shared, credentials, trace};
@@ -25,7 +27,6 @@ use crate::link::batch::Batch;
 use crate::link::outbound::{Outbound, Sink};
 use crate::link::task::{LinkTask, Protocol, Source};
 use crate::link::{self, Kind, Link};
-use crate::operators::since_1970;
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::{Connection, Peer};
@@ -40,8 +41,8 @@ const OLD_PAUSE: Duration = Duration::from_secs(5);
 pub(super) enum Start {
     /// A leaf node came to us; `greeted` if it has had our `INFO`.
     Accepted { nonce: String, greeted: bool, tls: Option<Box<Facts>>, compression: Mode },
-    /// We came to a hub. `ended` is told how long to leave it alone.
-    Dialled { remote: Arc<Remote>, url: Box<LeafUrl>, ended: oneshot::Sender<Duration> },
+    /// We came to a hub. `ended` is told when to try again.
+    Dialled { remote: Arc<Remote>, url: Box<LeafUrl>, ended: oneshot::Sender<Rest> },
 }
 
 /// The two directions of a connection, who is at the other end, and where it came in if that was not the port for leaf nodes.
@@ -68,7 +69,9 @@ pub(super) struct LeafLink {
     /// Who is being decided on.
     judged: Option<Judged>,
     /// When what says who it is no longer holds.
-    expires: Option<Instant>,
+    expires: Option<(Instant, ClientError)>,
+    /// The options that it obeys.
+    epoch: u64,
     broker: Option<Broker>,
     /// What comes after what was handled last is compressed.
     compressed: bool,
@@ -80,29 +83,38 @@ enum Role {
     Dialer { remote: Arc<Remote>, url: Box<LeafUrl>, hub: Option<Box<LeafInfo>>, end: End },
 }
 
-/// Tells the one who dials that the connection is over, and how long to leave the hub alone.
+/// When a hub is tried again.
+#[derive(Default)]
+pub(super) struct Rest {
+    /// Not before that, and a little more.
+    pub(super) pause: Duration,
+    /// Not before this connection is gone.
+    pub(super) while_open: Option<u64>,
+}
+
+/// Tells the one who dials that the connection is over, and when to try again.
 struct End {
-    pause: Duration,
-    told: Option<oneshot::Sender<Duration>>,
+    rest: Rest,
+    told: Option<oneshot::Sender<Rest>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(told) = self.told.take() {
             // Nobody dials any more when the server ends.
-            let _ = told.send(self.pause);
+            let _ = told.send(std::mem::take(&mut self.rest));
         }
     }
 }
 
 struct Judged {
     connect: LeafConnect,
-    verdict: Pin<Box<dyn Future<Output = Option<Admitted>> + Send>>,
+    verdict: Pin<Box<dyn Future<Output = Result<Admitted, CloseReason>> + Send>>,
 }
 
 impl LeafLink {
     /// Serves a connection, of which `unread` has been read already.
-    pub(super) fn spawn(shared: &Arc<Shared>, id: u64, ends: Ends, start: Start, unread: Vec<u8>) {
+    pub(super) fn spawn(shared: &Arc<Shared>, id: u64, ends: Ends, start: Start, unread: Vec<u8>) -> Arc<Link> {
         let hub = &shared.hub;
         let Ends { source, sink, peer, listener } = ends;
         let limits = hub.outbound_limits(Kind::Leaf);
@@ -123,7 +135,7 @@ impl LeafLink {
                 let account = remote.options.account_name();
                 log::info!("{} - Leafnode connection created for account: {account}", link.describe());
                 let timing = shared.timing(remote.options.first_info_timeout);
-                let end = End { pause: Duration::ZERO, told: Some(ended) };
+                let end = End { rest: Rest::default(), told: Some(ended) };
                 let session = Session::dialer(timing, shared.now());
                 let session = session.with_compression(compression_over(&url, &remote));
                 (session, Role::Dialer { remote, url, hub: None, end })
@@ -136,11 +148,13 @@ impl LeafLink {
             role,
             judged: None,
             expires: None,
+            epoch: hub.epoch(),
             broker: None,
             compressed: false,
             closed: false,
         };
-        tokio::spawn(LinkTask::new(link, hub.clone(), this, source, limits).with_unread(unread));
+        tokio::spawn(LinkTask::new(link.clone(), hub.clone(), this, source, limits).with_unread(unread));
+        link
     }
 
     fn handle_op(&mut self, op: Op<'_>, batch: &mut Batch) {
@@ -234,7 +248,7 @@ impl LeafLink {
 
     fn pause(&mut self, pause: Duration) {
         if let Role::Dialer { end, .. } = &mut self.role {
-            end.pause = pause;
+            end.rest.pause = pause;
         }
     }
 
@@ -274,25 +288,37 @@ impl LeafLink {
 
     fn begin_judging(&mut self, connect: LeafConnect) {
         let Role::Acceptor { nonce } = &self.role else { return };
-        let shown = Shown {
-            nonce: nonce.clone(),
-            host: self.link.peer().host().parse().ok(),
-            tls: self.link.tls.get().map(|facts| (**facts).clone()),
-            websocket: self.link.is_websocket(),
-        };
-        let verdict = Box::pin(judge(self.shared.clone(), connect.clone(), shown));
+        let stranger = Stranger::new(&self.link, &connect, nonce);
+        self.link.anonymous.store(stranger.given == Credentials::default(), Relaxed);
+        // Before it is looked at: what comes meanwhile is seen to when it is in.
+        self.epoch = self.shared.hub.epoch();
+        let verdict = Box::pin(judge(self.shared.clone(), stranger));
         self.judged = Some(Judged { connect, verdict });
     }
 
+    /// Looks whether it is known who the leaf node is.
+    fn poll_verdict(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
+        let Some(judged) = self.judged.as_mut().filter(|_| !self.closed) else { return };
+        let Poll::Ready(admitted) = judged.verdict.as_mut().poll(cx) else { return };
+        if let Some(Judged { connect, .. }) = self.judged.take() {
+            self.decide(&connect, admitted);
+            self.act(batch);
+        }
+    }
+
     /// It is known who the leaf node is.
-    fn decide(&mut self, connect: &LeafConnect, admitted: Option<Admitted>) {
+    fn decide(&mut self, connect: &LeafConnect, admitted: Result<Admitted, CloseReason>) {
         let who = self.link.describe();
-        let Some(admitted) = admitted else {
-            let about = if connect.user.is_empty() { String::new() } else { format!(" - User {:?}", connect.user) };
-            log::error!("{who} - authentication error{about}");
-            return self.session.close(CloseReason::AuthenticationFailure, Some("Authorization Violation"));
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                let about = if connect.user.is_empty() { String::new() } else { format!(" - User {:?}", connect.user) };
+                log::error!("{who} - authentication error{about}");
+                return self.session.close(reason, Some("Authorization Violation"));
+            }
         };
-        self.expires = admitted.ends().and_then(|at| Instant::now().checked_add(at.saturating_sub(since_1970())));
+        self.expires = renewal::end_of(&admitted);
+        self.link.decided.store(admitted.decided.is_some(), Relaxed);
         let permissions = admitted.user.as_ref().and_then(|user| user.permissions.clone());
         let info = self.shared.welcome(self.link.id, &admitted.account, permissions.as_deref());
         let (broker, room) = Broker::hub(&self.shared, &self.link, admitted, connect);
@@ -318,7 +344,7 @@ impl LeafLink {
             Status::Unsupported => String::new(),
             agreed => agreed.name().into(),
         };
-        if let Err(problem) = show(remote, url, &info.nonce, &mut connect) {
+        if let Err(problem) = credentials::introduce(&remote.options, url, &info.nonce, &mut connect) {
             log::error!("{} - {problem}", self.link.describe());
             return self.session.close(CloseReason::AuthenticationFailure, None);
         }
@@ -360,39 +386,26 @@ impl LeafLink {
                 return self.close_loop(true);
             }
         }
-        if let Some(broker) = &mut self.broker {
-            broker.open();
+        if let Some(Err(first)) = self.broker.as_mut().map(Broker::open) {
+            self.stand_by(&first);
         }
+    }
+
+    /// The hub's cluster is reached by another remote: this one is for when that is gone.
+    fn stand_by(&mut self, first: &Link) {
+        let (who, other) = (self.link.describe(), first.describe());
+        let cluster = self.link.leaf.get().map(|peer| String::from_utf8_lossy(&peer.cluster).into_owned());
+        log::warn!("{who} - Leafnode connection waits: {other} leads to {:?} already", cluster.unwrap_or_default());
+        if let Role::Dialer { end, .. } = &mut self.role {
+            end.rest.while_open = Some(first.id);
+        }
+        self.session.close(CloseReason::DuplicateLeaf, None);
     }
 }
 
 /// Over WebSocket there is none; see [`serve_websocket`](super::accept::serve_websocket).
 fn compression_over(url: &LeafUrl, remote: &Remote) -> Mode {
     if url.websocket { Mode::Off } else { remote.options.compression.clone() }
-}
-
-/// Says in `connect` what the remote is configured to say of who we are.
-fn show(
-    remote: &Remote,
-    url: &LeafUrl,
-    nonce: &str,
-    connect: &mut LeafConnect,
-) -> Result<(), credentials::CredentialsError> {
-    use natsd_core::route::hello::Secret;
-    if let Some(path) = &remote.options.credentials {
-        credentials::show(path, nonce, connect)?;
-    } else if let Some(seed) = &remote.options.nkey {
-        // It was looked at when the configuration was read.
-        credentials::show_key(seed, nonce, connect);
-    }
-    if let Some(user) = &url.user {
-        connect.user.clone_from(user);
-        match &url.password {
-            Some(password) => connect.password = Some(Secret(password.clone())),
-            None => connect.token = Some(Secret(user.clone())),
-        }
-    }
-    Ok(())
 }
 
 impl Protocol for LeafLink {
@@ -432,12 +445,14 @@ impl Protocol for LeafLink {
 
     fn timeout(&self) -> Option<Instant> {
         let due = self.session.poll_timeout().map(|due| self.shared.started + due);
-        due.into_iter().chain(self.expires.filter(|_| !self.closed)).min()
+        let expires = self.expires.as_ref().filter(|_| !self.closed).map(|(at, _)| *at);
+        due.into_iter().chain(expires).min()
     }
 
     fn handle_timeout(&mut self, now: Instant, batch: &mut Batch) {
-        if self.expires.is_some_and(|expires| expires <= now) {
-            self.session.close(CloseReason::AuthenticationExpired, Some("User Authentication Expired"));
+        if let Some((_, error)) = self.expires.take_if(|(at, _)| *at <= now) {
+            log::debug!("{} - {error}", self.link.describe());
+            self.session.close(CloseReason::AuthenticationExpired, Some(&error.to_string()));
         }
         self.session.handle_timeout(self.shared.now());
         self.act(batch);
@@ -452,10 +467,9 @@ impl Protocol for LeafLink {
     }
 
     fn poll_commands(&mut self, cx: &mut Context<'_>, batch: &mut Batch) {
-        let Some(judged) = self.judged.as_mut().filter(|_| !self.closed) else { return };
-        let Poll::Ready(admitted) = judged.verdict.as_mut().poll(cx) else { return };
-        if let Some(Judged { connect, .. }) = self.judged.take() {
-            self.decide(&connect, admitted);
+        self.poll_verdict(cx, batch);
+        if self.epoch != self.shared.hub.epoch() && self.session.is_open() {
+            self.renew(batch);
             self.act(batch);
         }
     }

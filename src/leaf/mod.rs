@@ -13,16 +13,21 @@ mod error;
 mod info;
 mod link;
 mod peer;
+mod proxy;
 mod remote;
+mod remotes;
 mod trace;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use natsd_core::error::CloseReason;
+use natsd_core::compression::Mode;
+use natsd_core::encode::write_error;
+use natsd_core::error::{ClientError, CloseReason};
 use natsd_core::leaf::session::Timing;
 use natsd_core::websocket::max_message;
 use natsd_core::websocket::upgrade::Upgrade;
@@ -32,7 +37,7 @@ use tokio::task::JoinSet;
 
 use crate::config::options::{HostPort, LeafOptions, Listen};
 use crate::hub::Hub;
-use crate::link::Link;
+use crate::link::{Kind, Link};
 use crate::route::ScionDial;
 use crate::server::listener::Listener;
 use crate::tls::{ClientTls, Facts};
@@ -43,7 +48,8 @@ use crate::websocket;
 pub use error::LeafError;
 use link::Ends;
 pub(crate) use peer::LeafPeer;
-use remote::Remote;
+pub(crate) use remotes::NewRemotes;
+use remotes::Remotes;
 
 /// Until the first ping.
 const FIRST_PING: Duration = Duration::from_secs(1);
@@ -59,6 +65,7 @@ pub(crate) struct Leafs {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
     tasks: Mutex<JoinSet<()>>,
+    remotes: Mutex<Remotes>,
 }
 
 struct Shared {
@@ -131,11 +138,9 @@ impl Leafs {
             tasks.spawn(accept::accept(shared.clone(), socket));
         }
         tasks.spawn(info::tell_news(shared.clone()));
-        for remote in options.remotes.iter().filter(|remote| !remote.disabled) {
-            let remote = Arc::new(Remote::new(remote)?);
-            tasks.spawn(dial::keep(shared.clone(), remote));
-        }
-        Ok(Self { shared, addresses: bound.addresses, tasks: Mutex::new(tasks) })
+        let mut remotes = Remotes::default();
+        remotes.become_like(NewRemotes::read(options)?, &shared, &mut tasks);
+        Ok(Self { shared, addresses: bound.addresses, tasks: Mutex::new(tasks), remotes: Mutex::new(remotes) })
     }
 
     /// Where leaf nodes come in over TCP, as bound.
@@ -170,15 +175,37 @@ impl Leafs {
         }
     }
 
-    /// Takes over what can change of `options`.
-    pub(crate) fn reload(&self, options: &LeafOptions) {
+    /// Takes over what can change of `options`: other hubs are dialled, and who came in by other users goes, or may do what
+    /// they may now.
+    pub(crate) fn reload(&self, options: &LeafOptions, remotes: NewRemotes, same_callout: bool) {
         let before = self.shared.options.swap(Arc::new(options.clone()));
         if before.compression != options.compression {
-            for link in self.open().iter().filter(|link| link.leaf.get().is_some_and(|peer| !peer.solicited)) {
-                if link.change_compression(&options.compression) {
-                    link.close(CloseReason::CompressionChanged);
-                }
+            self.compress_otherwise(&options.compression);
+        }
+        self.remotes.lock().become_like(remotes, &self.shared, &mut self.tasks.lock());
+        if !same_callout {
+            self.ask_again();
+        }
+        // After the options: who looks for them finds these.
+        self.shared.hub.raise_epoch();
+        self.shared.hub.wake_or_shed(&[Kind::Leaf], |_| true);
+    }
+
+    /// Those who came to us and cannot change what is agreed come again.
+    fn compress_otherwise(&self, mode: &Mode) {
+        for link in self.open().iter().filter(|link| link.leaf.get().is_some_and(|peer| !peer.solicited)) {
+            if link.change_compression(mode) {
+                link.close(CloseReason::CompressionChanged);
             }
+        }
+    }
+
+    /// Leaf nodes on whom somebody decided come again, and somebody else decides.
+    fn ask_again(&self) {
+        for link in self.open().iter().filter(|link| link.decided.load(Relaxed)) {
+            log::error!("{} - {}", link.describe(), ClientError::Authorization);
+            link.send_now(|out| write_error(out, &ClientError::Authorization.to_string()));
+            link.close(CloseReason::AuthenticationFailure);
         }
     }
 
@@ -191,6 +218,7 @@ impl Leafs {
 
     /// Takes no more leaf nodes and dials no more; those connections that there are end with the server's others.
     pub(crate) fn stop(&self) {
+        self.remotes.lock().stop();
         self.tasks.lock().abort_all();
     }
 }

@@ -35,7 +35,7 @@ impl LeafPeer {
 
     /// Whether the other end may be told that somebody here wants `subject`.
     pub(crate) fn may_ask(&self, subject: &[u8]) -> bool {
-        self.rules.load().as_ref().is_none_or(|rules| rules.may_subscribe(subject, None))
+        self.rules.load().as_ref().is_none_or(|rules| rules.may_ask(subject))
     }
 
     /// Whether a message to `subject` may come from there.

@@ -1,12 +1,17 @@
 //! A hub that this server is a leaf node of: where it can be reached, and when it is tried again.
 
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwapOption;
 use natsd_auth::{Permissions, Rule};
+use natsd_core::error::CloseReason;
 use natsd_core::leaf::hello::LeafInfo;
 use natsd_core::route::hello::SubjectRules;
 use parking_lot::Mutex;
 
 use crate::config::address;
 use crate::config::options::{DEFAULT_LEAF_PORT, LeafRemote, LeafUrl, PeerAddr};
+use crate::link::Link;
 use crate::tls::{Connector, TlsError};
 
 /// Addresses of a hub that are remembered; who tells of more tells no truth.
@@ -16,10 +21,20 @@ const MAX_DISCOVERED: usize = 256;
 pub(super) struct Remote {
     pub(super) options: LeafRemote,
     /// `None` if it cannot be spoken.
-    tls: Option<Connector>,
+    tls: ArcSwapOption<Connector>,
+    /// The same with the proxy.
+    proxy_tls: ArcSwapOption<Connector>,
     /// Whom TLS is spoken with where only an IP address is known.
     name: Option<String>,
     urls: Mutex<Urls>,
+    connection: Mutex<Connected>,
+}
+
+#[derive(Default)]
+struct Connected {
+    link: Weak<Link>,
+    /// The hub is none of ours any more.
+    retired: bool,
 }
 
 struct Urls {
@@ -47,7 +62,12 @@ impl Remote {
             None => Connector::new(None).ok(),
         };
         let urls = Mutex::new(Urls { configured, discovered: Vec::new(), next: 0 });
-        Ok(Self { options: options.clone(), tls, name, urls })
+        let proxy_tls = match options.proxy.as_ref().filter(|proxy| proxy.https) {
+            Some(proxy) => Some(Connector::new(proxy.tls.as_ref())?),
+            None => None,
+        };
+        let [tls, proxy_tls] = [tls, proxy_tls].map(ArcSwapOption::from_pointee);
+        Ok(Self { options: options.clone(), tls, proxy_tls, name, urls, connection: Mutex::default() })
     }
 
     /// The next address to try.
@@ -64,8 +84,41 @@ impl Remote {
     /// # Errors
     ///
     /// When there is no `tls {}` and nobody whom this machine believes.
-    pub(super) fn connector(&self) -> Result<&Connector, TlsError> {
-        self.tls.as_ref().ok_or(TlsError::NoRoots("dialling a hub"))
+    pub(super) fn connector(&self) -> Result<Arc<Connector>, TlsError> {
+        self.tls.load_full().ok_or(TlsError::NoRoots("dialling a hub"))
+    }
+
+    /// How TLS is spoken with the proxy.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub(super) fn proxy_connector(&self) -> Result<Arc<Connector>, TlsError> {
+        self.proxy_tls.load_full().ok_or(TlsError::NoRoots("dialling a proxy"))
+    }
+
+    /// From now on TLS begins with what `other` has read.
+    pub(super) fn become_like(&self, other: &Self) {
+        self.tls.store(other.tls.load_full());
+        self.proxy_tls.store(other.proxy_tls.load_full());
+    }
+
+    /// This is the connection to the hub; it ends at once if it comes too late.
+    pub(super) fn connected(&self, link: &Arc<Link>) {
+        let mut connection = self.connection.lock();
+        connection.link = Arc::downgrade(link);
+        if connection.retired {
+            link.close(CloseReason::ClientClosed);
+        }
+    }
+
+    /// The hub is none of ours any more: the connection to it ends.
+    pub(super) fn retire(&self) {
+        let mut connection = self.connection.lock();
+        connection.retired = true;
+        if let Some(link) = connection.link.upgrade() {
+            link.close(CloseReason::ClientClosed);
+        }
     }
 
     /// What the server at this host is called in its certificate.

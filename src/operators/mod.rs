@@ -4,6 +4,7 @@
 //! is to the rest of the server is in `hub.accounts`, from when it is adopted here.
 
 mod lookup;
+mod pass;
 pub(crate) mod remote;
 mod source;
 pub(crate) mod updates;
@@ -16,10 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use natsd_auth::User;
-use natsd_auth::jwt::{Account, Admission, Claims, Trust};
-use natsd_core::encode::write_error;
-use natsd_core::error::{ClientError, CloseReason};
+use natsd_auth::jwt::{Account, Claims, Trust};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
@@ -30,6 +28,7 @@ use crate::link::Kind;
 use crate::tls::TlsError;
 use lookup::Lookups;
 pub(crate) use lookup::look_up;
+pub(crate) use pass::{Pass, PassEnd};
 use source::Source;
 use upkeep::Upkeep;
 pub(crate) use upkeep::keep_up;
@@ -72,46 +71,6 @@ impl Known {
     pub(crate) fn title(&self) -> &str {
         let name = &self.claims.registered.name;
         if name.is_empty() { self.key() } else { name }
-    }
-}
-
-/// What a client that came with a token was granted.
-pub(crate) struct Pass {
-    pub(crate) token: String,
-    pub(crate) admission: Admission,
-    /// Its account, as that was then.
-    pub(crate) account: Arc<Known>,
-}
-
-impl Pass {
-    /// The token, unless whoever sees it could come in with it.
-    pub(crate) fn shown_token(&self) -> String {
-        if self.admission.bearer { String::new() } else { self.token.clone() }
-    }
-
-    /// When the connection has to end, in time since 1970, and what is said then.
-    pub(crate) fn ends(&self) -> Option<(Duration, ClientError)> {
-        let account = u64::try_from(self.account.claims.registered.expires).ok().filter(|expires| *expires > 0);
-        match (self.admission.ends, account.map(Duration::from_secs)) {
-            (Some(user), Some(account)) if account < user => Some((account, ClientError::AccountExpired)),
-            (None, account) => account.map(|account| (account, ClientError::AccountExpired)),
-            (user, _) => user.map(|user| (user, ClientError::UserExpired)),
-        }
-    }
-
-    /// The user, under this name: in an account where others decide who is who, it does not ask them.
-    pub(crate) fn user(&self, name: &str) -> Arc<User> {
-        let (name, account) = (name.to_owned(), self.admission.account.as_str().into());
-        let mut user = User { name, account, ..self.admission.user.clone() };
-        if !self.account.claims.body.authorization.auth_users.is_empty() {
-            user.deny_questions();
-        }
-        Arc::new(user)
-    }
-
-    /// The account's key that vouched for the user.
-    pub(crate) fn issuer(&self) -> &str {
-        self.admission.signing_key.as_deref().unwrap_or(&self.admission.account)
     }
 }
 
@@ -258,29 +217,11 @@ impl Operators {
     }
 }
 
-/// Lets the clients of these accounts see what that changes for them. The youngest go if there are too many now.
+/// Lets the clients and leaf nodes of these accounts see what that changes for them.
 fn tell_clients(hub: &Hub, keys: &HashSet<String>) {
-    if keys.is_empty() {
-        return;
-    }
-    hub.raise_epoch();
-    let mut counts: HashMap<String, u64> = HashMap::new();
-    for link in hub.links().into_iter().filter(|link| link.kind == Kind::Client && !link.is_closing()) {
-        let name = link.account_name();
-        if !keys.contains(&name) {
-            continue;
-        }
-        let max = hub.accounts.get(name.as_bytes()).and_then(|account| account.spec().limits.connections);
-        let count = counts.entry(name).or_default();
-        *count += 1;
-        if max.is_some_and(|max| *count > max) {
-            let error = ClientError::MaxAccountConnections;
-            log::error!("{} - {error}", link.describe());
-            link.send_now(|out| write_error(out, &error.to_string()));
-            link.close(CloseReason::MaxAccountConnections);
-        } else {
-            link.wake();
-        }
+    if !keys.is_empty() {
+        hub.raise_epoch();
+        hub.wake_or_shed(&[Kind::Client, Kind::Leaf], |name| keys.contains(name));
     }
 }
 

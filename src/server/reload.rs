@@ -12,6 +12,7 @@ use super::{Server, StartError};
 use crate::config::changes::{Change, Fixed, changes};
 use crate::config::options::Options;
 use crate::hub::Hub;
+use crate::leaf::NewRemotes;
 use crate::link::{Kind, Link};
 use crate::logging::{self, LogError};
 use crate::monitor::server::Certificates;
@@ -56,6 +57,7 @@ impl Server {
         let touches = |keys: &[&str]| changed.iter().any(|change| keys.contains(&change.key));
         let log = if touches(&LOG_PLACE) { Some(logging::prepare(&options)?) } else { None };
         let tls = NewTls::read(&options)?;
+        let remotes = options.leafnodes.as_ref().map(NewRemotes::read).transpose()?;
         let identities = NewIdentities::read(&options)?;
         let ports = self.ports();
         self.files.rewrite(&options, &ports)?;
@@ -75,8 +77,8 @@ impl Server {
         if let Some((cluster, new)) = self.cluster.as_ref().zip(options.cluster.as_ref()) {
             cluster.reload(&self.hub, new, self.bound());
         }
-        if let Some((leafs, new)) = self.leafs.as_ref().zip(options.leafnodes.as_ref()) {
-            leafs.reload(new);
+        if let Some(((leafs, new), remotes)) = self.leafs.as_ref().zip(options.leafnodes.as_ref()).zip(remotes) {
+            leafs.reload(new, remotes, same_callout);
         }
         if let Some((scion, new)) = self.scion.as_ref().zip(options.scion.as_ref()) {
             if touches(&["scion.path_preference", "scion.pool_paths", "scion.accounts"]) {

@@ -16,15 +16,15 @@ const BOTH: [Program; 2] = [Program::Natsd, Program::Go];
 const SUBJECT: &str = "$SYS.REQ.USER.AUTH";
 
 /// Who decides.
-struct Decider {
-    raw: Raw,
+pub struct Decider {
+    pub raw: Raw,
     issuer: KeyPair,
     curve: Option<XKey>,
 }
 
 /// A question, and where the answer goes.
-struct Question {
-    claims: Claims<AuthorizationRequest>,
+pub struct Question {
+    pub claims: Claims<AuthorizationRequest>,
     reply: String,
     /// The server's, of an encrypted one.
     xkey: Option<XKey>,
@@ -36,7 +36,7 @@ impl Question {
     }
 
     /// The user that is asked for.
-    fn user(&self, change: impl FnOnce(&mut Claims<User>)) -> Claims<User> {
+    pub fn user(&self, change: impl FnOnce(&mut Claims<User>)) -> Claims<User> {
         let mut claims = user(&KeyPair::new_user(), |_| ());
         claims.registered.subject.clone_from(&self.claims.body.user_nkey);
         claims.registered.audience = "APP".to_owned();
@@ -46,7 +46,7 @@ impl Question {
 }
 
 impl Decider {
-    fn new(raw: Raw, issuer: &KeyPair) -> Self {
+    pub fn new(raw: Raw, issuer: &KeyPair) -> Self {
         let mut decider = Self { raw, issuer: issuer.clone(), curve: None };
         decider.raw.send(&format!("SUB {SUBJECT} 1\r\n"));
         decider.raw.expect_pong();
@@ -54,14 +54,14 @@ impl Decider {
     }
 
     /// In a server with [`config`].
-    fn login(port: u16, issuer: &KeyPair) -> Self {
+    pub fn login(port: u16, issuer: &KeyPair) -> Self {
         let mut raw = Raw::connect(port);
         raw.send("CONNECT {\"user\":\"decider\",\"pass\":\"p\",\"verbose\":false,\"headers\":true}\r\n");
         raw.expect_pong();
         Self::new(raw, issuer)
     }
 
-    fn asked(&mut self) -> Question {
+    pub fn asked(&mut self) -> Question {
         let line = self.raw.news();
         let words: Vec<&str> = line.split(' ').collect();
         let reply = words[3].to_owned();
@@ -97,19 +97,19 @@ impl Decider {
         }
     }
 
-    fn admit(&mut self, question: &Question, change: impl FnOnce(&mut Claims<User>)) {
+    pub fn admit(&mut self, question: &Question, change: impl FnOnce(&mut Claims<User>)) {
         let jwt = question.user(change).encode(&self.issuer, seconds()).expect("accounts sign users");
         let answer = self.answer(question, |answer| answer.body.jwt = jwt);
         self.say(question, &answer);
     }
 
-    fn refuse(&mut self, question: &Question) {
+    pub fn refuse(&mut self, question: &Question) {
         let answer = self.answer(question, |answer| answer.body.error = "not you".to_owned());
         self.say(question, &answer);
     }
 }
 
-fn config(issuer: &KeyPair, more: &str) -> String {
+pub fn config(issuer: &KeyPair, more: &str) -> String {
     format!(
         "accounts {{\n\
            AUTH {{ users: [{{ user: decider, password: p }}] }}\n\

@@ -1,6 +1,7 @@
 //! Clusters over TCP. The scenarios take the kinds of the servers, so that [`interop`](crate::interop) runs them with
 //! Go's nats-server as well.
 
+use std::borrow::Borrow;
 use std::time::{Duration, Instant};
 
 use crate::harness::client::{Client, Delivery};
@@ -23,7 +24,7 @@ fn pair_with(kinds: [Kind; 2], pools: [Option<i32>; 2]) -> ([Node; 2], [Client; 
 }
 
 /// A client on each of `nodes`, once all servers know each other.
-fn join(nodes: &[Node]) -> Vec<Client> {
+pub fn join(nodes: &[Node]) -> Vec<Client> {
     let mut clients: Vec<_> = nodes.iter().map(Node::client).collect();
     settle(nodes, &mut clients, "ready");
     clients
@@ -31,15 +32,15 @@ fn join(nodes: &[Node]) -> Vec<Client> {
 
 /// Waits until all that was subscribed to before is known everywhere: interest in `MARKER.NAME`, which must be new, goes
 /// the same way.
-fn settle(nodes: &[Node], clients: &mut [Client], marker: &str) {
+pub fn settle<N: Borrow<Node>>(nodes: &[N], clients: &mut [Client], marker: &str) {
     for (node, client) in nodes.iter().zip(clients.iter_mut()) {
-        client.subscribe(&format!("{marker}.{}", node.name), marker);
+        client.subscribe(&format!("{marker}.{}", node.borrow().name), marker);
         client.flush();
     }
     for (index, client) in clients.iter_mut().enumerate() {
         for (other, node) in nodes.iter().enumerate() {
             if other != index {
-                client.wait_for_interest(&format!("{marker}.{}", node.name), true);
+                client.wait_for_interest(&format!("{marker}.{}", node.borrow().name), true);
             }
         }
     }
@@ -248,17 +249,17 @@ pub fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
 }
 
 /// Every server publishes; every other one gets it exactly once.
-fn everybody_hears_everybody_once(nodes: &[Node], clients: &mut [Client], marker: &str) {
+pub fn everybody_hears_everybody_once<N: Borrow<Node>>(nodes: &[N], clients: &mut [Client], marker: &str) {
     for client in clients.iter_mut() {
         client.subscribe("all", "all");
     }
     settle(nodes, clients, marker);
-    let mut expected: Vec<_> = nodes.iter().map(|node| node.name.clone()).collect();
+    let mut expected: Vec<_> = nodes.iter().map(|node| node.borrow().name.clone()).collect();
     expected.sort();
     // What took a second way in one round would be heard in the next.
     for round in 1..=3 {
         for (node, client) in nodes.iter().zip(clients.iter_mut()) {
-            client.publish("all", &node.name);
+            client.publish("all", &node.borrow().name);
         }
         for client in clients.iter_mut() {
             let mut heard: Vec<_> = client.take(nodes.len()).into_iter().map(|delivery| delivery.payload).collect();

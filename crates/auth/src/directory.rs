@@ -183,9 +183,9 @@ impl Directory {
         self.anonymous = Some(Arc::new(User::of_no_secret("")));
     }
 
-    /// As [`admit_anybody`](Self::admit_anybody), into this account.
-    pub fn admit_anybody_into(&mut self, account: &str) {
-        self.anonymous = Some(Arc::new(User { account: account.into(), ..User::of_no_secret("") }));
+    /// As [`admit_anybody`](Self::admit_anybody), into this account, and perhaps by a proxy alone.
+    pub fn admit_anybody_into(&mut self, account: &str, proxy_required: bool) {
+        self.anonymous = Some(Arc::new(User { account: account.into(), proxy_required, ..User::of_no_secret("") }));
     }
 
     /// The accounts of all users.

@@ -168,6 +168,16 @@ impl Permissions {
         self.subscribe.allow_subscription(subject, queue) && !self.subscribe.deny(subject, queue)
     }
 
+    /// As [`may_subscribe`](Self::may_subscribe), of a server that asks for others: it may ask for more than is allowed, by
+    /// wildcards, and gets what is.
+    pub fn may_ask(&self, subject: &[u8]) -> bool {
+        let some = || {
+            let overlaps = |rule: &Rule| subject::intersection(rule.subject.as_bytes(), subject).is_some();
+            subject::has_wildcard(subject) && self.subscribe.allow.iter().any(overlaps)
+        };
+        (self.subscribe.allow_subscription(subject, None) || some()) && !self.subscribe.deny(subject, None)
+    }
+
     /// Whether there are subjects that a permitted subscription may not get.
     pub fn filters(&self) -> bool {
         !self.subscribe.deny.is_empty()
@@ -190,6 +200,18 @@ mod tests {
 
     fn subscriber(allow: &[&str], deny: &[&str]) -> Permissions {
         Permissions { subscribe: rules(allow, deny), ..Permissions::default() }
+    }
+
+    #[test]
+    fn who_asks_for_others_may_ask_for_more() {
+        let server = subscriber(&["a.*", "b.c"], &["a.x", "d.>"]);
+        for (subject, expected) in
+            [("a.y", true), ("a.x", false), ("*.y", true), (">", true), ("b.*", true), ("b.d", false), ("c.*", false)]
+        {
+            assert_eq!(server.may_ask(subject.as_bytes()), expected, "{subject}");
+        }
+        let denied = subscriber(&[], &["d.>"]);
+        assert!(denied.may_ask(b">") && denied.may_ask(b"*.d") && !denied.may_ask(b"d.*"));
     }
 
     #[test]

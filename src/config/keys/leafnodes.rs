@@ -1,5 +1,6 @@
 //! `leafnodes {}`.
 
+pub mod proxy;
 pub mod remotes;
 
 use std::time::Duration;
@@ -73,8 +74,9 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "map",
         default: "as for clients",
         doc: "Who may come in, and into which account: `user` and `password`, or `nkey`, with `account`; or a list of `users`, each \
-              with `user`, `password`, `account` and `permissions`; `account` alone is that of all. `timeout`, 2 s by default, is how \
-              long a leaf node may take to say who it is. *`permissions` are an extension.*",
+              with `user`, `password`, `account`, `proxy_required` and `permissions`; `account` alone is that of all, and `proxy_required` beside \
+              them is for all. `timeout`, 2 s by default, is how long a leaf node may take to say who it is. *`permissions` are an \
+              extension.*",
         read: |draft, field| authorization(&mut draft.options, field),
     },
     Key {
@@ -193,6 +195,7 @@ struct AuthorizationDraft {
     timeout: Option<Duration>,
     users: Vec<User>,
     permissions: Option<Permissions>,
+    proxy_required: bool,
 }
 
 const AUTHORIZATION_KEYS: &[Key<AuthorizationDraft>] = &[
@@ -224,6 +227,13 @@ const AUTHORIZATION_KEYS: &[Key<AuthorizationDraft>] = &[
         doc: "",
         read: |draft, field| permissions::read(field).map(|permissions| draft.permissions = Some(permissions)),
     },
+    Key {
+        names: &["proxy_required"],
+        takes: "",
+        default: "",
+        doc: "",
+        read: |draft, field| field.bool().map(|on| draft.proxy_required = on),
+    },
 ];
 
 /// What only the block itself has.
@@ -254,7 +264,7 @@ const BLOCK_KEYS: &[Key<AuthorizationDraft>] = &[
             let Value::List(items) = field.value() else { return Err(field.expected("a list of maps")) };
             draft.users = field.items(items, |field| {
                 let mut user = AuthorizationDraft::default();
-                field.map(AUTHORIZATION_KEYS, &["proxy_required"], &mut user)?;
+                field.map(AUTHORIZATION_KEYS, &[], &mut user)?;
                 user.into_user()?.ok_or(ValueError::NamelessUser)
             })?;
             Ok(())
@@ -273,20 +283,22 @@ impl AuthorizationDraft {
             (None, None) => return Ok(None),
         };
         let account = self.account.map_or(user.account.clone(), Into::into);
-        Ok(Some(User { account, permissions: self.permissions.map(Into::into), ..user }))
+        let (permissions, proxy_required) = (self.permissions.map(Into::into), self.proxy_required);
+        Ok(Some(User { account, permissions, proxy_required, ..user }))
     }
 }
 
 fn authorization(options: &mut LeafOptions, field: &mut Field<'_>) -> Result<(), ValueError> {
     let mut draft = AuthorizationDraft::default();
-    if !field.both(AUTHORIZATION_KEYS, BLOCK_KEYS, &["proxy_required"], &mut draft)? {
+    if !field.both(AUTHORIZATION_KEYS, BLOCK_KEYS, &[], &mut draft)? {
         return Ok(());
     }
     if let Some(timeout) = draft.timeout {
         options.auth_timeout = timeout;
     }
     let mut users = std::mem::take(&mut draft.users);
-    let account = draft.account.clone();
+    let (account, all_by_proxy) = (draft.account.clone(), draft.proxy_required);
+    users.iter_mut().for_each(|user| user.proxy_required |= all_by_proxy);
     match draft.into_user()? {
         Some(_) if !users.is_empty() => return Err(ValueError::LeafUserAndUsers),
         Some(user) => users.push(user),
@@ -296,9 +308,10 @@ fn authorization(options: &mut LeafOptions, field: &mut Field<'_>) -> Result<(),
         (false, _) => Some(DirectoryBuilder { users, ..DirectoryBuilder::default() }.build()?),
         (true, Some(account)) => {
             let mut anybody = Directory::default();
-            anybody.admit_anybody_into(&account);
+            anybody.admit_anybody_into(&account, all_by_proxy);
             Some(anybody)
         }
+        (true, None) if all_by_proxy => return Err(ValueError::ProxyRequiredOfNobody),
         (true, None) => None,
     };
     Ok(())

@@ -405,7 +405,7 @@ fn the_documentation_lists_every_key() {
         rows(sharing::IMPORT_KEYS),
     ];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
-    let leafs = [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS)];
+    let leafs = [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS), rows(leafnodes::proxy::KEYS)];
     let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];
     for table in others.into_iter().chain(blocks).chain(users).chain(accounts).chain(leafs) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");

@@ -13,7 +13,7 @@ pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 pub(super) const CLUSTER: &[&str] = &["accounts"];
 
 /// In `remotes` of `leafnodes {}`.
-pub(super) const LEAF_REMOTE: &[&str] = &["jetstream_cluster_migrate", "js_cluster_migrate", "proxy"];
+pub(super) const LEAF_REMOTE: &[&str] = &["jetstream_cluster_migrate", "js_cluster_migrate"];
 
 /// In `tls {}`.
 pub(super) const TLS: &[&str] =

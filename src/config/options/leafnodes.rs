@@ -8,7 +8,9 @@ use natsd_auth::account::{GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Permissions};
 use natsd_core::compression::{Mode, Thresholds};
 
-use super::{HandshakeFirst, InvalidOptions, Listen, Options, PeerAddr, TlsOptions, WriteTimeout, scion_listeners};
+use super::{
+    HandshakeFirst, HttpProxy, InvalidOptions, Listen, Options, PeerAddr, TlsOptions, WriteTimeout, scion_listeners,
+};
 use crate::tls::TlsError;
 
 /// Port of a hub whose URL has none.
@@ -102,6 +104,8 @@ pub struct LeafRemote {
     pub disabled: bool,
     /// `ignore_discovered_servers`: only `urls` are dialled.
     pub ignore_discovered: bool,
+    /// `proxy {}`: leads to the hub.
+    pub proxy: Option<HttpProxy>,
     /// `ws_no_masking`: over WebSocket, asks to do without masks.
     pub no_masking: bool,
 }
@@ -124,6 +128,7 @@ impl Default for LeafRemote {
             compression: Mode::Auto(Thresholds::default()),
             disabled: false,
             ignore_discovered: false,
+            proxy: None,
             no_masking: false,
         }
     }
@@ -170,11 +175,14 @@ impl LeafRemote {
             compression,
             disabled,
             ignore_discovered,
+            proxy,
             no_masking,
         } = self;
         let users: Vec<_> = urls.iter().map(|url| (&url.user, &url.password)).collect();
         let flags = (hub, no_randomize, isolate, request_isolation, disabled, ignore_discovered, no_masking);
-        format!("{:?}", (users, credentials, nkey, tls, denied, flags, first_info_timeout, dial_timeout, compression))
+        let login = proxy.as_ref().and_then(|proxy| proxy.login.as_ref()).map(|(user, password)| (user, &password.0));
+        let way = (first_info_timeout, dial_timeout, compression, proxy, login);
+        format!("{:?}", (users, credentials, nkey, tls, denied, flags, way))
     }
 
     /// What this side may send and ask for, apart from what the hub says of it.
@@ -252,6 +260,8 @@ impl LeafOptions {
     /// Whether TLS can be spoken as configured.
     pub(super) fn check_tls(&self) -> Result<(), TlsError> {
         self.tls.iter().try_for_each(crate::tls::check_server)?;
+        let of_proxy = |remote: &LeafRemote| remote.proxy.as_ref().and_then(|proxy| proxy.tls.clone());
+        self.remotes.iter().filter_map(of_proxy).try_for_each(|tls| crate::tls::check_web(&tls))?;
         self.remotes.iter().filter_map(|remote| remote.tls.as_ref()).try_for_each(crate::tls::check_web)
     }
 

@@ -32,13 +32,28 @@ const PROBE: &str = "probe";
 
 impl Client {
     pub fn connect(port: u16) -> Self {
+        Self::open(port, "")
+    }
+
+    /// As [`connect`](Self::connect), of this user, whose password is the same.
+    pub fn connect_as(port: u16, user: &str) -> Self {
+        Self::connect_with(port, user, user)
+    }
+
+    /// As [`connect`](Self::connect), of this user.
+    pub fn connect_with(port: u16, user: &str, password: &str) -> Self {
+        Self::open(port, &format!(",\"user\":\"{user}\",\"pass\":\"{password}\""))
+    }
+
+    /// With `more` in `CONNECT`.
+    fn open(port: u16, more: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts clients");
         stream.set_nodelay(true).expect("a TCP option");
         let (input, deliveries, infos) = (Vec::new(), VecDeque::new(), VecDeque::new());
         let mut client = Self { stream, input, deliveries, infos, pongs: 0, refusals: 0 };
-        client.send(
-            "CONNECT {\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true}\r\n",
-        );
+        client.send(&format!(
+            "CONNECT {{\"verbose\":false,\"pedantic\":false,\"protocol\":1,\"headers\":true,\"no_responders\":true{more}}}\r\n",
+        ));
         client.send(&format!("SUB _probe {PROBE}\r\n"));
         client.flush();
         client

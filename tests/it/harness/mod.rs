@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod http;
+pub mod http_proxy;
 #[cfg(feature = "lab")]
 pub mod identity;
 #[cfg(feature = "lab")]

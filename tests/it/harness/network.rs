@@ -148,6 +148,16 @@ impl Ground {
         self.runtime.block_on(Server::start(options)).expect("the server starts")
     }
 
+    /// As [`serve`](Self::serve), where a server has just ended: its last words may keep the ports for a moment.
+    pub fn serve_again(&self, options: &Options) -> Server {
+        let mut server = None;
+        wait_for("the ports are free again", || {
+            server = self.runtime.block_on(Server::start(options.clone())).ok();
+            server.is_some()
+        });
+        server.expect("it was waited for")
+    }
+
     /// For a server in the second AS that takes routes at its TCP address alone.
     fn without_scion(&self) -> Options {
         let mut options = self.options(1, "latency", true);

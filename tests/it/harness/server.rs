@@ -173,6 +173,12 @@ impl TestServer {
         &self.log
     }
 
+    /// Whether a line with `text` in it has been logged.
+    pub fn has_logged(&mut self, text: &str) -> bool {
+        self.log.extend(self.lines.try_iter());
+        self.log.iter().any(|line| line.contains(text))
+    }
+
     /// The server's own directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()

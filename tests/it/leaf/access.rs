@@ -115,16 +115,3 @@ fn what_is_not_believed_is_not_connected(roles: Roles) {
     let _listener = subscriber(&pair.hub, "foo");
     assert!(!client.sees_interest("foo"));
 }
-
-#[test]
-fn whom_somebody_else_decides_on_is_no_leaf_node() {
-    let issuer = nkeys::KeyPair::new_account().public_key();
-    let hub = format!(
-        "accounts {{ AUTH {{ users: [{{ user: decider, password: p }}] }}, A {{ users: [{{ user: a, password: a }}] }} }}\n\
-         authorization {{ auth_callout {{ issuer: {issuer}, account: AUTH, auth_users: [decider] }} }}"
-    );
-    let setup = Setup { hub: &hub, user: "a:a@", ..Setup::default() };
-    let (mut pair, _) = setup.start_apart(Roles::NATSD);
-    wait_for_log(&mut pair.hub, "auth_callout would decide on it");
-    wait_for_log(&mut pair.leaf, "Leafnode Error 'Authorization Violation'");
-}

@@ -22,12 +22,21 @@ macro_rules! with_kinds {
     };
 }
 
-with_kinds!(interest_behind_a_leaf_node_is_known_in_the_cluster, clusters_of_leaf_nodes_get_one_copy);
+with_kinds!(
+    interest_behind_a_leaf_node_is_known_in_the_cluster,
+    clusters_of_leaf_nodes_get_one_copy,
+    imported_streams_cross_the_cluster,
+);
 
 /// Two servers of one cluster, of which each is a leaf node of one of `hubs`, or takes leaf nodes.
 fn cluster(kinds: [Kind; 2], name: &str, more: [&str; 2]) -> [Node; 2] {
+    cluster_with(kinds, name, more, "")
+}
+
+/// The same, with `all` at the top level of both.
+fn cluster_with(kinds: [Kind; 2], name: &str, more: [&str; 2], all: &str) -> [Node; 2] {
     let cluster = format!("name: {name}");
-    let leafnodes = more.map(|more| format!("leafnodes {{ compression: off, reconnect: \"100ms\"\n{more} }}"));
+    let leafnodes = more.map(|more| format!("leafnodes {{ compression: off, reconnect: \"100ms\"\n{more} }}\n{all}"));
     let one = Node::start(
         kinds[0],
         &format!("{name}1"),
@@ -46,7 +55,20 @@ fn accepts(port: u16) -> String {
 }
 
 fn dials(port: u16) -> String {
-    format!("remotes: [{{ url: \"nats-leaf://127.0.0.1:{port}\", compression: off, ignore_discovered_servers: true }}]")
+    dials_as("", port)
+}
+
+/// With `user:password@`.
+fn dials_as(user: &str, port: u16) -> String {
+    format!(
+        "remotes: [{{ url: \"nats-leaf://{user}127.0.0.1:{port}\", compression: off, ignore_discovered_servers: true }}]"
+    )
+}
+
+/// A leaf node in a cluster of its own.
+fn leaf(kind: Kind, dialled: &str) -> Node {
+    let more = format!("leafnodes {{ compression: off, reconnect: \"100ms\"\n{dialled} }}");
+    Node::start(kind, "leaf", Setup { cluster: "name: leafs", more: &more, ..Setup::default() })
 }
 
 fn subscribed(node: &Node, subject: &str) -> Client {
@@ -59,16 +81,7 @@ fn subscribed(node: &Node, subject: &str) -> Client {
 fn interest_behind_a_leaf_node_is_known_in_the_cluster(kinds: [Kind; 4]) {
     let port = free_port();
     let hubs = cluster([kinds[0], kinds[1]], "hubs", [&accepts(port), ""]);
-    let dialled = dials(port);
-    let leaf = Node::start(
-        kinds[3],
-        "leaf",
-        Setup {
-            cluster: "name: leafs",
-            more: &format!("leafnodes {{ compression: off, reconnect: \"100ms\"\n{dialled} }}"),
-            ..Setup::default()
-        },
-    );
+    let leaf = leaf(kinds[3], &dials(port));
     let mut at_leaf = subscribed(&leaf, "foo");
     let mut far = hubs[1].client();
     far.wait_for_interest("foo", true);
@@ -121,4 +134,24 @@ fn clusters_of_leaf_nodes_get_one_copy(kinds: [Kind; 4]) {
             assert!(listener.drain().iter().all(|late| late.payload == "try"), "{of} got more of {at}");
         }
     }
+}
+
+fn imported_streams_cross_the_cluster(kinds: [Kind; 4]) {
+    const ACCOUNTS: &str = "accounts { A { users: [{ user: a, password: a }], exports: [{ stream: \"news.>\" }] }\n\
+        B { users: [{ user: b, password: b }], imports: [{ stream: { account: A, subject: \"news.>\" }, prefix: of }] } }";
+    let port = free_port();
+    let hubs = cluster_with([kinds[0], kinds[1]], "hubs", [&accepts(port), ""], ACCOUNTS);
+    let leaf = leaf(kinds[3], &dials_as("b:b@", port));
+    let mut at_leaf = subscribed(&leaf, "of.news.*");
+    let [mut near, mut far] = hubs.each_ref().map(|hub| Client::connect_as(hub.port, "a"));
+    for (exporter, from) in [(&mut near, "near"), (&mut far, "far")] {
+        exporter.wait_for_interest("news.x", true);
+        exporter.publish("news.x", from);
+        let got = at_leaf.next();
+        assert_eq!((got.subject.as_str(), got.payload.as_str()), ("of.news.x", from));
+    }
+    at_leaf.send("UNSUB 1\r\n");
+    at_leaf.flush();
+    far.wait_for_interest("news.x", false);
+    assert!(at_leaf.drain().is_empty(), "each once");
 }

@@ -1,12 +1,19 @@
 //! Leaf nodes: hubs and leaf nodes of natsd, and of one with Go's nats-server.
 
 mod access;
+#[cfg(feature = "interop")]
+mod callout;
 mod clusters;
 mod compression;
 mod flow;
+mod imports;
+mod mesh;
 mod monitoring;
+mod proxies;
+mod reload;
 #[cfg(feature = "lab")]
 mod scion;
+mod star;
 #[cfg(feature = "interop")]
 mod tokens;
 mod upkeep;

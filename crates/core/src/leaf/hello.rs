@@ -150,6 +150,9 @@ pub struct LeafConnect {
     /// Version of the protocol, as of routes.
     #[serde(rename = "protocol", skip_serializing_if = "is_default")]
     pub proto: u8,
+    /// Added by a proxy on the way: its signature of the nonce.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub proxy_sig: String,
     /// Only clients send one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,

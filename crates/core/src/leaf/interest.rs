@@ -42,6 +42,27 @@ impl Summary {
         }
     }
 
+    /// Appends what the other side, which was told `before`, has to be told to know this in its place.
+    pub fn write_since(&self, before: &Self, out: &mut Vec<u8>) {
+        let parts = |key: &[u8]| {
+            let space = memchr::memchr(b' ', key)?;
+            Some((key[..space].to_vec(), Some(key[space + 1..].to_vec()).filter(|queue| !queue.is_empty())))
+        };
+        let gone = before.counts.keys().filter(|key| !self.counts.contains_key(*key));
+        for (subject, queue) in gone.filter_map(|key| parts(key)) {
+            write_unsubscribe(out, &subject, queue.as_deref());
+        }
+        for (key, count) in &self.counts {
+            let Some((subject, queue)) = parts(key) else { continue };
+            let known = before.counts.get(key);
+            match queue {
+                Some(queue) if known != Some(count) => write_subscribe(out, &subject, Some((&queue, *count))),
+                None if known.is_none() => write_subscribe(out, &subject, None),
+                _ => {}
+            }
+        }
+    }
+
     /// Subjects and groups.
     pub fn len(&self) -> usize {
         self.counts.len()
@@ -86,6 +107,40 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn who_knows_one_and_hears_the_difference_knows_the_other(
+            one in proptest::collection::vec((0u8..4, 0u8..3, 1i64..4), 0..20),
+            other in proptest::collection::vec((0u8..4, 0u8..3, 1i64..4), 0..20),
+        ) {
+            let [one, other] = [one, other].map(|interests| {
+                let mut summary = Summary::default();
+                for (subject, queue, count) in interests {
+                    let queue = (queue > 0).then(|| vec![b'a' + queue]);
+                    summary.change(&[b'a' + subject], queue.as_deref(), count, &mut Vec::new());
+                }
+                summary
+            });
+            let mut lines = Vec::new();
+            other.write_since(&one, &mut lines);
+            let mut known: HashMap<Box<[u8]>, u32> = one.counts.clone();
+            for line in lines.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+                let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
+                let key = [words[1], b" ", words.get(2).copied().unwrap_or_default()].concat().into();
+                if words[0] == b"LS+" {
+                    let weight = words.get(3).map_or(1, |it| String::from_utf8_lossy(it).parse::<u32>().expect("a number"));
+                    prop_assert_ne!(known.insert(key, weight), Some(weight), "said for nothing");
+                } else {
+                    prop_assert!(known.remove(&key).is_some());
+                }
+            }
+            // How many want it of those in no group is nobody's business.
+            let plain = |counts: HashMap<Box<[u8]>, u32>| {
+                let count = |key: &[u8], count| if key.ends_with(b" ") { 1 } else { count };
+                counts.into_iter().map(|(key, of)| (key.clone(), count(&key, of))).collect::<HashMap<_, _>>()
+            };
+            prop_assert_eq!(plain(known), plain(other.counts));
+        }
+
         #[test]
         fn what_is_told_adds_up(changes in proptest::collection::vec((0u8..3, 0u8..3, -3i64..4), 0..60)) {
             let (mut summary, mut out) = (Summary::default(), Vec::new());

@@ -346,6 +346,13 @@ impl Session {
         self.actions.push_back(Action::Close(reason));
     }
 
+    /// Accepting: tells the leaf node, which is in, what is new of us or of what it may do.
+    pub fn tell(&mut self, own: &LeafInfo) {
+        if self.state == State::Open {
+            self.send(own.to_line());
+        }
+    }
+
     /// The other side broke the protocol; closed without a word, as nats-server does.
     pub fn violation(&mut self) {
         self.close(CloseReason::ProtocolViolation, None);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use natsd_auth::Rule;
 use nkeys::{KeyPair, KeyPairType};
 
-use super::compression;
+use super::{compression, proxy};
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -168,6 +168,13 @@ pub const KEYS: &[Key<LeafRemote>] = &[
         read: |remote, field| field.bool().map(|on| remote.disabled = on),
     },
     Key {
+        names: &["proxy"],
+        takes: "map",
+        default: "none",
+        doc: "A proxy of HTTP that leads to the hub; see below.",
+        read: |remote, field| proxy::read(field).map(|proxy| remote.proxy = proxy),
+    },
+    Key {
         names: &["ignore_discovered_servers"],
         takes: "boolean",
         default: "false",
@@ -187,6 +194,9 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<Vec<LeafRemote>, ValueError>
         }
         if remote.urls.iter().any(|url| url.websocket != remote.urls[0].websocket) {
             return Err(ValueError::MixedSchemes);
+        }
+        if remote.proxy.is_some() && remote.urls.iter().any(|url| matches!(url.address, PeerAddr::Scion(_))) {
+            return Err(ValueError::ProxyOverScion);
         }
         let name = (remote.urls.clone(), remote.account_name().to_owned(), remote.credentials.clone());
         if known.contains(&name) {
