@@ -93,6 +93,8 @@ pub(crate) struct Link {
     pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
     pub tls: OnceLock<Box<Facts>>,
+    /// What the server at the other end of a route is interested in.
+    pub interests: AtomicU64,
     /// Of a client.
     pub subscriptions: Mutex<Subscriptions>,
     out: Mutex<Outbound>,
@@ -179,6 +181,7 @@ impl Link {
             leaf: OnceLock::new(),
             proxy: Mutex::new(None),
             tls: OnceLock::new(),
+            interests: AtomicU64::new(0),
             subscriptions: Mutex::new(Subscriptions::default()),
             out: Mutex::new(out),
             limits,

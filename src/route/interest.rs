@@ -49,6 +49,24 @@ struct OpenRoute {
     configured: bool,
 }
 
+impl OpenRoute {
+    fn status(&self) -> RouteStatus {
+        RouteStatus {
+            link: self.link.clone(),
+            remote_id: self.peer.info.server_id.clone(),
+            remote_name: self.peer.info.server_name.clone(),
+            did_solicit: self.peer.solicited,
+            is_configured: self.configured,
+            import: self.peer.info.import.clone(),
+            export: self.peer.info.export.clone(),
+            account: match &self.peer.slot {
+                Slot::Pool(_) => None,
+                Slot::Account(account) => Some(account.clone()),
+            },
+        }
+    }
+}
+
 impl Announcer {
     /// `pool_size` is our own; it decides where our interest goes, whatever the size that the peer uses for its own.
     pub(crate) fn new(pool_size: Option<u16>, dedicated: Vec<String>, permissions: Option<RoutePermissions>) -> Self {
@@ -124,20 +142,12 @@ impl Announcer {
 
     /// The open routes, oldest first.
     pub(crate) fn status(&self) -> Vec<RouteStatus> {
-        let status = |route: &OpenRoute| RouteStatus {
-            link: route.link.clone(),
-            remote_id: route.peer.info.server_id.clone(),
-            remote_name: route.peer.info.server_name.clone(),
-            did_solicit: route.peer.solicited,
-            is_configured: route.configured,
-            import: route.peer.info.import.clone(),
-            export: route.peer.info.export.clone(),
-            account: match &route.peer.slot {
-                Slot::Pool(_) => None,
-                Slot::Account(account) => Some(account.clone()),
-            },
-        };
-        self.routes.read().iter().map(status).collect()
+        self.routes.read().iter().map(OpenRoute::status).collect()
+    }
+
+    /// One of the open routes.
+    pub(crate) fn status_of(&self, rid: u64) -> Option<RouteStatus> {
+        self.routes.read().iter().find(|route| route.link.id == rid).map(OpenRoute::status)
     }
 
     fn carries(&self, peer: &Introduction, account: &[u8]) -> bool {

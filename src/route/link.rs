@@ -158,6 +158,7 @@ impl HubSide {
         let mut remote = std::mem::take(&mut self.remote);
         remote.insert_unique(hash, (account, new), |entry| self.hash_of(entry));
         self.remote = remote;
+        self.count_interests();
         Ok(())
     }
 
@@ -166,7 +167,12 @@ impl HubSide {
         if let Ok(entry) = self.remote.find_entry(hash, is(account, interest)) {
             let ((account, gone), _) = entry.remove();
             account.remove_remote(&gone);
+            self.count_interests();
         }
+    }
+
+    fn count_interests(&self) {
+        self.link.interests.store(self.remote.len() as u64, Relaxed);
     }
 
     fn unwind(&mut self) -> bool {
@@ -336,6 +342,7 @@ impl Broker for InBatch<'_> {
         for (account, gone) in self.side.remote.extract_if(|(_, known)| !announcer.may_export(known.subject())) {
             account.remove_remote(&gone);
         }
+        self.side.count_interests();
     }
 
     fn measured(&mut self, rtt: Duration) {

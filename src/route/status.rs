@@ -1,6 +1,7 @@
 //! What monitoring shows of routes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_api::SubjectPermissions;
 use natsd_core::route::hello::SubjectRules;
@@ -47,9 +48,9 @@ fn shown(rules: SubjectRules) -> SubjectPermissions {
 
 impl RouteSource for Routes {
     fn facts(&self, rid: u64) -> Option<RouteFacts> {
-        let route = self.status().into_iter().find(|route| route.link.id == rid)?;
+        let route = self.shared.announcer.status_of(rid)?;
         Some(RouteFacts {
-            subscriptions: self.interest_behind(rid).len() as u64,
+            subscriptions: route.link.interests.load(Relaxed),
             remote_id: route.remote_id,
             remote_name: route.remote_name,
             permissions: (route.import.map(shown), route.export.map(shown)),
