@@ -121,7 +121,7 @@ impl Dialler {
     ///
     /// Those of all its addresses.
     pub(super) async fn connect(&self, place: &Place, slot: &Slot) -> Result<Dialled, Vec<DialError>> {
-        let urls = self.urls(place)?;
+        let urls = self.with_untold(place, self.urls(place)?).await;
         let (mut scion, mut tcp) = (Vec::new(), Vec::new());
         for url in &urls {
             match &url.address {
@@ -145,6 +145,19 @@ impl Dialler {
             _ if scion_first && !self.takes_detour(place) => race(HEAD_START, over_scion(), over_tcp).await,
             _ => race(HEAD_START, over_tcp(Rival::Failed), |_| over_scion()).await,
         }
+    }
+
+    /// Other implementations tell of servers without their SCION addresses. The servers themselves do not: asks one that
+    /// only TCP addresses are told of.
+    async fn with_untold(&self, place: &Place, told: Vec<RouteUrl>) -> Vec<RouteUrl> {
+        let is_told = matches!(place, Place::Told(_)) && self.scion.is_some();
+        let Some(RouteUrl { address: PeerAddr::Tcp { host, port }, .. }) = told.first().filter(|_| is_told) else {
+            return told;
+        };
+        let answer = timeout(CONNECT_TIMEOUT, ask_for_info((host, *port), self.tls.is_some())).await;
+        let info = answer.ok().and_then(Result::ok).filter(|info| info.scion_tunnel);
+        let own = info.map(|info| info.scion_urls).unwrap_or_default();
+        own.iter().filter_map(|url| parse_told(url)).chain(told).collect()
     }
 
     fn urls(&self, place: &Place) -> Result<Vec<RouteUrl>, Vec<DialError>> {
@@ -247,7 +260,10 @@ async fn dial_tcp(
 ) -> Result<Connection, DialError> {
     let address = || format!("{host}:{port}");
     let connecting = async {
-        if tls && !rivals.is_empty() && ask_for_info((host, port)).await.is_ok_and(|info| takes_scion(&info, rivals)) {
+        if tls
+            && !rivals.is_empty()
+            && ask_for_info((host, port), tls).await.is_ok_and(|info| takes_scion(&info, rivals))
+        {
             return Ok(None);
         }
         let stream = TcpStream::connect((host, port)).await?;
@@ -267,10 +283,12 @@ async fn dial_tcp(
     }
 }
 
-/// What a server that waits for TLS says of tunnels. One that knows none ends the connection.
-async fn ask_for_info(address: (&str, u16)) -> io::Result<RouteInfo> {
+/// What a server says of tunnels. One that waits for TLS has to be asked; if it knows none, it ends the connection.
+async fn ask_for_info(address: (&str, u16), tls: bool) -> io::Result<RouteInfo> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(QUESTION).await?;
+    if tls {
+        stream.write_all(QUESTION).await?;
+    }
     peek_info(&stream).await
 }
 
@@ -429,6 +447,24 @@ mod tests {
         });
         let (connection, _) = Dialler::new(Vec::new(), dial, None).connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
+    }
+
+    #[tokio::test]
+    async fn a_server_told_of_without_its_scion_address_is_asked_for_it() {
+        let (place, accepted) = acceptor(
+            "INFO {\"scion_tunnel\":true,\"scion_urls\":[\"nats-route://[1-ff00:0:112,10.0.0.2]:4248\"]} \r\n",
+        )
+        .await;
+        let Place::Told(urls) = place else { panic!("it is told of") };
+        let dial = scion_dial(|| {
+            let (stream, _) = tokio::io::duplex(1);
+            let peer = Peer::Scion(SCION.parse().expect("an address"));
+            ready(Ok(Connection::new(Stream::Other(Box::new(stream)), peer)))
+        });
+        let dialler = Dialler::new(Vec::new(), dial, None);
+        let (connection, _) = dialler.connect(&Place::Told(urls[1..].to_vec()), &SLOT).await.expect("connected");
+        assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
+        assert!(accepted.await.expect("the acceptor lives"), "the connection that asked is closed");
     }
 
     #[tokio::test]

@@ -279,6 +279,30 @@ fn a_go_server_is_reached_by_tcp_within_two_seconds() {
     assert_eq!(subscriber.next().payload, "enough");
 }
 
+/// It knows their TCP addresses alone, and hands on nothing else.
+#[cfg(feature = "interop")]
+#[test]
+fn servers_that_hear_of_each_other_from_a_go_server_find_each_other_over_scion() {
+    let ground = Ground::emulated();
+    let routes = ASES.map(|isd_as| format!("nats-route://{}:{TCP_ROUTES}", ground.addresses(isd_as).tcp));
+    let options = [0, 1].map(|server| {
+        let mut options = ground.options(server, "latency", true);
+        options.cluster.as_mut().expect("it is clustered").routes.clear();
+        options
+    });
+    let pair = Pair::start_of(ground, options);
+    let cluster = format!("cluster {{ name: c1, listen: \"127.0.0.1:-1\", routes: {routes:?} }}");
+    let _go = TestServer::start(Program::Go, &cluster);
+    for server in [0, 1] {
+        let other = format!("server {} in {}", 1 - server, ASES[1 - server]);
+        wait_for("all routes to the other one go over SCION", || {
+            let routes = pair.read(server, "/routez")["routes"].as_array().cloned().unwrap_or_default();
+            let to_other: Vec<_> = routes.iter().filter(|route| route["remote_name"] == other).collect();
+            to_other.len() == 3 && to_other.iter().all(|route| route["isd_as"] == ASES[1 - server])
+        });
+    }
+}
+
 #[test]
 fn scion_that_is_silent_from_the_start_delays_a_link_by_less_than_two_seconds() {
     let ground = Ground::emulated();
