@@ -9,6 +9,7 @@ use natsd_path::ScionAddr;
 use quinn::VarInt;
 
 use crate::error::{AcceptError, DialError};
+use crate::halves;
 use crate::host::Host;
 use crate::lane::Lane;
 use crate::peers::{Live, Peer};
@@ -120,7 +121,7 @@ impl Endpoint {
         let connecting = self.quic.connect_with(config, peer.synthetic, quic::SERVER_NAME).map_err(|e| start(&e))?;
         let connection = connecting.await.map_err(failed)?;
         self.identity.judge(&connection).map_err(|reason| DialError::NotAdmitted { peer: peer.addr, reason })?;
-        let stream = connection.accept_bi().await.map_err(failed)?;
+        let stream = halves::dialled(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }
 
@@ -170,7 +171,7 @@ impl Incoming {
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
         let lane = live.0.destination().as_ref().map(|known| known.heading.lane.clone());
         endpoint.host.attach(&live.0, lane.unwrap_or_default());
-        let stream = connection.open_bi().await.map_err(failed)?;
+        let stream = halves::accepted(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Host`] learns its AS from the SCION daemon and makes [`Endpoint`]s; an endpoint listens or dials and gives
 //! [`Stream`]s. Each stream is one QUIC connection with one bidirectional stream, which the acceptor opens, as NATS
-//! servers speak first: an acceptor that never writes leaves its dialer waiting.
+//! servers speak first: an acceptor that never writes leaves its dialer waiting. Peers that speak ALPN `qs`, as the
+//! libraries of scion-apps do, have a stream each way instead.
 //!
 //! **Way of a datagram out**: QUIC names its peer by a synthetic address (`peers`); `socket` takes the peer's route, a
 //! header template (`template`) or its TCP connection (`tunnel`), and hands whole batches to the kernel (`underlay`).
@@ -23,6 +24,7 @@ mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod halves;
 mod header;
 mod heard;
 mod host;

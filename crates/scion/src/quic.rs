@@ -10,6 +10,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
 use crate::error::IdentityError;
+use crate::halves;
 
 /// Own protocol first; `qs` is that of Go's quicutil with its single stream.
 const ALPN: [&[u8]; 2] = [b"natsd", b"qs"];
@@ -76,14 +77,25 @@ impl Identity {
         client: Option<rustls::ClientConfig>,
         admits: Admits,
     ) -> Result<Self, IdentityError> {
+        Self::speaking(&ALPN, server, client, admits)
+    }
+
+    /// As [`new`](Self::new), with these protocols, the best first.
+    pub(crate) fn speaking(
+        protocols: &[&[u8]],
+        server: Option<rustls::ServerConfig>,
+        client: Option<rustls::ClientConfig>,
+        admits: Admits,
+    ) -> Result<Self, IdentityError> {
+        let protocols: Vec<_> = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let server = server.map(|mut server| {
-            server.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+            server.alpn_protocols.clone_from(&protocols);
             // Whoever comes again proves itself again.
             server.send_tls13_tickets = 0;
             QuicServerConfig::try_from(server).map(Arc::new)
         });
         let client = client.map(|mut client| {
-            client.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
+            client.alpn_protocols = protocols;
             client.resumption = Resumption::disabled();
             QuicClientConfig::try_from(client).map(Arc::new)
         });
@@ -144,7 +156,8 @@ fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        // Peers that speak `qs` open theirs at once. What others send on any is never read, and takes room of the windows.
+        .max_concurrent_uni_streams(halves::SINGLE_STREAMS)
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(STREAM_WINDOW))

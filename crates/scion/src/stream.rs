@@ -1,4 +1,4 @@
-//! A byte stream to a peer: one QUIC connection and its one stream.
+//! A byte stream to a peer: one QUIC connection and its one stream, or one each way.
 
 use std::io;
 use std::pin::Pin;
@@ -8,10 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use natsd_path::{Fingerprint, ScionAddr};
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::halves::Inbound;
 use crate::peers::{Live, Peer};
 use crate::quic;
 
@@ -28,7 +29,7 @@ pub struct Stream {
 /// The receiving half.
 #[derive(Debug)]
 pub struct ReadHalf {
-    stream: RecvStream,
+    stream: Inbound,
     link: Arc<Link>,
 }
 
@@ -51,7 +52,7 @@ struct Link {
 pub struct StreamStats(Arc<Link>);
 
 impl Stream {
-    pub(crate) fn new(connection: Connection, stream: (SendStream, RecvStream), live: Live) -> Self {
+    pub(crate) fn new(connection: Connection, stream: (SendStream, Inbound), live: Live) -> Self {
         let link = Arc::new(Link { connection, live });
         let (writer, reader) = stream;
         Self {
@@ -106,7 +107,7 @@ impl StreamStats {
 
 impl AsyncRead for ReadHalf {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        AsyncRead::poll_read(Pin::new(&mut self.stream), cx, buf)
+        self.stream.poll_read(cx, buf)
     }
 }
 

@@ -51,6 +51,10 @@ fn any_port() -> ScionAddr {
 
 /// Both ends of a connection that believe each other, and nobody else.
 fn identity() -> Identity {
+    identity_speaking(&[b"natsd", b"qs"])
+}
+
+fn identity_speaking(protocols: &[&[u8]]) -> Identity {
     let made = rcgen::generate_simple_self_signed(vec!["natsd".to_owned()]).expect("a certificate");
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).expect("a certificate");
@@ -70,7 +74,8 @@ fn identity() -> Identity {
         .with_root_certificates(roots)
         .with_client_auth_cert(chain, key())
         .expect("they go together");
-    Identity::new(Some(server), Some(client), Arc::new(|_: &[_]| Ok(()))).expect("QUIC can be spoken")
+    let admits = Arc::new(|_: &[_]| Ok(()));
+    Identity::speaking(protocols, Some(server), Some(client), admits).expect("QUIC can be spoken")
 }
 
 async fn listen(host: &Host, identity: &Identity) -> Endpoint {
@@ -129,6 +134,20 @@ async fn a_stream_within_an_as_carries_bytes_both_ways() {
         exchange(stream).await;
         let paths = client.paths();
         assert_eq!((paths.len(), paths[0].remote, paths[0].paths.len()), (1, AS, 1));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_know_single_streams_alone_have_one_each_way() {
+    let (server, client) = (host(true), host(true));
+    within_deadline(async {
+        server.ready().await.expect("runs");
+        let identity = identity_speaking(&[b"qs"]);
+        let endpoint = listen(&server, &identity).await;
+        let to = endpoint.local_addr();
+        tokio::spawn(echo(endpoint));
+        exchange(client.dialer(&identity).expect("binds").dial(to, None).await.expect("connects")).await;
     })
     .await;
 }
