@@ -48,6 +48,11 @@ impl NodeName {
         Self { name: MEMBER.to_owned(), hosts: Vec::new() }
     }
 
+    /// One that has a certificate with these names already.
+    pub(super) fn again(name: String, hosts: Vec<String>) -> Self {
+        Self { name, hosts: hosts.into_iter().filter(|host| host != MEMBER).collect() }
+    }
+
     /// Name of the node, and of the directory with its certificate.
     pub fn name(&self) -> &str {
         &self.name
