@@ -6,8 +6,11 @@
 mod error;
 mod files;
 mod issue;
+#[cfg(feature = "scion")]
 mod renewal;
+#[cfg(feature = "scion")]
 mod schedule;
+mod validity;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -15,8 +18,11 @@ use std::time::SystemTime;
 pub use error::AuthorityError;
 use files::Lock;
 pub use issue::{Authority, MAX_DAYS, NodeName, NodeNameError};
-pub(crate) use renewal::{look, renew};
-pub(crate) use schedule::{Schedule, Seen, Step, Validity};
+#[cfg(feature = "scion")]
+pub(crate) use renewal::{Seen, look, renew};
+#[cfg(feature = "scion")]
+pub(crate) use schedule::{Schedule, Step};
+pub(crate) use validity::Validity;
 
 use crate::config::options::TlsOptions;
 use crate::tls::file_validity;
@@ -53,7 +59,7 @@ pub fn open(dir: &Path) -> Result<(TlsOptions, Found), AuthorityError> {
 
 fn open_at(dir: &Path, now: SystemTime) -> Result<(TlsOptions, Found), AuthorityError> {
     let has = |name| dir.join(name).exists();
-    let is_done = || is_complete(dir) && !(ends_soon(dir, now) && renewal::authority_of(dir).is_some());
+    let is_done = || is_complete(dir) && !(ends_soon(dir, now) && issue::authority_of(dir).is_some());
     if is_done() {
         return Ok((member(dir), Found::Complete));
     }
@@ -61,8 +67,8 @@ fn open_at(dir: &Path, now: SystemTime) -> Result<(TlsOptions, Found), Authority
     if is_done() {
         return Ok((member(dir), Found::Complete));
     }
-    if let Some(authority) = renewal::authority_of(dir).filter(|_| is_complete(dir)) {
-        renewal::issue_again(&Authority::read(&authority)?, dir)?;
+    if let Some(authority) = issue::authority_of(dir).filter(|_| is_complete(dir)) {
+        Authority::read(&authority)?.issue_again(dir)?;
         return Ok((member(dir), Found::Issued));
     }
     let (authority, found) = match (has(CA), has(CA_KEY)) {

@@ -2,40 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::renewal::Seen;
+
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long before its end a certificate is replaced at most; a short one when a third of its life is left.
-const AHEAD: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Between two looks: the files may be replaced by somebody else, and the clock may be set.
 const LOOK: Duration = HOUR;
 /// Between two attempts to make a certificate.
 const RETRY: Duration = Duration::from_secs(5 * 60);
-
-/// From when to when a certificate holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Validity {
-    pub(crate) begins: SystemTime,
-    pub(crate) ends: SystemTime,
-}
-
-impl Validity {
-    /// When it is to be replaced.
-    pub(crate) fn due(&self) -> SystemTime {
-        let life = self.ends.duration_since(self.begins).unwrap_or_default();
-        self.ends.checked_sub(AHEAD.min(life / 3)).unwrap_or(SystemTime::UNIX_EPOCH)
-    }
-}
-
-/// The certificate that is in the directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) validity: Validity,
-    /// Of the files, whose dates may be those of others.
-    pub(crate) digest: [u8; 32],
-    /// Another one can be made here.
-    pub(crate) renewable: bool,
-}
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +76,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authority::Validity;
 
     const START: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -110,15 +86,6 @@ mod tests {
 
     fn seen(ends: u32, mark: u8, renewable: bool) -> Seen {
         Seen { validity: Validity { begins: START, ends: day(ends) }, digest: [mark; 32], renewable }
-    }
-
-    #[test]
-    fn a_certificate_is_replaced_a_month_or_a_third_of_its_life_before_it_ends() {
-        for (life, due) in [(3650, 3620), (90, 60), (30, 20), (3, 2)] {
-            assert_eq!(seen(life, 1, true).validity.due(), day(due), "{life} days");
-        }
-        let odd = Validity { begins: day(5), ends: day(4) };
-        assert_eq!(odd.due(), day(4), "one that never holds is replaced at once when it ends");
     }
 
     /// The days on which something is done, as `act` does it to what is in the directory.
