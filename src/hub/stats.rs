@@ -201,4 +201,3 @@ pub(crate) struct Counts {
     /// Subjects looked up; those that a connection remembers are not.
     pub matches: AtomicU64,
 }
-

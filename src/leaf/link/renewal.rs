@@ -10,7 +10,7 @@ use natsd_core::error::{ClientError, CloseReason};
 use super::{LeafLink, Role};
 use crate::hub::Hub;
 use crate::leaf::Shared;
-use crate::leaf::admission::{Admitted, directory, needs_proxy, way};
+use crate::leaf::admission::{Admitted, anonymous, directory, needs_proxy, way};
 use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::operators::{Pass, PassEnd, since_1970};
@@ -107,9 +107,9 @@ fn by_configuration(shared: &Shared, link: &Link, account: &[u8]) -> Now {
         return Now::Same;
     }
     let (own, hub) = (shared.options.load(), shared.hub.options());
-    let anonymous = link.anonymous.load(Relaxed);
+    let came_empty = link.anonymous.load(Relaxed);
     let now = match directory(&own, &hub) {
-        Some(users) if anonymous => users.anonymous().cloned().map(Some),
+        Some(_) if came_empty => anonymous(&own, &hub, link.is_websocket()).cloned().map(Some),
         Some(users) => before.as_deref().and_then(|before| users.renew(before)).map(Some),
         None => Some(own.directory.as_ref().and_then(|own| own.anonymous().cloned())),
     };
