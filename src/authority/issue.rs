@@ -14,9 +14,13 @@ use thiserror::Error;
 
 use super::files::{self, Lock};
 use super::{AuthorityError, CA, CA_KEY, NODE, NODE_KEY};
+use crate::tls::{certificate_names, file_validity};
 
 /// How long an authority lasts, and a certificate at most, days.
 pub const MAX_DAYS: u16 = 3652;
+
+/// Seconds.
+const DAY: u64 = 24 * 3600;
 
 /// A name in every certificate: what those ask for who dial over SCION and look at names.
 const MEMBER: &str = "natsd";
@@ -46,6 +50,11 @@ impl NodeName {
     /// One that says nothing of the node but that it is a member.
     pub fn any() -> Self {
         Self { name: MEMBER.to_owned(), hosts: Vec::new() }
+    }
+
+    /// One that has a certificate with these names already.
+    pub(super) fn again(name: String, hosts: Vec<String>) -> Self {
+        Self { name, hosts: hosts.into_iter().filter(|host| host != MEMBER).collect() }
     }
 
     /// Name of the node, and of the directory with its certificate.
@@ -162,6 +171,28 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         files::write(&dir.join(NODE), &params.signed_by(&key, &self.issuer)?.pem(), false)
     }
+
+    /// Makes another certificate for the names, and as many days, as that in `dir` has, if it can be read.
+    pub(super) fn issue_again(&self, dir: &Path) -> Result<(), AuthorityError> {
+        let text = files::read(&dir.join(NODE)).unwrap_or_default();
+        let name = certificate_names(&text).map_or_else(NodeName::any, |(name, hosts)| NodeName::again(name, hosts));
+        let life = file_validity(&dir.join(NODE)).and_then(|it| it.ends.duration_since(it.begins).ok());
+        // A day before and after is for clocks that differ.
+        let days = life.map_or(u64::from(MAX_DAYS), |life| (life.as_secs() / DAY).saturating_sub(2));
+        self.issue_to(dir, &name, u16::try_from(days.max(1)).unwrap_or(MAX_DAYS))
+    }
+}
+
+/// Where the authority with its key is that can make another certificate for `dir`: there, or in the directory above, where
+/// `natsd certs` makes those of nodes.
+pub(super) fn authority_of(dir: &Path) -> Option<PathBuf> {
+    let has_key = |at: &Path| at.join(CA_KEY).is_file();
+    if has_key(dir) {
+        return Some(dir.to_owned());
+    }
+    let above = dir.parent().filter(|above| has_key(above))?;
+    let same = std::fs::read(above.join(CA)).ok()? == std::fs::read(dir.join(CA)).ok()?;
+    same.then(|| above.to_owned())
 }
 
 /// For a certificate that holds for so many days, and for one already, as clocks differ.

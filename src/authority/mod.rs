@@ -6,16 +6,26 @@
 mod error;
 mod files;
 mod issue;
+#[cfg(feature = "scion")]
+mod renewal;
+#[cfg(feature = "scion")]
+mod schedule;
+mod validity;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 pub use error::AuthorityError;
 use files::Lock;
 pub use issue::{Authority, MAX_DAYS, NodeName, NodeNameError};
+#[cfg(feature = "scion")]
+pub(crate) use renewal::{Seen, look, renew};
+#[cfg(feature = "scion")]
+pub(crate) use schedule::{Schedule, Step};
+pub(crate) use validity::Validity;
 
 use crate::config::options::TlsOptions;
-use crate::tls::file_ends;
+use crate::tls::file_validity;
 
 /// The certificate of the authority, PEM.
 pub const CA: &str = "ca.pem";
@@ -25,9 +35,6 @@ pub const CA_KEY: &str = "ca.key";
 pub const NODE: &str = "node.pem";
 /// Its key, PEM.
 pub const NODE_KEY: &str = "node.key";
-
-/// How long before its end a certificate is replaced by a server that can.
-const RENEWAL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What [`open`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +54,22 @@ pub enum Found {
 ///
 /// When files are missing that cannot be made, or one cannot be read or written.
 pub fn open(dir: &Path) -> Result<(TlsOptions, Found), AuthorityError> {
+    open_at(dir, SystemTime::now())
+}
+
+fn open_at(dir: &Path, now: SystemTime) -> Result<(TlsOptions, Found), AuthorityError> {
     let has = |name| dir.join(name).exists();
-    let is_done = || is_complete(dir) && !(ends_soon(dir) && has(CA_KEY));
+    let is_done = || is_complete(dir) && !(ends_soon(dir, now) && issue::authority_of(dir).is_some());
     if is_done() {
         return Ok((member(dir), Found::Complete));
     }
     let _lock = Lock::take(dir)?;
     if is_done() {
         return Ok((member(dir), Found::Complete));
+    }
+    if let Some(authority) = issue::authority_of(dir).filter(|_| is_complete(dir)) {
+        Authority::read(&authority)?.issue_again(dir)?;
+        return Ok((member(dir), Found::Issued));
     }
     let (authority, found) = match (has(CA), has(CA_KEY)) {
         (true, true) => (Authority::read(dir)?, Found::Issued),
@@ -95,9 +110,9 @@ fn is_complete(dir: &Path) -> bool {
     [CA, NODE, NODE_KEY].iter().all(|name| dir.join(name).is_file())
 }
 
-/// Whether the certificate of the node has ended, or does within [`RENEWAL`].
-fn ends_soon(dir: &Path) -> bool {
-    file_ends(&dir.join(NODE)).is_some_and(|end| end < SystemTime::now() + RENEWAL)
+/// Whether it is time to replace the certificate of the node.
+fn ends_soon(dir: &Path, now: SystemTime) -> bool {
+    file_validity(&dir.join(NODE)).is_some_and(|validity| validity.due() <= now)
 }
 
 /// What a server with the certificate in `dir` shows and believes.
@@ -165,12 +180,13 @@ mod tests {
     fn a_certificate_is_replaced_before_it_ends() {
         let dir = tempfile::tempdir().expect("a directory");
         let (authority, _) = Authority::open(dir.path()).expect("made");
+        let later = SystemTime::now() + std::time::Duration::from_secs(18 * 24 * 3600);
         authority.issue_to(dir.path(), &NodeName::any(), 20).expect("issued");
-        assert_eq!(open(dir.path()).expect("it can sign").1, Found::Issued);
-        assert_eq!(open(dir.path()).expect("it is there").1, Found::Complete);
-        authority.issue_to(dir.path(), &NodeName::any(), 20).expect("issued");
-        std::fs::remove_file(dir.path().join(CA_KEY)).expect("removed");
         assert_eq!(open(dir.path()).expect("it still holds").1, Found::Complete);
+        assert_eq!(open_at(dir.path(), later).expect("it can sign").1, Found::Issued);
+        assert_eq!(open(dir.path()).expect("it is there").1, Found::Complete);
+        std::fs::remove_file(dir.path().join(CA_KEY)).expect("removed");
+        assert_eq!(open_at(dir.path(), later).expect("it still holds").1, Found::Complete);
     }
 
     #[test]

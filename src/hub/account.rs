@@ -12,12 +12,12 @@ use natsd_core::transform::Mappings;
 use parking_lot::{Mutex, RwLock};
 
 use super::imports::Imports;
-use super::leafs::{LeafDesk, Leafs, Whose};
+use super::leafs::{LeafDesk, Leafs, Whose, list_interest};
 use super::matches::Matches;
 use super::remote::RemoteInterest;
 use super::responses::Responses;
 use super::shadow::Follower;
-use super::stats::Totals;
+use super::stats::{Counts, Traffic};
 use super::subscription::Subscription;
 use super::{Hub, InterestObserver};
 use crate::link::Link;
@@ -51,23 +51,6 @@ pub(crate) struct Account {
     pub traffic: Traffic,
     leafs: Leafs,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
-}
-
-/// What passed since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub received: Totals,
-    pub sent: Totals,
-    pub slow_consumers: AtomicU64,
-}
-
-/// What monitoring tells of subscriptions.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub inserts: AtomicU64,
-    pub removes: AtomicU64,
-    /// Subjects looked up; those that a connection remembers are not.
-    pub matches: AtomicU64,
 }
 
 impl Account {
@@ -493,25 +476,6 @@ impl Account {
     pub(super) fn changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
     }
-}
-
-/// Shows `see` all interest that leaf connections may be told of.
-fn list_interest(
-    local: &Sublist<Subscription>,
-    remote: &Sublist<RemoteInterest>,
-    see: &mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>),
-) {
-    local.for_each(|subject, queue, members| {
-        let told = members.iter().filter(|member| !member.is_private()).count();
-        if told > 0 {
-            see(subject, queue, told as i64, Whose::Here);
-        }
-    });
-    remote.for_each(|subject, queue, members| {
-        for member in members {
-            see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
-        }
-    });
 }
 
 /// Writes what a subject becomes by `mappings`; `false` if it stays.

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use natsd_core::leaf::LOOP_PREFIX;
 use natsd_core::leaf::interest::Summary;
 use natsd_core::route::interest::Change;
+use natsd_core::sublist::Sublist;
 use parking_lot::{Mutex, RwLock};
 
 use super::remote::RemoteInterest;
+use super::subscription::Subscription;
 use crate::leaf::LeafPeer;
 use crate::link::{Kind, Link};
 use crate::server::identity::unique_id;
@@ -50,6 +52,9 @@ pub(super) enum Whose<'a> {
     /// At another one.
     Elsewhere(&'a RemoteInterest),
 }
+
+/// Sees interest: its subject and queue group, how many have it, and where.
+pub(super) type See<'a> = dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>) + 'a;
 
 impl LeafDesk {
     /// For a link whose [`LeafPeer`] is known.
@@ -162,7 +167,7 @@ impl Leafs {
     pub(super) fn open(
         &self,
         desk: Arc<LeafDesk>,
-        list: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>)),
+        list: impl FnOnce(&mut See<'_>),
         standing: impl FnOnce() -> Vec<Box<[u8]>>,
     ) {
         let mut desks = self.desks.write();
@@ -182,7 +187,7 @@ impl Leafs {
     pub(super) fn retell(
         &self,
         link: &Arc<Link>,
-        list: impl FnOnce(&mut dyn FnMut(&[u8], Option<&[u8]>, i64, Whose<'_>)),
+        list: impl FnOnce(&mut See<'_>),
         standing: impl FnOnce() -> Vec<Box<[u8]>>,
     ) {
         // Alone, as in `open`.
@@ -232,4 +237,19 @@ impl Leafs {
             see(origin, change);
         }
     }
+}
+
+/// Shows `see` all interest that leaf connections may be told of.
+pub(super) fn list_interest(local: &Sublist<Subscription>, remote: &Sublist<RemoteInterest>, see: &mut See<'_>) {
+    local.for_each(|subject, queue, members| {
+        let told = members.iter().filter(|member| !member.is_private()).count();
+        if told > 0 {
+            see(subject, queue, told as i64, Whose::Here);
+        }
+    });
+    remote.for_each(|subject, queue, members| {
+        for member in members {
+            see(subject, queue, i64::from(member.weight()), Whose::Elsewhere(member));
+        }
+    });
 }

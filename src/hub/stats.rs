@@ -184,3 +184,20 @@ impl ClosedLinks {
         self.links.iter().cloned().collect()
     }
 }
+
+/// What passed in an account since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub received: Totals,
+    pub sent: Totals,
+    pub slow_consumers: AtomicU64,
+}
+
+/// What monitoring tells of the subscriptions of an account.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub inserts: AtomicU64,
+    pub removes: AtomicU64,
+    /// Subjects looked up; those that a connection remembers are not.
+    pub matches: AtomicU64,
+}

@@ -19,7 +19,7 @@ impl Hub {
                 continue;
             }
             let is_leaf = link.kind == Kind::Leaf;
-            let limits = self.accounts.get(name.as_bytes()).map(|account| account.spec().limits.clone());
+            let limits = self.accounts.get(name.as_bytes()).map(|account| account.spec().limits);
             let max = limits.and_then(|limits| if is_leaf { limits.leaf_nodes } else { limits.connections });
             let count = counts.entry((name, is_leaf)).or_default();
             *count += 1;

@@ -165,6 +165,14 @@ pub(super) async fn judge(shared: Arc<Shared>, stranger: Stranger) -> Result<Adm
     Ok(Admitted { account, user, pass: None, decided: None })
 }
 
+/// Who a leaf node is that shows no credentials: where it comes over WebSocket, and `websocket {}` names somebody, that one.
+pub(super) fn anonymous<'a>(own: &'a LeafOptions, all: &'a Options, websocket: bool) -> Option<&'a Arc<User>> {
+    let users = directory(own, all)?;
+    let is_own = own.directory.as_ref().is_some_and(|own| std::ptr::eq(own, users));
+    let named = all.websocket.as_ref().filter(|_| websocket && !is_own).and_then(|it| it.no_auth_user.as_deref());
+    named.map_or_else(|| users.anonymous(), |name| users.listed(name))
+}
+
 /// Whether a leaf node can only be `user` by way of a trusted proxy.
 pub(super) fn needs_proxy(own: &LeafOptions, all: &Options, user: &User) -> bool {
     let of_own =
@@ -193,11 +201,19 @@ fn verdict(shared: &Shared, stranger: &Stranger) -> (Option<Verdict>, Option<Arc
     let Some(users) = directory(&options, &all) else {
         return (None, own.and_then(|own| own.anonymous().cloned()));
     };
+    let nobody = stranger.given == Credentials::default();
+    let way = stranger.way();
+    if let Some(user) = anonymous(&options, &all, stranger.link.is_websocket())
+        && nobody
+        && user.may_come_by(way)
+    {
+        return (Some(Verdict::Admitted(user.clone())), None);
+    }
     let mut certificate = Certificate::NotAsked;
     if own.is_some_and(|own| std::ptr::eq(own, users)) && shared.tls.as_ref().is_some_and(|tls| tls.terms().maps) {
         certificate = Certificate::Decides(stranger.link.tls.get().and_then(|facts| facts.names.as_deref()));
     }
-    (Some(users.judge(&stranger.given, stranger.way(), &stranger.nonce, certificate)), None)
+    (Some(users.judge(&stranger.given, way, &stranger.nonce, certificate)), None)
 }
 
 /// Who a leaf node says it is.

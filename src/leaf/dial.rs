@@ -20,7 +20,7 @@ use super::remote::Remote;
 use crate::config::options::{LeafUrl, PeerAddr};
 use crate::tls::HandshakeError;
 use crate::transport::{Connection, Peer, Stream};
-use crate::websocket::{self, ask_as_leafnode};
+use crate::websocket::{self, Terms, ask_as_leafnode};
 
 /// Why a hub was not reached.
 #[derive(Debug, thiserror::Error)]
@@ -147,17 +147,18 @@ async fn open_websocket(
     (mut stream, peer): (TcpStream, Peer),
     name: &str,
 ) -> Result<Ends, DialError> {
-    let (host, no_masking) = (url.address.to_string(), remote.options.no_masking);
-    let (stream, masked) = if url.tls || remote.options.tls.is_some() {
+    let host = url.address.to_string();
+    let wanted = Terms { masked: !remote.options.no_masking, compressed: remote.options.ws_compression };
+    let (stream, terms) = if url.tls || remote.options.tls.is_some() {
         let mut stream = remote.connector()?.open(stream, name).await?;
-        let masked = ask_as_leafnode(&mut stream, &host, no_masking).await?;
-        (stream.into_parts().0, masked)
+        let terms = ask_as_leafnode(&mut stream, &host, wanted).await?;
+        (stream.into_parts().0, terms)
     } else {
-        let masked = ask_as_leafnode(&mut stream, &host, no_masking).await?;
-        (Stream::Tcp(stream), masked)
+        let terms = ask_as_leafnode(&mut stream, &host, wanted).await?;
+        (Stream::Tcp(stream), terms)
     };
     let max = max_message(shared.hub.options().max_payload);
-    let ends = websocket::split_as_client(stream, masked, max);
+    let ends = websocket::split_as_client(stream, terms, max);
     let (source, sink) = ends.ok_or_else(|| io::Error::other("WebSocket needs a socket"))?;
     Ok(Ends { source, sink, peer, listener: None })
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use natsd_auth::Permissions;
+use natsd_core::advertised::with_port;
 use natsd_core::leaf::hello::LeafInfo;
 use natsd_core::route::hello::PROTOCOL;
 
@@ -16,14 +17,9 @@ use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION};
 
 /// The address that is told in place of the one bound.
 pub(super) fn advertised(options: &LeafOptions, bound: SocketAddr) -> String {
-    let Some(advertised) = &options.advertise else { return reachable(bound).to_string() };
-    let whole = advertised
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']')));
-    match advertised.parse::<IpAddr>() {
-        Ok(IpAddr::V6(ip)) => format!("[{ip}]:{}", bound.port()),
-        _ if whole => advertised.clone(),
-        _ => format!("{advertised}:{}", bound.port()),
+    match &options.advertise {
+        Some(advertised) => with_port(advertised, bound.port()),
+        None => reachable(bound).to_string(),
     }
 }
 
@@ -105,8 +101,5 @@ mod tests {
         };
         assert_eq!(told(None, "127.0.0.1:7422"), "127.0.0.1:7422");
         assert_eq!(told(Some("hub.example"), "127.0.0.1:7422"), "hub.example:7422");
-        assert_eq!(told(Some("hub.example:80"), "127.0.0.1:7422"), "hub.example:80");
-        assert_eq!(told(Some("2001:db8::1"), "127.0.0.1:7422"), "[2001:db8::1]:7422");
-        assert_eq!(told(Some("[2001:db8::1]:80"), "127.0.0.1:7422"), "[2001:db8::1]:80");
     }
 }

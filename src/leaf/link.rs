@@ -2,6 +2,7 @@
 
 mod compression;
 mod renewal;
+mod rest;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,6 +31,8 @@ use crate::link::{self, Kind, Link};
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::{Connection, Peer};
+use rest::End;
+pub(super) use rest::Rest;
 
 /// How long a hub is left alone that two leaf connections make a loop with, that has our cluster's name, or that we sent
 /// what we may not.
@@ -81,30 +84,6 @@ pub(super) struct LeafLink {
 enum Role {
     Acceptor { nonce: String },
     Dialer { remote: Arc<Remote>, url: Box<LeafUrl>, hub: Option<Box<LeafInfo>>, end: End },
-}
-
-/// When a hub is tried again.
-#[derive(Default)]
-pub(super) struct Rest {
-    /// Not before that, and a little more.
-    pub(super) pause: Duration,
-    /// Not before this connection is gone.
-    pub(super) while_open: Option<u64>,
-}
-
-/// Tells the one who dials that the connection is over, and when to try again.
-struct End {
-    rest: Rest,
-    told: Option<oneshot::Sender<Rest>>,
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        if let Some(told) = self.told.take() {
-            // Nobody dials any more when the server ends.
-            let _ = told.send(std::mem::take(&mut self.rest));
-        }
-    }
 }
 
 struct Judged {

@@ -2,7 +2,7 @@
 
 use natsd_core::leaf::wire::{Interest, Op};
 
-use crate::link::trace::without_secrets;
+use crate::link::trace::{message_line, text, without_secrets};
 
 /// `op` in one line, its payload left out; `None` for what is not worth one.
 pub(super) fn describe(op: &Op<'_>) -> Option<String> {
@@ -18,19 +18,10 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
         }
         Op::Unsubscribe(interest) => format!("LS- {}", names(interest)),
         Op::Message(message) => {
-            let mut words =
-                vec![if message.header_len > 0 { "HMSG" } else { "LMSG" }.to_owned(), text(message.subject)];
-            let queues: Vec<_> = message.queues.map(text).collect();
-            if !queues.is_empty() {
-                words.push(if message.reply.is_some() { "+" } else { "|" }.into());
-            }
-            words.extend(message.reply.map(text));
-            words.extend(queues);
-            if message.header_len > 0 {
-                words.push(message.header_len.to_string());
-            }
-            words.push(message.body.len().to_string());
-            words.join(" ")
+            let verb = if message.header_len > 0 { "HMSG" } else { "LMSG" };
+            let words = [message.subject].into_iter();
+            let header = Some(message.header_len).filter(|len| *len > 0);
+            message_line(verb, words, message.reply, (message.queues, false), (header, message.body.len()))
         }
     })
 }
@@ -38,10 +29,6 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
 fn names(interest: &Interest<'_>) -> String {
     let words = [interest.subject].into_iter().chain(interest.queue);
     words.map(text).collect::<Vec<_>>().join(" ")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

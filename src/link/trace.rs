@@ -31,6 +31,42 @@ pub(crate) fn limit_payloads(max: usize, headers_only: bool) {
     HEADERS_ONLY.store(headers_only, Relaxed);
 }
 
+/// A message between servers, as its line looks: `words` up to the subject, then where answers go, queue groups, which may be
+/// all who get it, and the length of the header, if that is said, and of all.
+pub(crate) fn message_line<'a>(
+    verb: &str,
+    words: impl Iterator<Item = &'a [u8]>,
+    reply: Option<&'a [u8]>,
+    (queues, only): (impl Iterator<Item = &'a [u8]>, bool),
+    (header, total): (Option<usize>, usize),
+) -> String {
+    let mut line = verb.to_owned();
+    let mut add = |word: &str| {
+        line.push(' ');
+        line.push_str(word);
+    };
+    words.for_each(|word| add(&text(word)));
+    let queues: Vec<_> = queues.map(text).collect();
+    if !queues.is_empty() {
+        add(match (reply.is_some(), only) {
+            (true, false) => "+",
+            (false, false) => "|",
+            (true, true) => "++",
+            (false, true) => "||",
+        });
+    }
+    reply.iter().for_each(|reply| add(&text(reply)));
+    queues.iter().for_each(|queue| add(queue));
+    header.iter().for_each(|len| add(&len.to_string()));
+    add(&total.to_string());
+    line
+}
+
+/// What servers say, as text.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 impl Link {
     /// Logs what was received.
     pub(crate) fn trace_in(&self, operation: &str) {

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use natsd_auth::{CertificateNames, Rule, Rules};
+use natsd_core::advertised::with_port;
 use natsd_core::compression::Mode;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
@@ -383,8 +384,6 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
 
 /// The URL that peers are told in place of the address that they see; empty for none.
 fn advertised(options: &ClusterOptions, port: u16) -> String {
-    let Some(advertised) = &options.advertise else { return String::new() };
-    let whole = advertised.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let address = if whole { advertised.clone() } else { format!("{advertised}:{port}") };
-    format!("nats-route://{address}/")
+    let told = |advertised: &String| format!("nats-route://{}/", with_port(advertised, port));
+    options.advertise.as_ref().map(told).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use natsd_core::route::wire::{Interest, Op};
 
-use crate::link::trace::without_secrets;
+use crate::link::trace::{message_line, text, without_secrets};
 
 /// `op` in one line, its payload left out; `None` for what is not worth one.
 pub(super) fn describe(op: &Op<'_>) -> Option<String> {
@@ -22,33 +22,15 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             format!("{verb} {}", describe_interest(interest))
         }
         Op::Message(message) => {
-            let mut line = String::from(match (message.origin, message.header_len) {
+            let verb = match (message.origin, message.header_len) {
                 (Some(_), _) => "LMSG",
                 (None, 0) => "RMSG",
                 (None, _) => "HMSG",
-            });
-            let mut add = |word: &str| {
-                line.push(' ');
-                line.push_str(word);
             };
-            message.origin.iter().chain(&message.account).for_each(|word| add(&text(word)));
-            add(&text(message.subject));
-            let queues: Vec<_> = message.queues.map(text).collect();
-            if !queues.is_empty() {
-                add(match (message.reply.is_some(), message.queues_only) {
-                    (true, false) => "+",
-                    (false, false) => "|",
-                    (true, true) => "++",
-                    (false, true) => "||",
-                });
-            }
-            message.reply.iter().for_each(|reply| add(&text(reply)));
-            queues.iter().for_each(|queue| add(queue));
-            if message.header_len > 0 || message.origin.is_some() {
-                add(&message.header_len.to_string());
-            }
-            add(&message.body.len().to_string());
-            line
+            let words = message.origin.into_iter().chain(message.account).chain([message.subject]);
+            let header = Some(message.header_len).filter(|len| *len > 0 || message.origin.is_some());
+            let queues = (message.queues, message.queues_only);
+            message_line(verb, words, message.reply, queues, (header, message.body.len()))
         }
     })
 }
@@ -56,10 +38,6 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
 fn describe_interest(interest: &Interest<'_>) -> String {
     let words = interest.origin.into_iter().chain(interest.account).chain([interest.subject]).chain(interest.queue);
     words.map(text).collect::<Vec<_>>().join(" ")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::StartError;
 use crate::config::options::{ClusterOptions, Options};
 use crate::hub::Hub;
 use crate::route::{Routes, Surroundings, View};
+use natsd_core::advertised::with_port;
 use natsd_core::route::cluster::ClientUrls;
 
 /// The routes of a server and the task that brings their news to clients.
@@ -90,11 +91,7 @@ fn client_urls(options: &Options, bound: Bound<'_>) -> ClientUrls {
 fn urls(advertised: Option<&String>, addresses: &[SocketAddr]) -> Vec<String> {
     let Some(port) = addresses.first().map(SocketAddr::port) else { return Vec::new() };
     match advertised {
-        Some(advertised) if advertised.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()) => {
-            vec![format!("[{advertised}]:{port}")]
-        }
-        Some(advertised) if advertised.contains(':') => vec![advertised.clone()],
-        Some(host) => vec![format!("{host}:{port}")],
+        Some(advertised) => vec![with_port(advertised, port)],
         None => addresses.iter().map(|address| reachable(*address).to_string()).collect(),
     }
 }
@@ -128,8 +125,6 @@ mod tests {
         };
         assert_eq!(urls(None), ["127.0.0.1:4222", "[::1]:4333"]);
         assert_eq!(urls(Some("nats.example")), ["nats.example:4222"]);
-        assert_eq!(urls(Some("nats.example:80")), ["nats.example:80"]);
-        assert_eq!(urls(Some("2001:db8::1")), ["[2001:db8::1]:4222"]);
         let wildcard = super::urls(None, &["0.0.0.0:4222".parse().expect("an address")]);
         assert!(wildcard[0].ends_with(":4222") && !wildcard[0].starts_with("0.0.0.0"));
     }

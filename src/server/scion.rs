@@ -3,6 +3,7 @@
 mod door;
 mod identities;
 mod lanes;
+mod renewal;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -89,6 +90,9 @@ impl ScionSide {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_history(Arc::clone(&paths)));
+        if let Some(dir) = identities.authority.clone() {
+            tasks.spawn(renewal::keep(Arc::clone(hub), identities.clone(), dir));
+        }
         Ok(Self { host, paths, identities, door, lanes, endpoints: Vec::new(), tasks })
     }
 

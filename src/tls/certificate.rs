@@ -1,5 +1,6 @@
 //! What a certificate says of the one who shows it. rustls checks that and does not tell.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -14,10 +15,38 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
 use super::load;
+use crate::authority::Validity;
 
 /// When the first certificate of a PEM file ends; `None` if there is none, or it is not as RFC 5280 wants it.
 pub(crate) fn file_ends(path: &Path) -> Option<SystemTime> {
     not_after(load::certificates("cert_file", path).ok()?.first()?)
+}
+
+/// From when to when it holds; as [`file_ends`].
+pub(crate) fn file_validity(path: &Path) -> Option<Validity> {
+    let chain = load::certificates("cert_file", path).ok()?;
+    let certificate = chain.first()?;
+    let begins = time(parse(certificate)?.validity().not_before.timestamp())?;
+    Some(Validity { begins, ends: not_after(certificate)? })
+}
+
+/// The common name of the first certificate in a PEM, and the hosts that it is for, by name or IP address.
+pub(crate) fn certificate_names(pem: &str) -> Option<(String, Vec<String>)> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let parsed = parse(&certificate)?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+    let alternatives = parsed.subject_alternative_name().ok().flatten();
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(host) => Some((*host).to_owned()),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(v4), _) => Some(IpAddr::from(v4).to_string()),
+            (_, Ok(v6)) => Some(IpAddr::from(v6).to_string()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let hosts = alternatives.iter().flat_map(|extension| &extension.value.general_names).filter_map(host).collect();
+    Some((name, hosts))
 }
 
 /// The public key (SubjectPublicKeyInfo in DER) of the first certificate in a PEM; `None` if there is none.
@@ -43,7 +72,10 @@ pub(super) fn key_digest(certificate: &CertificateDer<'_>) -> Option<[u8; 32]> {
 
 /// When a certificate in DER ends. What ended before there were computers has ended.
 fn not_after(certificate: &[u8]) -> Option<SystemTime> {
-    let seconds = parse(certificate)?.validity().not_after.timestamp();
+    time(parse(certificate)?.validity().not_after.timestamp())
+}
+
+fn time(seconds: i64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 

@@ -18,7 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::options::{HandshakeFirst, TlsOptions};
-pub(crate) use certificate::{file_ends, public_key};
+pub(crate) use certificate::{certificate_names, file_ends, file_validity, public_key};
 pub use error::{HandshakeError, TlsError};
 pub(crate) use handshake::Arrival;
 pub use handshake::Facts;

@@ -7,7 +7,7 @@ mod sink;
 mod source;
 
 pub(crate) use handshake::{UpgradeError, shake};
-pub(crate) use request::ask_as_leafnode;
+pub(crate) use request::{Terms, ask_as_leafnode};
 pub(crate) use sink::WsSink;
 pub(crate) use source::WsSource;
 
@@ -18,11 +18,11 @@ use crate::link::outbound::Sink;
 use crate::link::task::Source;
 use crate::transport::Stream;
 
-/// The same two directions at the end of the one who asked for the upgrade; `masked` unless the server does without.
-pub(crate) fn split_as_client(stream: Stream, masked: bool, max_message: usize) -> Option<(Source, Sink)> {
+/// The same two directions at the end of the one who asked for the upgrade, on these terms.
+pub(crate) fn split_as_client(stream: Stream, terms: Terms, max_message: usize) -> Option<(Source, Sink)> {
     let granted = Upgrade {
         response: Vec::new(),
-        framing: Framing::default(),
+        framing: Framing { compression: terms.compressed, ..Framing::default() },
         masked: false,
         forwarded_for: None,
         cookies: Cookies::default(),
@@ -30,7 +30,7 @@ pub(crate) fn split_as_client(stream: Stream, masked: bool, max_message: usize) 
     };
     let (source, sink) = Source::split(stream);
     let sink = WsSink::new(sink, granted.framing)?;
-    let sink = if masked { sink.masking() } else { sink };
+    let sink = if terms.masked { sink.masking() } else { sink };
     let source = WsSource::new(source, &granted, max_message);
     Some((Source::Ws(Box::new(source)), Sink::Ws(Box::new(sink))))
 }

@@ -6,8 +6,21 @@ use data_encoding::BASE64;
 use natsd_core::websocket::upgrade::{LEAF_PATH, MAX_REQUEST, accepts};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Asks the server at `host` (`host:port`) to take us as a leaf node; says whether what we send is to be masked, which is so unless
-/// `no_masking` is asked for and granted. Nothing that comes after the answer is read.
+/// What the frames of a connection are like: asked for, or granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// What this server sends is masked.
+    pub masked: bool,
+    /// Messages are compressed, both ways.
+    pub compressed: bool,
+}
+
+const DEFLATE: &str = "permessage-deflate";
+/// Each message is compressed for itself.
+const ALONE: [&str; 2] = ["server_no_context_takeover", "client_no_context_takeover"];
+
+/// Asks the server at `host` (`host:port`) to take us as a leaf node, with frames like this; says what was granted: a server may insist on
+/// masks, and not compress. Nothing that comes after the answer is read.
 ///
 /// # Errors
 ///
@@ -15,10 +28,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 pub(crate) async fn ask_as_leafnode(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     host: &str,
-    no_masking: bool,
-) -> io::Result<bool> {
+    wanted: Terms,
+) -> io::Result<Terms> {
     let key = BASE64.encode(&fastrand::u128(..).to_ne_bytes());
-    let more = if no_masking { "Nats-No-Masking: true\r\n" } else { "" };
+    let mut more = String::new();
+    if !wanted.masked {
+        more.push_str("Nats-No-Masking: true\r\n");
+    }
+    if wanted.compressed {
+        more.push_str(&format!("Sec-WebSocket-Extensions: {DEFLATE}; {}\r\n", ALONE.join("; ")));
+    }
     let request = format!(
         "GET {LEAF_PATH} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
@@ -45,7 +64,22 @@ pub(crate) async fn ask_as_leafnode(
     if header("Sec-WebSocket-Accept") != accepts(&key) {
         return Err(refused("what answers knows nothing of WebSocket"));
     }
-    Ok(!(no_masking && header("Nats-No-Masking") == "true"))
+    let compressed = grants_compression(header("Sec-WebSocket-Extensions"))?;
+    if compressed && !wanted.compressed {
+        return Err(refused("it compresses unasked"));
+    }
+    Ok(Terms { masked: wanted.masked || header("Nats-No-Masking") != "true", compressed })
+}
+
+/// Whether messages are compressed, as the server says in this header.
+fn grants_compression(extensions: &str) -> io::Result<bool> {
+    let words: Vec<_> = extensions.split([';', ',']).map(str::trim).collect();
+    let says = |wanted: &str| words.iter().any(|word| word.eq_ignore_ascii_case(wanted));
+    match (says(DEFLATE), ALONE.iter().all(|alone| says(alone))) {
+        (false, _) => Ok(false),
+        (true, true) => Ok(true),
+        (true, false) => Err(refused("it does not compress each message for itself")),
+    }
 }
 
 fn refused(why: &str) -> io::Error {
@@ -61,16 +95,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_takes_leaf_nodes_grants_what_is_asked_for() {
-        for (leafnodes, no_masking) in [(true, true), (true, false), (false, false)] {
+        for (leafnodes, masked, compressed, compression) in [
+            (true, false, true, true),
+            (true, true, false, true),
+            (true, true, true, false),
+            (true, false, false, false),
+            (false, true, true, true),
+        ] {
             let (mut ours, mut theirs) = tokio::io::duplex(4096);
-            let rules = Rules { leafnodes, ..Rules::default() };
+            let rules = Rules { leafnodes, compression, ..Rules::default() };
+            let wanted = Terms { masked, compressed };
             let answering =
                 tokio::spawn(async move { shake(&mut theirs, &rules).await.map(|granted| (granted, theirs)) });
-            match ask_as_leafnode(&mut ours, "hub:80", no_masking).await {
-                Ok(masked) => {
+            match ask_as_leafnode(&mut ours, "hub:80", wanted).await {
+                Ok(terms) => {
                     let (granted, _) = answering.await.expect("it ends").expect("granted");
                     assert!(leafnodes && granted.leafnode);
-                    assert_eq!((masked, granted.masked), (!no_masking, !no_masking));
+                    assert_eq!(terms, Terms { masked, compressed: compressed && compression });
+                    assert_eq!(terms, Terms { masked: granted.masked, compressed: granted.framing.compression });
                 }
                 Err(error) => {
                     assert!(!leafnodes, "{error}");
@@ -86,7 +128,16 @@ mod tests {
             let (mut ours, mut theirs) = tokio::io::duplex(4096);
             theirs.write_all(answer.as_bytes()).await.expect("taken");
             theirs.shutdown().await.expect("taken");
-            assert!(ask_as_leafnode(&mut ours, "hub", false).await.is_err(), "{answer:?}");
+            let wanted = Terms { masked: true, compressed: false };
+            assert!(ask_as_leafnode(&mut ours, "hub", wanted).await.is_err(), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn compression_is_granted_as_asked_for_or_not_at_all() {
+        let full = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        assert!(grants_compression(full).expect("granted"));
+        assert!(!grants_compression("").expect("not granted"));
+        assert!(grants_compression("permessage-deflate; server_no_context_takeover").is_err());
     }
 }

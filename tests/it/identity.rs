@@ -12,6 +12,9 @@ use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, SCION_ROUTES, w
 use crate::harness::server::{TestServer, natsd};
 use crate::harness::tls::Authority;
 
+/// Where leaf nodes come in.
+const SCION_LEAFS: u16 = 4251;
+
 /// Dials from the second AS and waits for the first bytes.
 fn visit(ground: &Ground, to: ScionAddr, identity: &Identity) -> Result<Stream, DialError> {
     let at = ground.addresses(ASES[1]);
@@ -62,18 +65,22 @@ pub fn strangers_are_refused(ground: &Ground) {
     let other = Authority::new();
     other.self_sign("loner");
     for stranger in ["nobody", "of another cluster", "self-signed"] {
-        let mut server = server(ground, "", &authority(ground), "");
-        let identity = match stranger {
-            "nobody" => visitor(ground.authority()),
-            "self-signed" => impostor(ground, &other, "loner"),
-            _ => impostor(ground, &other, "client"),
-        };
-        let refused = visit(ground, ground.scion_address(0, SCION_ROUTES), &identity).expect_err(stranger);
-        assert!(matches!(refused, DialError::Disbelief { .. }), "{stranger}: {refused}");
-        let line = server.wait_for_line("Refused route connection over SCION from ");
-        assert!(line.contains(&format!("from [{},", ASES[1])), "{stranger}: {line}");
-        // The same is welcome as a client, who says who he is by himself.
-        visit(ground, ground.scion_address(0, SCION_CLIENTS), &identity).expect(stranger);
+        for (port, what) in [(SCION_ROUTES, "route"), (SCION_LEAFS, "leafnode")] {
+            let leafnodes = format!("leafnodes {{ listen: \"nats://{}\" }}", ground.scion_address(0, SCION_LEAFS));
+            // One each: the log tells of an AS once in a while.
+            let mut server = server(ground, "", &authority(ground), &leafnodes);
+            let identity = match stranger {
+                "nobody" => visitor(ground.authority()),
+                "self-signed" => impostor(ground, &other, "loner"),
+                _ => impostor(ground, &other, "client"),
+            };
+            let refused = visit(ground, ground.scion_address(0, port), &identity).expect_err(stranger);
+            assert!(matches!(refused, DialError::Disbelief { .. }), "{stranger}: {refused}");
+            let line = server.wait_for_line(&format!("Refused {what} connection over SCION from "));
+            assert!(line.contains(&format!("from [{},", ASES[1])), "{stranger}: {line}");
+            // The same is welcome as a client, who says who he is by himself.
+            visit(ground, ground.scion_address(0, SCION_CLIENTS), &identity).expect(stranger);
+        }
     }
     let member = ground.authority();
     let member = dialer(&member.join("ca.pem"), Some((member.join("node.pem"), member.join("node.key"))));

@@ -1,5 +1,6 @@
 //! The NATS protocol engine: parser, encoder, subjects, subscription lists, route protocol (no IO).
 
+pub mod advertised;
 pub mod compression;
 pub mod connect;
 pub mod encode;

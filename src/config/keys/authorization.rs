@@ -154,16 +154,26 @@ pub(super) fn users(field: &mut Field<'_>) -> Result<Vec<User>, ValueError> {
 fn user(field: &mut Field<'_>) -> Result<User, ValueError> {
     let mut draft = UserDraft::default();
     field.map(USER_KEYS, &[], &mut draft)?;
-    let user = match (draft.nkey, draft.name.filter(|name| !name.is_empty())) {
-        (Some(_), Some(_)) => return Err(ValueError::NkeyWithPassword),
-        (Some(_), None) if draft.password.is_some() => return Err(ValueError::NkeyWithPassword),
-        (Some(nkey), None) => User::with_nkey(&nkey),
-        (None, Some(name)) => User::with_secret(&name, &draft.password.unwrap_or_default()),
-        (None, None) => return Err(ValueError::NamelessUser),
-    };
+    let user = user_of(draft.nkey, draft.name, draft.password)?.ok_or(ValueError::NamelessUser)?;
     let permissions = draft.permissions.map(Arc::new);
     let (connection_types, proxy_required) = (draft.connection_types, draft.proxy_required);
     Ok(User { connection_types, permissions, proxy_required, ..user })
+}
+
+/// Who comes by an nkey, or by a name and a password; `None` where nobody is named.
+pub(super) fn user_of(
+    nkey: Option<Nkey>,
+    name: Option<String>,
+    password: Option<String>,
+) -> Result<Option<User>, ValueError> {
+    match (nkey, name.filter(|name| !name.is_empty())) {
+        (Some(_), Some(_)) => Err(ValueError::NkeyWithPassword),
+        (Some(_), None) if password.is_some() => Err(ValueError::NkeyWithPassword),
+        (Some(nkey), None) => Ok(Some(User::with_nkey(&nkey))),
+        (None, Some(name)) => Ok(Some(User::with_secret(&name, &password.unwrap_or_default()))),
+        (None, None) if password.is_some() => Err(ValueError::NamelessUser),
+        (None, None) => Ok(None),
+    }
 }
 
 /// 0 stands for the default.

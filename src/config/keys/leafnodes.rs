@@ -9,7 +9,7 @@ use natsd_auth::{Directory, DirectoryBuilder, Nkey, Permissions, User};
 use natsd_core::compression::{Mode, Thresholds};
 use natsd_core::leaf::session::{is_at_least, numbers};
 
-use super::authorization::seconds_or_duration;
+use super::authorization::{seconds_or_duration, user_of};
 use super::compression::{self, Defaults};
 use super::{permissions, tls};
 use crate::config::address;
@@ -275,13 +275,7 @@ const BLOCK_KEYS: &[Key<AuthorizationDraft>] = &[
 impl AuthorizationDraft {
     /// The user that is described, if one is.
     fn into_user(self) -> Result<Option<User>, ValueError> {
-        let user = match (self.nkey, self.user.filter(|user| !user.is_empty())) {
-            (Some(_), Some(_)) => return Err(ValueError::NkeyWithPassword),
-            (Some(nkey), None) => User::with_nkey(&nkey),
-            (None, Some(name)) => User::with_secret(&name, &self.password.unwrap_or_default()),
-            (None, None) if self.password.is_some() => return Err(ValueError::NamelessUser),
-            (None, None) => return Ok(None),
-        };
+        let Some(user) = user_of(self.nkey, self.user, self.password)? else { return Ok(None) };
         let account = self.account.map_or(user.account.clone(), Into::into);
         let (permissions, proxy_required) = (self.permissions.map(Into::into), self.proxy_required);
         Ok(Some(User { account, permissions, proxy_required, ..user }))

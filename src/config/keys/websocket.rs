@@ -118,7 +118,7 @@ pub const KEYS: &[Key<Draft>] = &[
         names: &["no_auth_user"],
         takes: "string",
         default: "as for other clients",
-        doc: "User, by name or nkey, of the `users` of the server that a client is without credentials.",
+        doc: "User, by name or nkey, of the `users` of the server that a client or leaf node is without credentials.",
         read: |draft, field| {
             draft.options.no_auth_user = Some(field.text()?.to_owned()).filter(|name| !name.is_empty());
             Ok(())

@@ -106,6 +106,8 @@ pub struct LeafRemote {
     pub ignore_discovered: bool,
     /// `proxy {}`: leads to the hub.
     pub proxy: Option<HttpProxy>,
+    /// `ws_compression`: over WebSocket, asks for compressed messages.
+    pub ws_compression: bool,
     /// `ws_no_masking`: over WebSocket, asks to do without masks.
     pub no_masking: bool,
 }
@@ -129,6 +131,7 @@ impl Default for LeafRemote {
             disabled: false,
             ignore_discovered: false,
             proxy: None,
+            ws_compression: false,
             no_masking: false,
         }
     }
@@ -176,10 +179,12 @@ impl LeafRemote {
             disabled,
             ignore_discovered,
             proxy,
+            ws_compression,
             no_masking,
         } = self;
         let users: Vec<_> = urls.iter().map(|url| (&url.user, &url.password)).collect();
-        let flags = (hub, no_randomize, isolate, request_isolation, disabled, ignore_discovered, no_masking);
+        let flags =
+            (hub, no_randomize, isolate, request_isolation, disabled, ignore_discovered, ws_compression, no_masking);
         let login = proxy.as_ref().and_then(|proxy| proxy.login.as_ref()).map(|(user, password)| (user, &password.0));
         let way = (first_info_timeout, dial_timeout, compression, proxy, login);
         format!("{:?}", (users, credentials, nkey, tls, denied, flags, way))

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use natsd_auth::User;
+use natsd_auth::{Permissions, User};
 use natsd_core::error::{ClientError, CloseReason};
 
 use super::{LeafLink, Role};
 use crate::hub::Hub;
 use crate::leaf::Shared;
-use crate::leaf::admission::{Admitted, directory, needs_proxy, way};
+use crate::leaf::admission::{Admitted, anonymous, directory, needs_proxy, way};
 use crate::link::Link;
 use crate::link::batch::Batch;
 use crate::operators::{Pass, PassEnd, since_1970};
@@ -21,6 +21,8 @@ enum Now {
     Same,
     /// This user, and what its token grants.
     Other(Option<Arc<User>>, Option<Arc<Pass>>),
+    /// Somebody in another account: it has to come again.
+    Moved,
     /// Nobody: it has to go.
     Gone(CloseReason, Option<ClientError>),
 }
@@ -34,8 +36,9 @@ impl LeafLink {
         let Some(broker) = &self.broker else { return };
         let account_stays = self.shared.hub.accounts.get(&broker.account.name).is_some();
         let now = match &self.role {
-            _ if !account_stays => UNAUTHORIZED,
-            Role::Dialer { .. } => Now::Same,
+            Role::Dialer { .. } if account_stays => Now::Same,
+            Role::Dialer { .. } => Now::Gone(CloseReason::MissingAccount, None),
+            Role::Acceptor { .. } if !account_stays => UNAUTHORIZED,
             Role::Acceptor { .. } => match self.link.pass.load_full() {
                 Some(pass) => by_pass(&self.shared.hub, &self.link, &pass),
                 None => by_configuration(&self.shared, &self.link, &broker.account.name),
@@ -44,9 +47,14 @@ impl LeafLink {
         match now {
             Now::Same => {}
             Now::Other(user, pass) => self.become_user(user, pass, batch),
+            Now::Moved => {
+                log::info!("{} - Leafnode is to come again, into another account", self.link.describe());
+                self.session.close(CloseReason::ClientClosed, None);
+            }
             Now::Gone(reason, error) => {
                 let text = error.map(|error| error.to_string());
-                log::error!("{} - {}", self.link.describe(), text.as_deref().unwrap_or("authentication error"));
+                let why = text.clone().unwrap_or_else(|| reason.to_string());
+                log::error!("{} - {why}", self.link.describe());
                 self.session.close(reason, text.as_deref());
             }
         }
@@ -60,8 +68,10 @@ impl LeafLink {
         self.link.pass.store(pass);
         let permissions = user.as_ref().and_then(|user| user.permissions.clone());
         if permissions.as_deref() != broker.permissions() {
-            // It has to know what it may do before it is told of interest in that.
-            self.session.tell(&self.shared.welcome(self.link.id, &broker.account, permissions.as_deref()));
+            // It has to know what it may do before it is told of interest in that. Rules that are not told stay as they are.
+            let everything = Permissions::default();
+            let told = permissions.as_deref().unwrap_or(&everything);
+            self.session.tell(&self.shared.welcome(self.link.id, &broker.account, Some(told)));
             self.act(batch);
         }
         if let Some(broker) = &mut self.broker {
@@ -107,9 +117,9 @@ fn by_configuration(shared: &Shared, link: &Link, account: &[u8]) -> Now {
         return Now::Same;
     }
     let (own, hub) = (shared.options.load(), shared.hub.options());
-    let anonymous = link.anonymous.load(Relaxed);
+    let came_empty = link.anonymous.load(Relaxed);
     let now = match directory(&own, &hub) {
-        Some(users) if anonymous => users.anonymous().cloned().map(Some),
+        Some(_) if came_empty => anonymous(&own, &hub, link.is_websocket()).cloned().map(Some),
         Some(users) => before.as_deref().and_then(|before| users.renew(before)).map(Some),
         None => Some(own.directory.as_ref().and_then(|own| own.anonymous().cloned())),
     };
@@ -122,8 +132,7 @@ fn by_configuration(shared: &Shared, link: &Link, account: &[u8]) -> Now {
     let Some(now) = now.filter(|now| now.as_ref().is_none_or(stays)) else { return UNAUTHORIZED };
     let account_now = now.as_ref().map_or(natsd_auth::account::GLOBAL, |user| &user.account);
     if account_now.as_bytes() != account {
-        // It is welcome in another account: it comes again at once.
-        return Now::Gone(CloseReason::ClientClosed, None);
+        return Now::Moved;
     }
     if now == before { Now::Same } else { Now::Other(now, None) }
 }

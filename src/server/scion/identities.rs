@@ -34,6 +34,8 @@ pub(super) struct Identities {
     pub(super) routes: Arc<ArcSwapOption<Identity>>,
     /// Towards clients; `None` if there is no listener for them.
     pub(super) clients: Arc<ArcSwapOption<Identity>>,
+    /// The authority that made them, if that is one of the cluster.
+    pub(super) authority: Option<PathBuf>,
 }
 
 impl Identities {
@@ -69,7 +71,8 @@ impl Identities {
             routes.map(|(tls, block)| quic::routes(&tls).map_err(|source| IdentityError::Tls { block, source }));
         let clients =
             clients.map(|(tls, block)| quic::clients(&tls).map_err(|source| IdentityError::Tls { block, source }));
-        Ok(Self { routes: slot(routes.transpose()?), clients: slot(clients.transpose()?) })
+        let authority = authority.opened.map(|(dir, _)| dir);
+        Ok(Self { routes: slot(routes.transpose()?), clients: slot(clients.transpose()?), authority })
     }
 
     /// Is as `other` from the next handshake on.
@@ -87,13 +90,13 @@ impl Identities {
 /// The authority of the cluster, opened when it is needed.
 struct Authority<'a> {
     options: &'a Options,
-    opened: Option<TlsOptions>,
+    opened: Option<(PathBuf, TlsOptions)>,
 }
 
 impl Authority<'_> {
     /// What a member shows and believes.
     fn member(&mut self) -> Result<TlsOptions, AuthorityError> {
-        if let Some(opened) = &self.opened {
+        if let Some((_, opened)) = &self.opened {
             return Ok(opened.clone());
         }
         let dir: PathBuf = match self.options.cluster.as_ref().and_then(|cluster| cluster.authority.clone()) {
@@ -101,6 +104,7 @@ impl Authority<'_> {
             None => authority::default_dir()?,
         };
         let (tls, found) = authority::open(&dir)?;
+        self.opened = Some((dir.clone(), tls.clone()));
         let dir = dir.display();
         match found {
             Found::Complete => log::info!("Peers over SCION are those whom the authority in {dir} vouches for"),
@@ -110,7 +114,6 @@ impl Authority<'_> {
                  with natsd certs --dir {dir} --node NAME and give it to that server as its cluster.authority"
             ),
         }
-        self.opened = Some(tls.clone());
         Ok(tls)
     }
 }

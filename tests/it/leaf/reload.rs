@@ -174,6 +174,11 @@ fn permissions_are_told_anew(roles: Roles) {
     assert_eq!(at_hub.next().payload, "up again");
     at_hub.publish("fall.x", "down again");
     assert_eq!(at_leaf.next().payload, "down again");
+    let everything = "authorization { users: [{ user: l, password: p, account: A }] }";
+    reload(&mut pair, &setup, port, everything);
+    at_leaf.wait_for_interest("up.y", true);
+    at_hub.wait_for_interest("down.x", true);
+    at_leaf.wait_for_interest("rise.y", true);
     assert!(!pair.hub.log().iter().any(|line| line.contains("Leafnode connection closed")), "it stays");
 }
 

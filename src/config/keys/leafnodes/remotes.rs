@@ -124,13 +124,10 @@ pub const KEYS: &[Key<LeafRemote>] = &[
     },
     Key {
         names: &["ws_compression", "ws_compress", "websocket_compression", "websocket_compress"],
-        takes: "false",
+        takes: "boolean",
         default: "false",
-        doc: "There is no compression over WebSocket yet.",
-        read: |_, field| match field.bool()? {
-            true => Err(ValueError::Compression("permessage-deflate".into())),
-            false => Ok(()),
-        },
+        doc: "Over WebSocket, asks the hub to compress messages, both ways (`permessage-deflate`).",
+        read: |remote, field| field.bool().map(|on| remote.ws_compression = on),
     },
     Key {
         names: &["ws_no_masking", "websocket_no_masking"],

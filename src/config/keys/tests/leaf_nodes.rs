@@ -44,7 +44,6 @@ fn leaf_nodes_and_hubs() {
         ("remotes: [{ account: A }]", "urls is missing"),
         ("remotes: [{ url: \"nats-leaf://h\" }, { url: \"nats-leaf://h:7422\" }]", "is listed twice"),
         ("remotes: [{ urls: [\"ws://h\", \"tls://h\"] }]", "urls of one remote are either all over WebSocket"),
-        ("remotes: [{ url: \"ws://h\", ws_compression: true }]", "compression \"permessage-deflate\" is not supported"),
         ("remotes: [{ url: \"nats-leaf://h\", nkey: hidden }]", "this is not the seed of a user"),
         ("compression: zstd", "\"zstd\" is not"),
         ("remotes: [{ url: \"nats-leaf://h\", compression: { rtts: [\"1s\", \"1ms\"] } }]", "in ascending order"),
