@@ -26,6 +26,7 @@ use natsd_auth::{CertificateNames, Rule, Rules};
 use natsd_core::compression::Mode;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
+use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
 use parking_lot::Mutex;
@@ -116,7 +117,8 @@ impl Routes {
         let first = sockets.first().map(|(host, _)| host.clone()).zip(addresses.first().map(SocketAddr::port));
         let info = own_info(&hub, &options, first, &around);
         log::info!("Cluster name is {}", info.cluster);
-        let dedicated: Vec<_> = hub.options().system_account.iter().cloned().collect();
+        let system = hub.options().system_account.clone();
+        let dedicated = Dedicated::new(options.accounts.clone(), system, options.pool_size.is_none());
         let config = Config {
             info,
             routes: options.routes.len(),

@@ -35,6 +35,7 @@ mod operator;
 mod paths;
 mod permissions;
 mod pool_paths;
+mod pools;
 mod proxies;
 mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]

@@ -135,6 +135,19 @@ pub const KEYS: &[Key<Draft>] = &[
         },
     },
     Key {
+        names: &["accounts"],
+        takes: "string, or list of strings",
+        default: "none",
+        doc: "Accounts that have a connection between two servers to themselves. All servers of the cluster list the same ones.",
+        read: |draft, field| {
+            draft.options.accounts = match field.value() {
+                Value::List(items) => field.items(items, |field| field.text().map(str::to_owned))?,
+                _ => vec![field.text()?.to_owned()],
+            };
+            Ok(())
+        },
+    },
+    Key {
         names: &["ping_interval"],
         takes: "duration",
         default: "\"30s\"",

@@ -53,6 +53,8 @@ pub struct ClusterOptions {
     pub connect_backoff: bool,
     /// `pool_size`; `None` turns pooling off (-1 in the file).
     pub pool_size: Option<u16>,
+    /// `accounts` that have connections of their own, by name.
+    pub accounts: Vec<String>,
     /// `ping_interval` of routes, at most 30 s.
     pub ping_interval: Duration,
     /// `ping_max` of routes.
@@ -83,6 +85,7 @@ impl Default for ClusterOptions {
             connect_retries: 0,
             connect_backoff: false,
             pool_size: Some(3),
+            accounts: Vec::new(),
             ping_interval: Duration::from_secs(30),
             ping_max: 2,
             write_deadline: None,

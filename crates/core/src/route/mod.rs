@@ -12,6 +12,7 @@
 //! [`Duration`]: std::time::Duration
 
 pub mod cluster;
+pub mod dedicated;
 pub mod encode;
 pub mod hello;
 pub mod interest;

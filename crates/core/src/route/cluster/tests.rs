@@ -313,3 +313,22 @@ proptest! {
         network.assert_full_mesh();
     }
 }
+
+/// Another implementation, which goes by what it is told of accounts, hears that a natsd that joins owes it a connection for
+/// the account of the servers: that natsd has none to us.
+#[test]
+fn others_are_told_of_accounts_that_a_newcomer_shares_with_us() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    let other = RouteInfo { natsd: String::new(), route_pool_size: 3, ..info(1, 0) };
+    let newcomer = RouteInfo { route_pool_size: 3, ..info(2, 0) };
+    let mut told = Vec::new();
+    for (link, info) in [(1, other), (2, newcomer)] {
+        let peer = Introduction { info, slot: Slot::Pool(0), solicited: false };
+        cluster.handle_introduction(LinkId(link), None, peer, None, Duration::ZERO);
+        told.extend(std::iter::from_fn(|| cluster.poll_event()).filter_map(|event| match event {
+            Event::Tell(LinkId(1), info) => Some((info.server_name.clone(), info.route_account.clone())),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [("s2".into(), "$SYS".into()), ("s2".into(), String::new())]);
+}
