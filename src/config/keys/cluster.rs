@@ -74,11 +74,12 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     Key {
         names: &["authorization"],
-        takes: "{ user, password, timeout }",
+        takes: "{ user, password, timeout } or { token, timeout }",
         default: "everybody may make routes",
         doc: "The one user that servers have to be to make a route here: dialled are those of `routes` with user and password \
-              in the URL, `nats-route://user:password@host:port`, and those heard of from peers as this user. `timeout` is \
-              how long they may take to say so (\"2s\").",
+              in the URL, `nats-route://user:password@host:port`, and those heard of from peers as this user. Or the token \
+              that they have to show, in URLs `nats-route://token@host:port`. `timeout` is how long they may take to say so \
+              (\"2s\"). *`token` is an extension.*",
         read: authorization::read,
     },
     Key {

@@ -19,13 +19,20 @@ pub struct Remote {
     pub urls: Vec<RouteUrl>,
 }
 
-/// The user and password that peers need to make a route here. Prints without the password.
+/// The user and password, or the token, that peers need to make a route here. Prints without password and token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteLogin {
-    /// `user`.
+    /// `user`; empty if it is a token.
     pub user: String,
-    /// `password`, in plain or as a bcrypt hash.
+    /// `password` or `token`, in plain or as a bcrypt hash.
     pub password: Secret,
+}
+
+impl RouteLogin {
+    /// Whether it is a token.
+    pub fn is_token(&self) -> bool {
+        self.user.is_empty()
+    }
 }
 
 /// `cluster {}`.

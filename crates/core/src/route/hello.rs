@@ -199,6 +199,9 @@ pub struct RouteConnect {
     /// Password of the route's URL.
     #[serde(rename = "pass", skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// Token of the route's URL; only natsd sends one.
+    #[serde(rename = "auth_token", skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
     /// Whether the dialer wants TLS.
     pub tls_required: bool,
     /// Whether the dialer understands headers.
