@@ -25,6 +25,7 @@ mod link;
 mod log_lines;
 mod logs;
 mod mappings;
+mod mesh;
 mod metrics;
 mod monitor;
 mod monitor_process;

@@ -243,8 +243,10 @@ impl Cluster {
     pub fn handle_update(&mut self, link: LinkId, info: RouteInfo) {
         let Some((peer, _)) = self.find(link) else { return };
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.info.connect_urls = info.connect_urls;
-            peer.info.ws_connect_urls = info.ws_connect_urls;
+            // Other implementations go on to say where clients would reach them.
+            let reachable = !info.lame_duck;
+            peer.info.connect_urls = if reachable { info.connect_urls } else { Vec::new() };
+            peer.info.ws_connect_urls = if reachable { info.ws_connect_urls } else { Vec::new() };
             peer.info.lame_duck = info.lame_duck;
             self.events.push_back(Event::UrlsChanged);
         }

@@ -314,6 +314,16 @@ proptest! {
     }
 }
 
+#[test]
+fn a_lame_duck_is_not_recommended_whatever_it_says_of_itself() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    let peer = Introduction { info: info(1, 0), slot: Slot::Pool(0), solicited: false };
+    cluster.handle_introduction(LinkId(1), None, peer, None, Duration::ZERO);
+    assert_eq!(cluster.client_urls().plain, ["127.0.0.1:4001"]);
+    cluster.handle_update(LinkId(1), RouteInfo { lame_duck: true, ..info(1, 0) });
+    assert!(cluster.client_urls().plain.is_empty());
+}
+
 /// Another implementation, which goes by what it is told of accounts, hears that a natsd that joins owes it a connection for
 /// the account of the servers: that natsd has none to us.
 #[test]
