@@ -16,10 +16,15 @@ use crate::link::Link;
 
 /// The open routes, and which accounts each carries.
 pub(crate) struct Announcer {
-    pool_size: u16,
-    dedicated: Dedicated,
+    pool: ArcSwap<Pool>,
     routes: RwLock<Vec<OpenRoute>>,
     rules: ArcSwap<Rules>,
+}
+
+/// How accounts are shared out over the connections to a peer.
+struct Pool {
+    size: u16,
+    dedicated: Dedicated,
 }
 
 /// Which subjects may pass.
@@ -71,7 +76,13 @@ impl Announcer {
     /// `pool_size` is our own; it decides where our interest goes, whatever the size that the peer uses for its own.
     pub(crate) fn new(pool_size: Option<u16>, dedicated: Dedicated, permissions: Option<RoutePermissions>) -> Self {
         let rules = ArcSwap::from_pointee(Rules { now: permissions, before: None });
-        Self { pool_size: pool_size.unwrap_or(0), dedicated, routes: RwLock::default(), rules }
+        let pool = ArcSwap::from_pointee(Pool { size: pool_size.unwrap_or(0), dedicated });
+        Self { pool, routes: RwLock::default(), rules }
+    }
+
+    /// From now on accounts are shared out so. To be said before the connections are made anew for it.
+    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated) {
+        self.pool.store(Arc::new(Pool { size: pool_size.unwrap_or(0), dedicated }));
     }
 
     /// Whether messages to `subject` are taken from other servers.
@@ -151,12 +162,13 @@ impl Announcer {
     }
 
     fn carries(&self, peer: &Introduction, account: &[u8]) -> bool {
+        let pool = self.pool.load();
         match &peer.slot {
-            Slot::Pool(_) if self.dedicated.has_own(&peer.info, account) => false,
-            Slot::Pool(index) if peer.info.route_pool_size > 0 => *index == pool_slot(account, self.pool_size),
+            Slot::Pool(_) if pool.dedicated.has_own(&peer.info, account) => false,
+            Slot::Pool(index) if peer.info.route_pool_size > 0 => *index == pool_slot(account, pool.size),
             // The peer has one connection for all.
             Slot::Pool(_) => true,
-            Slot::Account(name) => name.as_bytes() == account && self.dedicated.has_own(&peer.info, account),
+            Slot::Account(name) => name.as_bytes() == account && pool.dedicated.has_own(&peer.info, account),
         }
     }
 }

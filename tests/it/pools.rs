@@ -153,6 +153,28 @@ fn gossip_leads_to_all_connections(kinds: [Kind; 3]) {
     all_accounts_pass(&[a, b, c]);
 }
 
+/// Another pool and other accounts take new connections, and nothing more.
+fn pools_change_with_the_configuration(kinds: [Kind; 2]) {
+    let sys = own_of_system(&kinds);
+    let a = start(kinds[0], "a", &[], ways(2, ""));
+    let b = start(kinds[1], "b", &[&a], ways(2, ""));
+    let members = [a, b];
+    let all_have = |pool, accounts: &[&str]| {
+        let listed = [accounts, sys].concat();
+        wait_for_connections(&members[0], &["b"], pool, &listed);
+        wait_for_connections(&members[1], &["a"], pool, &listed);
+        all_accounts_pass(&members);
+    };
+    all_have(2, &[]);
+    members[0].node.reload("pool_size: 2", "pool_size: 4");
+    all_have(4, &[]);
+    members[1].node.reload("accounts: []", "accounts: [A]");
+    members[0].node.reload("accounts: []", "accounts: [A]");
+    all_have(4, &["A"]);
+    members[0].node.reload("pool_size: 4", "pool_size: 1");
+    all_have(2, &["A"]);
+}
+
 /// An account that one of two natsd alone lists has no connection of its own, and passes all the same.
 #[test]
 fn natsd_makes_no_connection_that_the_peer_does_not_want() {
@@ -179,6 +201,11 @@ mod natsd_alone {
     fn gossip_leads_to_all_connections() {
         super::gossip_leads_to_all_connections([Natsd, Natsd, Natsd]);
     }
+
+    #[test]
+    fn pools_change_with_the_configuration() {
+        super::pools_change_with_the_configuration([Natsd, Natsd]);
+    }
 }
 
 #[cfg(feature = "interop")]
@@ -203,6 +230,12 @@ mod with_go {
     #[test]
     fn without_a_pool_one_connection_is_for_all_when_natsd_dials() {
         super::without_a_pool_one_connection_is_for_all([Go, Natsd]);
+    }
+
+    #[test]
+    fn pools_change_with_the_configuration() {
+        super::pools_change_with_the_configuration([Natsd, Go]);
+        super::pools_change_with_the_configuration([Go, Natsd]);
     }
 
     #[test]

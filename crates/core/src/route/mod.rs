@@ -52,6 +52,8 @@ pub enum CloseReason {
     TooManyPeers,
     /// The operator took the route out of the configuration.
     RouteRemoved,
+    /// The operator wants accounts shared out otherwise.
+    PoolChanged,
 }
 
 impl fmt::Display for CloseReason {
@@ -70,6 +72,7 @@ impl fmt::Display for CloseReason {
             Self::BadSlot => "Invalid Route Pool Index",
             Self::TooManyPeers => "Too Many Peers",
             Self::RouteRemoved => "Route Removed",
+            Self::PoolChanged => "Pool Changed",
         })
     }
 }

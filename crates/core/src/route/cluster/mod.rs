@@ -321,7 +321,10 @@ impl Cluster {
         if !self.peers.contains_key(&id) {
             self.events.push_back(Event::UrlsChanged);
         }
+        let (pool, accounts) = (info.route_pool_size, info.route_accounts.clone());
         let peer = self.peers.entry(id.clone()).or_insert_with(|| Peer::new(info));
+        // It may have another pool now, and have kept connections of accounts from before.
+        (peer.info.route_pool_size, peer.info.route_accounts) = (pool, accounts);
         peer.links.insert(slot, Link { id: link, since: now, target });
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
