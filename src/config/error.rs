@@ -233,6 +233,9 @@ pub enum ValueError {
     /// Servers are one user to each other.
     #[error("servers of a cluster are one user to each other; write user and password, and remove this")]
     ClusterLogin,
+    /// Servers are believed for one of them.
+    #[error("a token is in place of user and password; keep one of them")]
+    ClusterTokenAndUser,
     /// `allow_responses` for servers.
     #[error("allow_responses means nothing between servers; remove it")]
     ClusterReplies,

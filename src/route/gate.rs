@@ -9,7 +9,7 @@ use natsd_auth::{CertificateNames, Login};
 use natsd_core::route::hello::Secret;
 use tokio::sync::Semaphore;
 
-use crate::config::options::{ClusterOptions, PeerAddr};
+use crate::config::options::{ClusterOptions, PeerAddr, RouteLogin};
 
 /// What peers need to come in.
 pub(crate) struct Gate {
@@ -21,8 +21,10 @@ pub(crate) struct Gate {
 /// What peers have to be. Without anything, everybody may come in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// A user with a password.
+    /// A user with a password, or nobody with a token.
     login: Option<Login>,
+    /// It is a token.
+    token: bool,
     certified: Option<Certified>,
 }
 
@@ -44,15 +46,20 @@ impl Terms {
             PeerAddr::Scion(_) => None,
         });
         let certified = tls.map(|tls| Certified {
-            user: options.login.as_ref().filter(|_| tls.verify_and_map).map(|login| login.user.clone()),
+            user: options
+                .login
+                .as_ref()
+                .filter(|login| tls.verify_and_map && !login.is_token())
+                .map(|login| login.user.clone()),
             hosts: if tls.check_known_urls { hosts.collect() } else { Vec::new() },
         });
-        Self { login, certified }
+        let token = options.login.as_ref().is_some_and(RouteLogin::is_token);
+        Self { login, token, certified }
     }
 
     #[cfg(test)]
     pub(crate) fn of_login(login: Login) -> Self {
-        Self { login: Some(login), certified: None }
+        Self { login: Some(login), token: false, certified: None }
     }
 }
 
@@ -60,6 +67,8 @@ impl Terms {
 pub(super) struct Shown {
     pub(super) user: String,
     pub(super) password: Secret,
+    /// Only natsd knows how to show one. Of others it comes as a user without a password.
+    pub(super) token: Option<Secret>,
     /// Who its certificate says that it is, where that decides.
     pub(super) names: Option<Arc<CertificateNames>>,
 }
@@ -86,6 +95,11 @@ impl Gate {
         *before != terms
     }
 
+    /// Whether a token is wanted, which may come in place of a user.
+    pub(super) fn wants_token(&self) -> bool {
+        self.terms.load().token
+    }
+
     /// Passwords that are hashed are compared on a thread that may block.
     pub(super) fn judge(&self, shown: &Shown) -> Verdict {
         let terms = self.terms.load();
@@ -94,11 +108,15 @@ impl Gate {
             return told(shown.names.as_ref().is_some_and(|names| certified.admits(names)));
         }
         let Some(login) = &terms.login else { return Verdict::Admitted };
+        let (user, password) = match &shown.token {
+            Some(token) if terms.token => (String::new(), token.0.clone()),
+            None if terms.token && shown.password.0.is_empty() => (String::new(), shown.user.clone()),
+            _ => (shown.user.clone(), shown.password.0.clone()),
+        };
         if login.is_hashed() {
-            let (user, password) = (shown.user.clone(), shown.password.0.clone());
             return Verdict::Later(Box::pin(compare(login.clone(), user, password, self.turns.clone())));
         }
-        told(login.verify(&shown.user, &shown.password.0))
+        told(login.verify(&user, &password))
     }
 }
 

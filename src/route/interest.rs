@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use natsd_auth::RoutePermissions;
+use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
 use parking_lot::RwLock;
@@ -15,11 +16,15 @@ use crate::link::Link;
 
 /// The open routes, and which accounts each carries.
 pub(crate) struct Announcer {
-    pool_size: u16,
-    /// Accounts that other implementations expect on a connection of their own.
-    dedicated: Vec<String>,
+    pool: ArcSwap<Pool>,
     routes: RwLock<Vec<OpenRoute>>,
     rules: ArcSwap<Rules>,
+}
+
+/// How accounts are shared out over the connections to a peer.
+struct Pool {
+    size: u16,
+    dedicated: Dedicated,
 }
 
 /// Which subjects may pass.
@@ -69,9 +74,15 @@ impl OpenRoute {
 
 impl Announcer {
     /// `pool_size` is our own; it decides where our interest goes, whatever the size that the peer uses for its own.
-    pub(crate) fn new(pool_size: Option<u16>, dedicated: Vec<String>, permissions: Option<RoutePermissions>) -> Self {
+    pub(crate) fn new(pool_size: Option<u16>, dedicated: Dedicated, permissions: Option<RoutePermissions>) -> Self {
         let rules = ArcSwap::from_pointee(Rules { now: permissions, before: None });
-        Self { pool_size: pool_size.unwrap_or(0), dedicated, routes: RwLock::default(), rules }
+        let pool = ArcSwap::from_pointee(Pool { size: pool_size.unwrap_or(0), dedicated });
+        Self { pool, routes: RwLock::default(), rules }
+    }
+
+    /// From now on accounts are shared out so. To be said before the connections are made anew for it.
+    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated) {
+        self.pool.store(Arc::new(Pool { size: pool_size.unwrap_or(0), dedicated }));
     }
 
     /// Whether messages to `subject` are taken from other servers.
@@ -151,21 +162,14 @@ impl Announcer {
     }
 
     fn carries(&self, peer: &Introduction, account: &[u8]) -> bool {
+        let pool = self.pool.load();
         match &peer.slot {
-            Slot::Pool(_) if peer.info.route_pool_size > 0 && !peer.info.is_natsd() && self.is_dedicated(account) => {
-                false
-            }
-            Slot::Pool(index) if peer.info.route_pool_size > 0 => *index == pool_slot(account, self.pool_size),
+            Slot::Pool(_) if pool.dedicated.has_own(&peer.info, account) => false,
+            Slot::Pool(index) if peer.info.route_pool_size > 0 => *index == pool_slot(account, pool.size),
             // The peer has one connection for all.
             Slot::Pool(_) => true,
-            Slot::Account(name) => name.as_bytes() == account,
+            Slot::Account(name) => name.as_bytes() == account && pool.dedicated.has_own(&peer.info, account),
         }
-    }
-}
-
-impl Announcer {
-    fn is_dedicated(&self, account: &[u8]) -> bool {
-        self.dedicated.iter().any(|name| name.as_bytes() == account)
     }
 }
 

@@ -27,6 +27,7 @@ use natsd_core::advertised::with_port;
 use natsd_core::compression::Mode;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
+use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
 use parking_lot::Mutex;
@@ -117,7 +118,7 @@ impl Routes {
         let first = sockets.first().map(|(host, _)| host.clone()).zip(addresses.first().map(SocketAddr::port));
         let info = own_info(&hub, &options, first, &around);
         log::info!("Cluster name is {}", info.cluster);
-        let dedicated: Vec<_> = hub.options().system_account.iter().cloned().collect();
+        let dedicated = dedicated(&hub, &options);
         let config = Config {
             info,
             routes: options.routes.len(),
@@ -198,6 +199,11 @@ impl Routes {
         let before = shared.options.swap(Arc::new(options.clone()));
         if before.compression != options.compression {
             shared.change_compression(&options.compression);
+        }
+        if (before.pool_size, &before.accounts) != (options.pool_size, &options.accounts) {
+            let dedicated = dedicated(&shared.hub, options);
+            shared.announcer.set_pool(options.pool_size, dedicated.clone());
+            shared.registry.set_pool(options.pool_size, dedicated);
         }
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
@@ -332,6 +338,11 @@ async fn dial_one(shared: Arc<Shared>, dial: Dial) {
 fn shared_accounts(hub: &Hub) -> Vec<String> {
     let accounts = hub.accounts.all().into_iter().filter(|account| !hub.is_system(account));
     accounts.map(|account| account.display_name()).collect()
+}
+
+/// The accounts that are to have connections of their own.
+fn dedicated(hub: &Hub, options: &ClusterOptions) -> Dedicated {
+    Dedicated::new(options.accounts.clone(), hub.options().system_account.clone(), options.pool_size.is_none())
 }
 
 /// As other servers are told.

@@ -251,6 +251,7 @@ impl RouteProtocol {
                     self.shown = Some(Shown {
                         user: connect.user.clone().unwrap_or_default(),
                         password: connect.password.clone().unwrap_or(Secret(String::new())),
+                        token: connect.token.clone(),
                         names: self.names.clone(),
                     });
                     self.authenticate(Some(connect));
@@ -303,7 +304,8 @@ impl RouteProtocol {
     }
 
     fn refuse(&mut self) {
-        let user = self.shown.as_ref().map(|shown| &shown.user).filter(|user| !user.is_empty());
+        let nameless = self.registry.gate.wants_token();
+        let user = self.shown.as_ref().map(|shown| &shown.user).filter(|user| !user.is_empty() && !nameless);
         let about = user.map(|user| format!(" - User {user:?}")).unwrap_or_default();
         log::error!("{} - authentication error{about}", self.describe());
         self.session.close(CloseReason::Unauthorized, Some("Authorization Violation"));

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use natsd_core::compression::Mode;
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Dial, Event, LinkId};
+use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::RouteInfo;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
@@ -128,6 +129,14 @@ impl Registry {
         let mut state = self.state.lock();
         // The task of one that cannot take it sees the end of the channel and closes the connection.
         state.links.retain(|_, sender| sender.try_send(Command::Renew).is_ok());
+    }
+
+    /// Accounts are shared out otherwise from now on. Connections that were greeted before that end, whether the cluster
+    /// knows of them yet or not.
+    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated) {
+        self.drive(None, |cluster, now| cluster.set_pool(pool_size, dedicated, now));
+        let close = || Command::Close(CloseReason::PoolChanged, None);
+        self.state.lock().links.retain(|_, sender| sender.try_send(close()).is_ok());
     }
 
     /// Lets the cluster know something. Returns what the connection `own` has to do about it; others are told.

@@ -53,6 +53,7 @@ fn members(kinds: &[Kind], cluster: &str) -> Vec<Member> {
             let (name, routes) = (format!("{kind:?}-{mode}"), &*routes);
             let setup = Setup { routes, pool_size: Some(1), cluster: &cluster, more: &more, ..Setup::default() };
             let node = Node::start(*kind, &name, setup);
+            http::wait_until_open(monitoring);
             members.push(Member { node, monitoring, mode });
         }
     }
@@ -123,6 +124,7 @@ fn pair(kinds: [Kind; 2], cluster: [&str; 2]) -> ([Node; 2], u16) {
     let more = format!("http: \"127.0.0.1:{monitoring}\"");
     let a = Node::start(kinds[0], "a", Setup { cluster: cluster[0], more: &more, ..Setup::default() });
     let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: cluster[1], ..Setup::default() });
+    http::wait_until_open(monitoring);
     ([a, b], monitoring)
 }
 

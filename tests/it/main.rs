@@ -25,6 +25,7 @@ mod link;
 mod log_lines;
 mod logs;
 mod mappings;
+mod mesh;
 mod metrics;
 mod monitor;
 mod monitor_process;
@@ -35,6 +36,7 @@ mod operator;
 mod paths;
 mod permissions;
 mod pool_paths;
+mod pools;
 mod proxies;
 mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]

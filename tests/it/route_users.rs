@@ -81,6 +81,66 @@ fn another_password_sends_peers_away(kind: Program) {
     Peer::join_as(node.route_port, "h", "");
 }
 
+/// Servers show a token, natsd knows how to. Others may have it in their URL, where it looks like a user.
+#[test]
+fn a_token_is_in_place_of_a_user() {
+    let hash = bcrypt::hash("s3cr3t", 4).expect("a hash");
+    for token in ["s3cr3t", &*hash] {
+        let node = server(Kind::Natsd, &format!("authorization {{ token: \"{token}\", timeout: 5 }}"));
+        for wrong in [
+            "",
+            ",\"auth_token\":\"\"",
+            ",\"auth_token\":\"s3cr3s\"",
+            ",\"user\":\"s3cr3t\",\"pass\":\"x\"",
+            ",\"user\":\"s3cr3s\"",
+        ] {
+            assert_eq!(last_words(&node, wrong), REFUSAL, "{wrong}");
+        }
+        for right in [",\"auth_token\":\"s3cr3t\"", ",\"user\":\"s3cr3t\",\"pass\":\"\""] {
+            let mut peer = Peer::join_as(node.route_port, "f", right);
+            peer.send("RS+ $G foo\r\n");
+            peer.said();
+            assert!(node.client().sees_interest("foo"));
+        }
+        assert!(!node.log().contains("s3cr3"), "{}", node.log());
+    }
+}
+
+/// A seed, and two servers that have its token in their URLs and hear of each other.
+fn tokens_lead_to_a_mesh(kinds: [Kind; 3]) {
+    const TOKEN: &str = "authorization { token: s3cr3t, timeout: 5 }";
+    let start = |kind, name, routes: &[&Node]| {
+        // nats-server refuses a token of its own.
+        let cluster = if kind == Kind::Natsd { TOKEN } else { "" };
+        Node::start(kind, name, Setup { routes, login: "s3cr3t@", cluster, ..Setup::default() })
+    };
+    let seed = start(kinds[0], "a", &[]);
+    let (second, third) = (start(kinds[1], "b", &[&seed]), start(kinds[2], "c", &[&seed]));
+    hear_of_each_other(&[seed, second, third]);
+}
+
+#[test]
+fn tokens_lead_to_a_mesh_of_natsd() {
+    tokens_lead_to_a_mesh([Kind::Natsd; 3]);
+}
+
+#[cfg(feature = "interop")]
+#[test]
+fn a_go_server_may_show_a_token() {
+    tokens_lead_to_a_mesh([Kind::Natsd, Kind::Natsd, Kind::Go]);
+}
+
+/// A reload to another token sends those away that have shown the one before.
+#[test]
+fn another_token_sends_peers_away() {
+    let node = server(Kind::Natsd, "authorization { token: one, timeout: 5 }");
+    let peer = Peer::join_as(node.route_port, "f", ",\"auth_token\":\"one\"");
+    node.reload("token: one", "token: two");
+    let words = peer.last_words();
+    assert!(words.ends_with(REFUSAL), "{words}");
+    Peer::join_as(node.route_port, "g", ",\"auth_token\":\"two\"");
+}
+
 with_both!(
     only_the_right_user_is_a_peer,
     passwords_may_be_hashed,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use natsd_core::compression::{Level, Mode};
 use natsd_lab::engine::Unit;
 use natsd_lab::link::Cut;
 use natsd_lab::links::Way;
@@ -422,4 +423,23 @@ fn a_scion_listener_needs_scion() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("SCION is off; add scion: true or a scion {} block"), "{error}");
+}
+
+#[test]
+fn routes_over_scion_are_compressed() {
+    let pair = Pair::start_with(Ground::emulated(), |_, cluster| cluster.compression = Mode::Always(Level::Fast));
+    let (mut publisher, mut subscriber) = (pair.client(0), pair.client(1));
+    subscriber.subscribe("large", "1");
+    subscriber.flush();
+    publisher.wait_for_interest("large", true);
+    let payload = "compressible ".repeat(50_000);
+    for _ in 0..20 {
+        publisher.publish("large", &payload);
+    }
+    assert!(subscriber.take(20).iter().all(|message| message.payload == payload));
+    for server in [0, 1] {
+        let routes = pair.read(server, "/routez")["routes"].take();
+        let routes = routes.as_array().expect("a list");
+        assert!(!routes.is_empty() && routes.iter().all(|route| route["compression"] == "s2_fast"), "{routes:?}");
+    }
 }

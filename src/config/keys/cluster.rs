@@ -74,11 +74,12 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     Key {
         names: &["authorization"],
-        takes: "{ user, password, timeout }",
+        takes: "{ user, password, timeout } or { token, timeout }",
         default: "everybody may make routes",
         doc: "The one user that servers have to be to make a route here: dialled are those of `routes` with user and password \
-              in the URL, `nats-route://user:password@host:port`, and those heard of from peers as this user. `timeout` is \
-              how long they may take to say so (\"2s\").",
+              in the URL, `nats-route://user:password@host:port`, and those heard of from peers as this user. Or the token \
+              that they have to show, in URLs `nats-route://token@host:port`. `timeout` is how long they may take to say so \
+              (\"2s\"). *`token` is an extension.*",
         read: authorization::read,
     },
     Key {
@@ -130,6 +131,19 @@ pub const KEYS: &[Key<Draft>] = &[
             draft.options.pool_size = match size {
                 0 => ClusterOptions::default().pool_size,
                 _ => u16::try_from(size).ok(),
+            };
+            Ok(())
+        },
+    },
+    Key {
+        names: &["accounts"],
+        takes: "string, or list of strings",
+        default: "none",
+        doc: "Accounts that have a connection between two servers to themselves. All servers of the cluster list the same ones.",
+        read: |draft, field| {
+            draft.options.accounts = match field.value() {
+                Value::List(items) => field.items(items, |field| field.text().map(str::to_owned))?,
+                _ => vec![field.text()?.to_owned()],
             };
             Ok(())
         },

@@ -10,7 +10,7 @@ pub(super) const SERVER: &[&str] =
 pub(super) const ACCOUNT: &[&str] = &["jetstream"];
 
 /// In `cluster {}`.
-pub(super) const CLUSTER: &[&str] = &["accounts"];
+pub(super) const CLUSTER: &[&str] = &[];
 
 /// In `remotes` of `leafnodes {}`.
 pub(super) const LEAF_REMOTE: &[&str] = &["jetstream_cluster_migrate", "js_cluster_migrate"];
@@ -34,7 +34,6 @@ pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
         "cert_store" | "cert_match" | "cert_match_by" | "cert_match_skip_invalid" | "ca_certs_match" => {
             "the certificate store is one of Windows; name files with cert_file, key_file and ca_file"
         }
-        "accounts" => "accounts have no routes of their own",
         _ => return None,
     })
 }

@@ -19,13 +19,20 @@ pub struct Remote {
     pub urls: Vec<RouteUrl>,
 }
 
-/// The user and password that peers need to make a route here. Prints without the password.
+/// The user and password, or the token, that peers need to make a route here. Prints without password and token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteLogin {
-    /// `user`.
+    /// `user`; empty if it is a token.
     pub user: String,
-    /// `password`, in plain or as a bcrypt hash.
+    /// `password` or `token`, in plain or as a bcrypt hash.
     pub password: Secret,
+}
+
+impl RouteLogin {
+    /// Whether it is a token.
+    pub fn is_token(&self) -> bool {
+        self.user.is_empty()
+    }
 }
 
 /// `cluster {}`.
@@ -53,6 +60,8 @@ pub struct ClusterOptions {
     pub connect_backoff: bool,
     /// `pool_size`; `None` turns pooling off (-1 in the file).
     pub pool_size: Option<u16>,
+    /// `accounts` that have connections of their own, by name.
+    pub accounts: Vec<String>,
     /// `ping_interval` of routes, at most 30 s.
     pub ping_interval: Duration,
     /// `ping_max` of routes.
@@ -83,6 +92,7 @@ impl Default for ClusterOptions {
             connect_retries: 0,
             connect_backoff: false,
             pool_size: Some(3),
+            accounts: Vec::new(),
             ping_interval: Duration::from_secs(30),
             ping_max: 2,
             write_deadline: None,

@@ -2,6 +2,7 @@
 
 use natsd_auth::Login;
 use natsd_core::route::cluster::{Cluster, Config};
+use natsd_core::route::dedicated::Dedicated;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 
@@ -89,7 +90,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         info,
         routes,
         pool_size: Some(1),
-        dedicated: Vec::new(),
+        dedicated: Dedicated::default(),
         shared: Vec::new(),
         advertise: true,
         connect_retries: 0,

@@ -39,6 +39,8 @@ struct Seat {
     /// How many there have been.
     lives: u64,
     pool_size: Option<u16>,
+    /// Accounts that it wants to have connections of their own.
+    own: &'static [&'static str],
     /// The servers that it is told of by its configuration.
     routes: Vec<usize>,
     /// When it comes back.
@@ -63,6 +65,7 @@ impl Game {
             server: None,
             lives: 0,
             pool_size: [None, Some(1), Some(2), Some(3), Some(3)][rng.usize(..5)],
+            own: [&[][..], &ACCOUNTS[..1], &ACCOUNTS[..2], &ACCOUNTS[1..]][rng.usize(..4)],
             // All know the first one, which knows the second.
             routes: if server == 0 { vec![1] } else { (0..server).filter(|at| *at == 0 || rng.u8(..4) == 0).collect() },
             returns: Some(Duration::from_millis(rng.u64(..500))),
@@ -251,7 +254,8 @@ impl Game {
             seat.lives += 1;
             let (name, id) = (at.to_string(), format!("N{at}.{}", seat.lives));
             let seed = self.rng.u64(..);
-            seat.server = Some(Server::new((&name, &id), &self.clock, seat.routes.len(), seat.pool_size, seed));
+            let pool = (seat.pool_size, seat.own);
+            seat.server = Some(Server::new((&name, &id), &self.clock, seat.routes.len(), pool, seed));
             self.settle(at);
         }
     }
@@ -327,7 +331,11 @@ impl Game {
             *connections.entry(peer_of(&link)).or_default() += 1;
         }
         let pool = |peer: &usize| match (self.servers[at].pool_size, self.servers[*peer].pool_size) {
-            (Some(ours), Some(theirs)) => usize::from(ours.max(theirs)),
+            (Some(ours), Some(theirs)) => {
+                let theirs_own = self.servers[*peer].own;
+                let both = self.servers[at].own.iter().filter(|account| theirs_own.contains(account));
+                usize::from(ours.max(theirs)) + both.count()
+            }
             _ => 1,
         };
         connections.retain(|peer, count| *count == pool(peer));

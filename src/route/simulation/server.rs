@@ -16,7 +16,7 @@ use super::super::interest::Announcer;
 use super::super::link::RouteLink;
 use super::super::protocol::RouteProtocol;
 use super::super::registry::Registry;
-use super::super::{FIRST_PING, Surroundings, own_info, shared_accounts};
+use super::super::{FIRST_PING, Surroundings, dedicated, own_info, shared_accounts};
 use crate::config::options::{ClusterOptions, Options};
 use crate::hub::Hub;
 use crate::hub::account::Account;
@@ -31,7 +31,7 @@ use crate::transport::Peer;
 use natsd_core::route::session::Timing;
 
 /// The accounts that all servers have. In a pool of three each has a connection of its own.
-pub(super) const ACCOUNTS: [&str; 3] = ["A", "B", "C"];
+pub(super) static ACCOUNTS: [&str; 3] = ["A", "B", "C"];
 /// Where each server takes routes.
 pub(super) const PORT: u16 = 6222;
 
@@ -88,10 +88,11 @@ impl Server {
         (name, id): (&str, &str),
         clock: &Arc<AtomicU64>,
         routes: usize,
-        pool_size: Option<u16>,
+        (pool_size, own): (Option<u16>, &[&str]),
         seed: u64,
     ) -> Self {
-        let cluster = ClusterOptions { name: Some("c".into()), pool_size, ..ClusterOptions::default() };
+        let own = own.iter().map(|account| (*account).to_owned()).collect();
+        let cluster = ClusterOptions { name: Some("c".into()), pool_size, accounts: own, ..ClusterOptions::default() };
         let accounts = natsd_auth::account::AccountSpec::named;
         let options = Options {
             server_name: Some(name.into()),
@@ -102,7 +103,7 @@ impl Server {
         let identity = Identity { id: id.into(), name: name.into(), ..some_identity().clone() };
         let hub = Arc::new(Hub::new(options, identity));
         let info = own_info(&hub, &cluster, Some((String::new(), PORT)), &Surroundings::default());
-        let dedicated: Vec<String> = hub.options().system_account.iter().cloned().collect();
+        let dedicated = dedicated(&hub, &cluster);
         let config = Config {
             info,
             routes,

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::DEADLINE;
+use super::server::wait_for;
 
 /// What came back.
 pub struct Reply {
@@ -30,6 +31,11 @@ pub fn get_with(port: u16, path: &str, headers: &str) -> Reply {
         headers: headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect(),
         body: body.to_owned(),
     }
+}
+
+/// Waits until somebody answers there.
+pub fn wait_until_open(port: u16) {
+    wait_for("monitoring", || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
 /// Asks for `path`.

@@ -112,13 +112,18 @@ impl Node {
         std::fs::write(self.dir.path().join("server.conf"), text).expect("the configuration can be written");
         self.config.replace(changed);
         let before = self.log().matches(DONE).count();
-        let pid = self.process.borrow().as_ref().map(Child::id).expect("it runs").to_string();
-        assert!(Command::new("kill").args(["-s", "HUP", &pid]).status().expect("kill is there").success());
+        self.signal("HUP");
         let start = Instant::now();
         while self.log().matches(DONE).count() == before {
             assert!(start.elapsed() < DEADLINE, "{} does not reload; its log:\n{}", self.name, self.log());
             std::thread::sleep(POLL);
         }
+    }
+
+    /// Sends a signal: `USR2`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.borrow().as_ref().map(Child::id).expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().expect("kill is there").success());
     }
 
     /// Ends the server without giving it a chance to say so.

@@ -121,6 +121,9 @@ pub struct RouteInfo {
     /// Version of natsd; empty when the sender is another implementation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub natsd: String,
+    /// Accounts that the sender wants to have connections of their own; only natsd says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub route_accounts: Vec<String>,
     /// Whether a TCP connection here may be turned into a tunnel for SCION traffic.
     #[serde(skip_serializing_if = "is_false")]
     pub scion_tunnel: bool,
@@ -196,6 +199,9 @@ pub struct RouteConnect {
     /// Password of the route's URL.
     #[serde(rename = "pass", skip_serializing_if = "Option::is_none")]
     pub password: Option<Secret>,
+    /// Token of the route's URL; only natsd sends one.
+    #[serde(rename = "auth_token", skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
     /// Whether the dialer wants TLS.
     pub tls_required: bool,
     /// Whether the dialer understands headers.

@@ -12,6 +12,7 @@
 //! [`Duration`]: std::time::Duration
 
 pub mod cluster;
+pub mod dedicated;
 pub mod encode;
 pub mod hello;
 pub mod interest;
@@ -51,6 +52,8 @@ pub enum CloseReason {
     TooManyPeers,
     /// The operator took the route out of the configuration.
     RouteRemoved,
+    /// The operator wants accounts shared out otherwise.
+    PoolChanged,
 }
 
 impl fmt::Display for CloseReason {
@@ -69,6 +72,7 @@ impl fmt::Display for CloseReason {
             Self::BadSlot => "Invalid Route Pool Index",
             Self::TooManyPeers => "Too Many Peers",
             Self::RouteRemoved => "Route Removed",
+            Self::PoolChanged => "Pool Changed",
         })
     }
 }

@@ -53,7 +53,8 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Dialer {
     /// Which connection is wanted.
     pub slot: Slot,
-    /// User and password of the route's URL, or those of the cluster.
+    /// User and password of the route's URL, or those of the cluster. A token is a password without a user; in a URL it
+    /// looks like a user without a password, and so it is told both ways.
     pub credentials: Option<(String, Secret)>,
     /// The acceptor is not known to be ours: it gets credentials only if its `INFO` asks for them.
     pub reserved: bool,
@@ -427,10 +428,17 @@ impl Session {
 /// `CONNECT` of the dialer.
 fn connect(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
     let (user, password) = dialer.credentials.clone().filter(|_| asked || !dialer.reserved).unzip();
+    let is_empty = |text: Option<&str>| text.is_none_or(str::is_empty);
+    let (user, password, token) = match (is_empty(user.as_deref()), is_empty(password.as_ref().map(|p| &*p.0))) {
+        (true, false) => (None, None, password),
+        (false, true) => (user.clone(), password, user.map(Secret)),
+        _ => (user, password, None),
+    };
     RouteConnect {
         echo: true,
         user,
         password,
+        token,
         headers: own.headers,
         name: own.server_id.clone(),
         cluster: own.cluster.clone(),

@@ -16,6 +16,7 @@ use crate::config::options::RouteLogin;
 struct Block {
     user: Option<String>,
     password: Option<String>,
+    token: Option<String>,
     timeout: Option<Duration>,
     permissions: Option<RoutePermissions>,
 }
@@ -53,7 +54,14 @@ const KEYS: &[Key<Block>] = &[
         },
     },
     Key {
-        names: &["users", "token", "auth_callout", "auth_hook", "proxy_required"],
+        names: &["token"],
+        takes: "string",
+        default: "",
+        doc: "",
+        read: |block, field| field.text().map(|token| block.token = Some(token.to_owned())),
+    },
+    Key {
+        names: &["users", "auth_callout", "auth_hook", "proxy_required"],
         takes: "",
         default: "",
         doc: "",
@@ -65,8 +73,13 @@ const KEYS: &[Key<Block>] = &[
 pub(super) fn read(draft: &mut Draft, field: &mut Field<'_>) -> Result<(), ValueError> {
     let mut block = Block::default();
     field.map(KEYS, &[], &mut block)?;
-    let Block { user, password, timeout, permissions } = block;
+    let Block { user, password, token, timeout, permissions } = block;
+    let token = token.filter(|token| !token.is_empty());
     draft.options.login = match (user.filter(|user| !user.is_empty()), password) {
+        (None, None) if token.is_some() => {
+            token.map(|token| RouteLogin { user: String::new(), password: Secret(token) })
+        }
+        _ if token.is_some() => return Err(ValueError::ClusterTokenAndUser),
         (Some(user), password) => Some(RouteLogin { user, password: Secret(password.unwrap_or_default()) }),
         (None, None) => None,
         (None, Some(_)) => return Err(ValueError::Missing("user")),

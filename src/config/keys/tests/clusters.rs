@@ -22,7 +22,8 @@ fn servers_of_a_cluster_are_one_user_to_each_other() {
     assert!(outer.cluster.expect("on").permissions.expect("some").may_import(b"y"));
     for (text, reason) in [
         ("authorization { password: hidden }", "authorization: user is missing"),
-        ("authorization { token: hidden }", "token: servers of a cluster are one user to each other"),
+        ("authorization { token: hidden, user: u }", "a token is in place of user and password"),
+        ("authorization { users: [] }", "users: servers of a cluster are one user to each other"),
         ("authorization { users: [{user: a}] }", "users: servers of a cluster are one user"),
         ("authorization { nkey: hidden }", "unknown field \"nkey\""),
         ("permissions { import: a, allow_responses: true }", "allow_responses means nothing between servers"),

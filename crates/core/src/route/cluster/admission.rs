@@ -42,7 +42,7 @@ impl Cluster {
             Slot::Pool(index) if *index < pool => return Ok(()),
             Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
             Slot::Account(account) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => {
-                if !self.shared.contains(account) {
+                if self.dedicated.is_wanted(account) || !self.shared.contains(account) {
                     return Ok(());
                 }
                 format!("No route for account \"{}\"", account.escape_debug())

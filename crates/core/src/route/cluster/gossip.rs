@@ -44,8 +44,19 @@ impl Cluster {
                 (true, false) => GossipMode::Default,
             };
             let told = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
-            self.events.push_back(Event::Tell(link, Box::new(told)));
+            let owed = self.owed_besides(newcomer, peer).cloned().collect::<Vec<_>>();
+            let besides = owed.into_iter().map(|account| RouteInfo { route_account: account, ..told.clone() });
+            let all = besides.chain([told.clone()]);
+            self.events.extend(all.map(|told| Event::Tell(link, Box::new(told))));
         }
+    }
+
+    /// Accounts of which the newcomer has no connection to us, and needs one to `peer`: other implementations are told of
+    /// each one, natsd sees for itself.
+    fn owed_besides<'a>(&'a self, newcomer: &'a RouteInfo, peer: &'a Peer) -> impl Iterator<Item = &'a String> {
+        let owes = newcomer.is_natsd() && newcomer.route_account.is_empty() && newcomer.route_pool_size > 0;
+        let wanted = self.dedicated.with(&peer.info).filter(move |_| owes && !peer.info.is_natsd());
+        wanted.filter(|account| !self.dedicated.has_own(newcomer, account.as_bytes()))
     }
 
     /// The connection on which `peer` hears of a newcomer, and whether that one was configured.

@@ -22,6 +22,7 @@ use peer::{Link, Peer};
 pub use reload::Terms;
 
 use super::CloseReason;
+use super::dedicated::Dedicated;
 use super::hello::{GossipMode, RouteConnect, RouteInfo};
 use super::session::{Introduction, Slot};
 
@@ -47,8 +48,8 @@ pub struct Config {
     pub routes: usize,
     /// Connections a peer; `None` turns pooling off.
     pub pool_size: Option<u16>,
-    /// Accounts that get a connection of their own to peers other than natsd, which expect it of the system account.
-    pub dedicated: Vec<String>,
+    /// Accounts that get connections of their own.
+    pub dedicated: Dedicated,
     /// Accounts of our clients: they share connections, so that none goes over two.
     pub shared: Vec<String>,
     /// Whether clients hear of other servers.
@@ -96,7 +97,7 @@ pub enum Event {
 pub struct Cluster {
     info: RouteInfo,
     pool_size: Option<u16>,
-    dedicated: Vec<String>,
+    dedicated: Dedicated,
     shared: Vec<String>,
     advertise: bool,
     peers: BTreeMap<String, Peer>,
@@ -111,6 +112,7 @@ impl Cluster {
     pub fn new(config: Config, now: Duration) -> Self {
         let policy = Policy { connect_retries: config.connect_retries, backoff: config.connect_backoff };
         let mut info = config.info;
+        info.route_accounts = config.dedicated.told();
         info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
         if !config.advertise {
             info.connect_urls.clear();
@@ -241,8 +243,10 @@ impl Cluster {
     pub fn handle_update(&mut self, link: LinkId, info: RouteInfo) {
         let Some((peer, _)) = self.find(link) else { return };
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.info.connect_urls = info.connect_urls;
-            peer.info.ws_connect_urls = info.ws_connect_urls;
+            // Other implementations go on to say where clients would reach them.
+            let reachable = !info.lame_duck;
+            peer.info.connect_urls = if reachable { info.connect_urls } else { Vec::new() };
+            peer.info.ws_connect_urls = if reachable { info.ws_connect_urls } else { Vec::new() };
             peer.info.lame_duck = info.lame_duck;
             self.events.push_back(Event::UrlsChanged);
         }
@@ -317,7 +321,10 @@ impl Cluster {
         if !self.peers.contains_key(&id) {
             self.events.push_back(Event::UrlsChanged);
         }
+        let (pool, accounts) = (info.route_pool_size, info.route_accounts.clone());
         let peer = self.peers.entry(id.clone()).or_insert_with(|| Peer::new(info));
+        // It may have another pool now, and have kept connections of accounts from before.
+        (peer.info.route_pool_size, peer.info.route_accounts) = (pool, accounts);
         peer.links.insert(slot, Link { id: link, since: now, target });
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
@@ -355,7 +362,7 @@ impl Cluster {
         }
         let pool = (1..self.pool_with(&peer.info)).map(Slot::Pool);
         let pooled = self.pool_size.is_some() && peer.info.route_pool_size > 0;
-        let dedicated = self.dedicated.iter().filter(|_| pooled && !peer.info.is_natsd());
+        let dedicated = self.dedicated.with(&peer.info).filter(|_| pooled);
         let all = pool.chain(dedicated.cloned().map(Slot::Account));
         all.filter(|slot| !peer.links.contains_key(slot)).collect()
     }

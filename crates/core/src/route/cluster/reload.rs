@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::dial::{Place, Policy};
-use super::{ClientUrls, Cluster, Event, GossipMode, LinkId};
+use super::{ClientUrls, Cluster, Event, GossipMode, LinkId, MAX_POOL};
 use crate::route::CloseReason;
+use crate::route::dedicated::Dedicated;
 use crate::route::hello::SubjectRules;
 
 /// What can change of a server's part in its cluster; see [`Config`](super::Config).
@@ -52,6 +53,20 @@ impl Cluster {
         self.dialing.forget(target);
         for link in unfinished.into_iter().chain(open) {
             self.events.push_back(Event::Close(link, CloseReason::RouteRemoved, None));
+            self.handle_closed(link, now);
+        }
+    }
+
+    /// From now on accounts are shared out otherwise: all connections end, and are made anew as that takes.
+    pub fn set_pool(&mut self, pool_size: Option<u16>, dedicated: Dedicated, now: Duration) {
+        self.pool_size = pool_size.map(|size| size.clamp(1, MAX_POOL));
+        self.info.route_pool_size = self.pool_size.unwrap_or(0);
+        self.info.route_accounts = dedicated.told();
+        self.dedicated = dedicated;
+        let open = self.peers.values().flat_map(|peer| peer.links.values()).map(|link| link.id);
+        let links: Vec<LinkId> = open.chain(self.pending.keys().copied()).collect();
+        for link in links {
+            self.events.push_back(Event::Close(link, CloseReason::PoolChanged, None));
             self.handle_closed(link, now);
         }
     }

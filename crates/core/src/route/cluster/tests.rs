@@ -313,3 +313,72 @@ proptest! {
         network.assert_full_mesh();
     }
 }
+
+#[test]
+fn a_lame_duck_is_not_recommended_whatever_it_says_of_itself() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    let peer = Introduction { info: info(1, 0), slot: Slot::Pool(0), solicited: false };
+    cluster.handle_introduction(LinkId(1), None, peer, None, Duration::ZERO);
+    assert_eq!(cluster.client_urls().plain, ["127.0.0.1:4001"]);
+    cluster.handle_update(LinkId(1), RouteInfo { lame_duck: true, ..info(1, 0) });
+    assert!(cluster.client_urls().plain.is_empty());
+}
+
+/// Another implementation, which goes by what it is told of accounts, hears that a natsd that joins owes it a connection for
+/// the account of the servers: that natsd has none to us.
+#[test]
+fn others_are_told_of_accounts_that_a_newcomer_shares_with_us() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    let other = RouteInfo { natsd: String::new(), route_pool_size: 3, ..info(1, 0) };
+    let newcomer = RouteInfo { route_pool_size: 3, ..info(2, 0) };
+    let mut told = Vec::new();
+    for (link, info) in [(1, other), (2, newcomer)] {
+        let peer = Introduction { info, slot: Slot::Pool(0), solicited: false };
+        cluster.handle_introduction(LinkId(link), None, peer, None, Duration::ZERO);
+        told.extend(std::iter::from_fn(|| cluster.poll_event()).filter_map(|event| match event {
+            Event::Tell(LinkId(1), info) => Some((info.server_name.clone(), info.route_account.clone())),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [("s2".into(), "$SYS".into()), ("s2".into(), String::new())]);
+}
+
+/// nats-server that is given another pool keeps connections of accounts: what it says on new ones counts.
+#[test]
+fn a_peer_may_have_another_pool_than_before() {
+    let mut cluster = Cluster::new(config(info(0, 0), 1), Duration::ZERO);
+    let peer = |pool| RouteInfo { natsd: String::new(), route_pool_size: pool, ..info(1, 0) };
+    let mut link = 0;
+    let mut connect = |cluster: &mut Cluster, pool| {
+        let mut slots = Vec::new();
+        while let Some(dial) = cluster.poll_dial(secs(60)) {
+            link += 1;
+            let peer = Introduction { info: peer(pool), slot: dial.slot.clone(), solicited: true };
+            cluster.handle_introduction(LinkId(link), Some(dial.id), peer, None, Duration::ZERO);
+            cluster.handle_confirmed(LinkId(link), Duration::ZERO);
+            slots.push((LinkId(link), dial.slot));
+        }
+        slots
+    };
+    let first = connect(&mut cluster, 3);
+    assert_eq!(first.len(), 4, "{first:?}");
+    for (link, _) in first.iter().filter(|(_, slot)| matches!(slot, Slot::Pool(_))) {
+        cluster.handle_closed(*link, secs(30));
+    }
+    let second = connect(&mut cluster, 5);
+    assert_eq!(second.len(), 5, "{second:?}");
+}
+
+#[test]
+fn another_pool_takes_new_connections() {
+    let mut network = Network::new(&[&[], &[0]]);
+    network.run(secs(1));
+    let before = network.wires.len();
+    let dedicated = Dedicated::new(vec!["A".into()], None, false);
+    for server in 0..2 {
+        let now = network.now;
+        network.servers[server].cluster.set_pool(Some(4), dedicated.clone(), now);
+        network.run(secs(3));
+    }
+    assert_eq!((before, network.wires.len()), (3, 5));
+}

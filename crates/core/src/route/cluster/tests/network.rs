@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::route::dedicated::Dedicated;
 
 const DELAY: Duration = Duration::from_millis(5);
 
@@ -75,7 +76,7 @@ pub(super) fn config(info: RouteInfo, routes: usize) -> Config {
         info,
         routes,
         pool_size: Some(3),
-        dedicated: vec!["$SYS".into()],
+        dedicated: Dedicated::new(Vec::new(), Some("$SYS".into()), false),
         shared: vec!["$G".into()],
         advertise: true,
         connect_retries: 0,
