@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use natsd_path::{Preference, ScionAddr};
+use natsd_path::ScionAddr;
 
 use super::StartError;
 use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};

@@ -35,6 +35,7 @@ mod operator;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;
+#[cfg(feature = "lab")]
 mod pool_paths;
 mod pools;
 mod proxies;
