@@ -44,6 +44,7 @@ impl Authority {
     }
 
     /// Makes a certificate that nobody vouches for.
+    #[cfg(feature = "lab")]
     pub fn self_sign(&self, name: &str) {
         let made = rcgen::generate_simple_self_signed(vec!["natsd".to_owned()]).expect("a certificate");
         std::fs::write(self.file(&format!("{name}.pem")), made.cert.pem()).expect("a certificate");
