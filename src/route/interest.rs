@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use natsd_auth::RoutePermissions;
+use natsd_core::gateway::reply::Hash;
 use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
@@ -12,6 +13,7 @@ use parking_lot::RwLock;
 use super::status::RouteStatus;
 use crate::hub::InterestObserver;
 use crate::hub::account::Account;
+use crate::hub::gateways::hash;
 use crate::link::Link;
 
 /// The open routes, and which accounts each carries.
@@ -182,6 +184,18 @@ impl InterestObserver for Announcer {
 
     fn may_export(&self, subject: &[u8]) -> bool {
         self.rules.load().now.as_ref().is_none_or(|permissions| permissions.may_export(subject))
+    }
+
+    fn route_to(&self, server: Hash, account: &[u8]) -> Option<Arc<Link>> {
+        let routes = self.routes.read();
+        let is_there = |route: &&OpenRoute| hash(&route.peer.info.server_id) == server;
+        routes.iter().filter(is_there).find(|route| self.carries(&route.peer, account)).map(|route| route.link.clone())
+    }
+
+    fn tell_servers(&self, line: &[u8]) {
+        for route in self.routes.read().iter().filter(|route| route.peer.slot == Slot::Pool(0)) {
+            route.link.send_soon(|out| out.extend_from_slice(line));
+        }
     }
 
     fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>) {

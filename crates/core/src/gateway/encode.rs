@@ -50,7 +50,8 @@ mod tests {
         ) {
             let header_len = (body.len() as f64 * header_share) as usize;
             let (subject, account) = (subject.as_bytes(), &b"ACC"[..]);
-            let head = Head { account: Some(account), subject, reply: reply.as_deref().map(str::as_bytes) };
+            let reply = reply.as_deref().map(str::as_bytes);
+            let head = Head { account: Some(account), subject, reply, queues_only: false };
             let mut out = Vec::new();
             head.write(&mut out, queues.iter().map(|queue| queue.as_bytes()), header_len, body.len());
             out.extend_from_slice(&body);
@@ -58,9 +59,9 @@ mod tests {
             let Ok(Read::Op(Op::Message(message), len)) = read(&out) else {
                 return Err(TestCaseError::fail("not a message"));
             };
-            let Message { account: read_account, subject: read_subject, reply, queues: read_queues, .. } = message;
+            let Message { account: read_account, subject: read_subject, queues: read_queues, .. } = message;
             prop_assert_eq!(len, out.len());
-            prop_assert_eq!((read_account, read_subject, reply), (account, subject, head.reply));
+            prop_assert_eq!((read_account, read_subject, message.reply), (account, subject, reply));
             prop_assert!(read_queues.eq(queues.iter().map(|queue| queue.as_bytes())));
             prop_assert_eq!((message.header_len, message.body), (header_len, &body[..]));
 

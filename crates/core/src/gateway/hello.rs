@@ -6,7 +6,7 @@ use super::command;
 use crate::info::is_default;
 use crate::route::hello::{Secret, line, null_as_none};
 
-/// `INFO` between clusters, fields in nats-server's order; natsd's own is last. Commands leave most of it empty.
+/// `INFO` between clusters, fields in nats-server's order; natsd's own are last. Commands leave most of it empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GatewayInfo {
@@ -61,6 +61,9 @@ pub struct GatewayInfo {
     /// Version of natsd; empty when the sender is another implementation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub natsd: String,
+    /// Where servers of that cluster take others over SCION: `[ISD-AS,host]:port`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scion_urls: Vec<String>,
 }
 
 impl GatewayInfo {
@@ -72,15 +75,21 @@ impl GatewayInfo {
         line
     }
 
+    /// All addresses of the cluster that it tells of.
+    pub fn all_urls(&self) -> Vec<String> {
+        self.gateway_urls.iter().chain(&self.scion_urls).cloned().collect()
+    }
+
     /// The command with which the cluster `gateway` begins, or ends, to tell all interest in `account`.
     pub fn of_account(gateway: &str, gateway_cmd: u8, account: &[u8]) -> Self {
         let gateway_cmd_payload = Some(Payload(account.to_vec()));
         Self { gateway: gateway.to_owned(), gateway_cmd, gateway_cmd_payload, ..Self::default() }
     }
 
-    /// Tells of another cluster, as the server `id`, which is called `name` where that is known.
-    pub fn gossip(id: &str, name: &str, gateway: &str, urls: Vec<String>) -> Self {
+    /// Tells where another cluster is, over TCP and over SCION, as the server `id`, which is called `name` where that is known.
+    pub fn gossip(id: &str, name: &str, gateway: &str, (urls, scion_urls): (Vec<String>, Vec<String>)) -> Self {
         Self {
+            scion_urls,
             server_id: id.to_owned(),
             server_name: name.to_owned(),
             gateway: gateway.to_owned(),
@@ -211,7 +220,7 @@ mod tests {
             )
         );
         assert_eq!(
-            line(GatewayInfo::gossip("N", "n", "GC", vec!["h:1".into()])),
+            line(GatewayInfo::gossip("N", "n", "GC", (vec!["h:1".into()], Vec::new()))),
             format!(
                 "INFO {{\"server_id\":\"N\",\"server_name\":\"n\",{bare},\"gateway\":\"GC\",\"gateway_urls\":[\"h:1\"],\
                  \"gateway_cmd\":1}}\r\n"

@@ -148,7 +148,7 @@ fn message<'a>(
     let malformed = || WireError::Malformed(verb);
     let mut args = Tokens(args);
     let account = args.next().ok_or_else(malformed)?;
-    let Addressed { subject, reply, queues, header_len, total } =
+    let Addressed { subject, reply, queues, header_len, total, .. } =
         Addressed::read(args, headers).ok_or_else(malformed)?;
     Ok(match body(input, after, total)? {
         Ok((body, end)) => Read::Op(Op::Message(Message { account, subject, reply, queues, header_len, body }), end),

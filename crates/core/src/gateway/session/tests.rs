@@ -101,7 +101,7 @@ fn messages_and_interest_go_one_way_each() {
 fn what_a_cluster_says_later_is_told_apart() {
     let mut session = open_dialer();
     let update = GatewayInfo { gateway_urls: vec!["h:1".into()], ..info("A") };
-    let gossip = GatewayInfo::gossip("N", "", "C", vec!["h:2".into()]);
+    let gossip = GatewayInfo::gossip("N", "", "C", (vec!["h:2".into()], Vec::new()));
     for info in [
         &update,
         &gossip,
@@ -173,7 +173,7 @@ proptest! {
                 2 => session.handle_ping(),
                 3 => session.handle_pong(now),
                 4 => session.handle_timeout(now),
-                5 => session.handle_info(&json(&GatewayInfo::gossip("N", "n", "C", vec!["h:1".into()]))),
+                5 => session.handle_info(&json(&GatewayInfo::gossip("N", "n", "C", (vec!["h:1".into()], Vec::new())))),
                 6 => session.handle_info(b"nonsense"),
                 7 => {
                     session.admits_traffic(dials);
