@@ -53,6 +53,8 @@ impl Rules {
 struct OpenRoute {
     link: Arc<Link>,
     peer: Introduction,
+    /// What the peer is known by in the subjects of answers.
+    known_by: Hash,
     configured: bool,
 }
 
@@ -118,7 +120,8 @@ impl Announcer {
 
     /// From now on `link` is told of changes, and of all there is: changes may arrive twice, but none is missed.
     pub(crate) fn open(&self, link: &Arc<Link>, peer: &Introduction, configured: bool, accounts: &[Arc<Account>]) {
-        self.routes.write().push(OpenRoute { link: link.clone(), peer: peer.clone(), configured });
+        let known_by = hash(&peer.info.server_id);
+        self.routes.write().push(OpenRoute { link: link.clone(), peer: peer.clone(), known_by, configured });
         self.tell_all(link, peer, accounts);
     }
 
@@ -188,7 +191,7 @@ impl InterestObserver for Announcer {
 
     fn route_to(&self, server: Hash, account: &[u8]) -> Option<Arc<Link>> {
         let routes = self.routes.read();
-        let is_there = |route: &&OpenRoute| hash(&route.peer.info.server_id) == server;
+        let is_there = |route: &&OpenRoute| route.known_by == server;
         routes.iter().filter(is_there).find(|route| self.carries(&route.peer, account)).map(|route| route.link.clone())
     }
 

@@ -364,10 +364,10 @@ impl Broker for InBatch<'_> {
 
     fn hear_of_cluster(&mut self, info: &RouteInfo) {
         let side = &*self.side;
-        match side.hub.gateways.directory() {
-            Some(directory) if info.gateway_cmd == GOSSIP => {
+        match side.hub.gateways.own() {
+            Some(_) if info.gateway_cmd == GOSSIP => {
                 let urls: Vec<_> = info.gateway_urls.iter().chain(&info.scion_urls).cloned().collect();
-                directory.hear_of(&info.gateway, &urls);
+                side.hub.gateways.hear_of(&info.gateway, &urls);
             }
             Some(_) => log::error!("{} - Unknown command {} about a gateway", side.link.describe(), info.gateway_cmd),
             None => log::error!(

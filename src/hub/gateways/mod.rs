@@ -29,12 +29,17 @@ pub(super) use elsewhere::Elsewhere;
 /// For how long after somebody subscribed other clusters may not know of it yet: answers find their way back by themselves.
 pub(crate) const RECENT: Duration = Duration::from_secs(2);
 
+/// What is kept of what others tell before it can be heeded.
+const MAX_EARLY: usize = 1024;
+
 /// What all accounts share. Does nothing without `gateway {}`.
 pub(crate) struct Gateways {
     own: Option<Own>,
     outbound: ArcSwap<Vec<Arc<Link>>>,
     desks: RwLock<Vec<Arc<GatewayDesk>>>,
     directory: OnceLock<Weak<dyn Directory>>,
+    /// What was told before there was one: routes come first.
+    early: Mutex<Vec<(String, Vec<String>)>>,
     started: Instant,
 }
 
@@ -77,6 +82,7 @@ impl Gateways {
             outbound: ArcSwap::default(),
             desks: RwLock::default(),
             directory: OnceLock::new(),
+            early: Mutex::default(),
             started: Instant::now(),
         }
     }
@@ -89,6 +95,24 @@ impl Gateways {
     /// From now on it is asked where other clusters are.
     pub(crate) fn lead_by(&self, directory: Weak<dyn Directory>) {
         let _ = self.directory.set(directory);
+        let early = std::mem::take(&mut *self.early.lock());
+        for (gateway, urls) in early {
+            self.hear_of(&gateway, &urls);
+        }
+    }
+
+    /// A server of this cluster tells of another cluster.
+    pub(crate) fn hear_of(&self, gateway: &str, urls: &[String]) {
+        // Under the lock, so that nothing is left behind when the directory comes.
+        let mut early = self.early.lock();
+        match self.directory() {
+            Some(directory) => {
+                drop(early);
+                directory.hear_of(gateway, urls);
+            }
+            None if early.len() < MAX_EARLY => early.push((gateway.to_owned(), urls.to_vec())),
+            None => {}
+        }
     }
 
     /// Who knows where other clusters are.

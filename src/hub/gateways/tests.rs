@@ -152,3 +152,26 @@ fn all_that_is_wanted_is_told_once_and_then_each_change() {
     subscribe(&account, &client, "bar", None);
     assert_eq!(sent(&peer), "");
 }
+
+/// Remembers what it hears of.
+#[derive(Default)]
+struct Listener(Mutex<Vec<String>>);
+
+impl Directory for Listener {
+    fn hear_of(&self, gateway: &str, _: &[String]) {
+        self.0.lock().push(gateway.to_owned());
+    }
+
+    fn introduce(&self, _: &Arc<Link>) {}
+}
+
+#[test]
+fn what_routes_tell_before_there_are_gateways_is_not_lost() {
+    let gateways = gateways();
+    gateways.hear_of("A", &["a:1".to_owned()]);
+    let listener = Arc::new(Listener::default());
+    let weak: Weak<Listener> = Arc::downgrade(&listener);
+    gateways.lead_by(weak);
+    gateways.hear_of("C", &["c:1".to_owned()]);
+    assert_eq!(*listener.0.lock(), ["A", "C"]);
+}
