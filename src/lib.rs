@@ -6,6 +6,7 @@ mod callout;
 pub mod cli;
 mod client;
 pub mod config;
+mod gateway;
 mod hub;
 mod leaf;
 mod link;
@@ -22,6 +23,7 @@ pub mod transport;
 mod websocket;
 pub mod zones;
 
+pub use gateway::GatewayError;
 pub use leaf::LeafError;
 pub use operators::OperatorStartError;
 pub use server::{IdentityError, ReloadError, Server, StartError, identity};

@@ -9,7 +9,7 @@ use natsd_core::{header, subject};
 use super::Client;
 use crate::hub::account::map;
 use crate::hub::msg_trace::Trace;
-use crate::hub::publish::{Publisher, publish};
+use crate::hub::publish::{Publisher, publish, publish_to};
 use crate::link::batch::Batch;
 use crate::link::{Kind, Link};
 
@@ -74,6 +74,11 @@ impl Client {
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
         }
         let from = Publisher { trace, ..Publisher::new(&self.hub, &self.link, self.flags.echo) };
+        if let Some(way) = self.link.way_of_answer(message.subject, batch) {
+            publish_to(&self.account, &Message { subject: &way, ..message }, &from, batch);
+            batch.matches = scratch;
+            return;
+        }
         let delivered = publish(&self.account, &message, matches, &from, batch);
         batch.matches = scratch;
         batch.settle(&self.hub);

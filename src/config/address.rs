@@ -38,6 +38,9 @@ pub enum AddressError {
          wss://host[:port], or nats-leaf://[ISD-AS,host]:port for SCION"
     )]
     LeafUrl(String),
+    /// Not the URL of a server of another cluster.
+    #[error("{0:?} is not the URL of a gateway; write nats://host:port, or nats://[ISD-AS,host]:port for SCION")]
+    GatewayUrl(String),
     /// TLS.
     #[error("{0:?} asks for TLS, which is not supported by this version of natsd; write nats-route://host:port")]
     Tls(String),
@@ -136,6 +139,19 @@ pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
     } else {
         Err(AddressError::RoutePort(without_credentials(text)))
     }
+}
+
+/// Parses the URL of a server of another cluster. Whether TLS is spoken is up to the configuration, not to the URL.
+pub fn gateway(text: &str) -> Result<RouteUrl, AddressError> {
+    let bad = || AddressError::GatewayUrl(without_credentials(text));
+    let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+    if !["nats", "tls", "gateway", "nats-gateway"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        return Err(bad());
+    }
+    route(&format!("nats://{rest}")).map_err(|error| match error {
+        AddressError::RouteScheme(_) | AddressError::RoutePort(_) => bad(),
+        other => other,
+    })
 }
 
 /// Parses the URL of a hub; `default_port` is for one that has none.

@@ -9,8 +9,8 @@ use natsd_auth::{RoutePermissions, Rule, Rules};
 use natsd_core::compression::Mode;
 
 use super::options::{
-    ClusterOptions, LeafOptions, LeafRemote, OperatorOptions, Options, Remote, ScionOptions, TlsOptions,
-    WebsocketOptions,
+    ClusterOptions, GatewayOptions, GatewayRemote, LeafOptions, LeafRemote, OperatorOptions, Options, Remote,
+    ScionOptions, TlsOptions, WebsocketOptions,
 };
 
 /// An option that is not what it was.
@@ -114,6 +114,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         proxies,
         operator,
         cluster,
+        gateway,
         leafnodes,
         websocket,
         proxy_protocol,
@@ -206,6 +207,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         live("ports_file_dir", path(ports_file_dir)),
     ]);
     entries.extend(cluster_entries(cluster.as_ref()));
+    entries.extend(gateway_entries(gateway.as_ref()));
     entries.extend(leafnode_entries(leafnodes.as_ref()));
     entries.extend(websocket_entries(websocket.as_ref()));
     entries.extend(scion_entries(scion.as_ref()));
@@ -271,6 +273,46 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.write_deadline", some(&write_deadline.map(go_duration))),
         live("cluster.write_timeout", write_timeout),
         live("cluster.compression", shown_compression(compression)),
+    ]
+}
+
+/// As in nats-server, nothing of it changes while the server runs but its certificates; and how writes are taken.
+fn gateway_entries(gateway: Option<&GatewayOptions>) -> Vec<Entry> {
+    let default = GatewayOptions::default();
+    let GatewayOptions {
+        name,
+        listen,
+        advertise,
+        login,
+        auth_timeout,
+        tls,
+        connect_retries,
+        connect_backoff,
+        reject_unknown,
+        write_deadline,
+        write_timeout,
+        gateways,
+    } = gateway.unwrap_or(&default);
+    let users = gateways.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
+    let certificates = gateways.iter().map(|remote| format!("{:?}", remote.tls)).collect();
+    vec![
+        fixed("gateway", if gateway.is_some() { "on" } else { "off" }),
+        fixed("gateway.name", name),
+        fixed("gateway.listen", list(listen, ToString::to_string, ", ")),
+        fixed("gateway.advertise", some(advertise)),
+        Entry {
+            secret: login.iter().map(|login| format!("{:?}", (&login.user, &login.password.0))).collect(),
+            ..fixed("gateway.authorization", if login.is_some() { "required" } else { "open" })
+        },
+        fixed("gateway.authorization.timeout", go_duration(*auth_timeout)),
+        tls_entry("gateway.tls", tls.as_ref()),
+        fixed("gateway.connect_retries", connect_retries),
+        fixed("gateway.connect_backoff", connect_backoff),
+        fixed("gateway.reject_unknown_cluster", reject_unknown),
+        live("gateway.write_deadline", some(&write_deadline.map(go_duration))),
+        live("gateway.write_timeout", write_timeout),
+        Entry { secret: users.collect(), ..fixed("gateway.gateways", list(gateways, GatewayRemote::to_string, ", ")) },
+        Entry { secret: certificates, only_secrets: true, ..fixed("gateway.gateways.tls", "") },
     ]
 }
 

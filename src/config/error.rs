@@ -236,6 +236,12 @@ pub enum ValueError {
     /// Servers are believed for one of them.
     #[error("a token is in place of user and password; keep one of them")]
     ClusterTokenAndUser,
+    /// The same of servers of other clusters.
+    #[error("servers of other clusters are one user here; write user and password, and remove this")]
+    GatewayLogin,
+    /// A name that stands for none.
+    #[error("{0:?} cannot be the name of a cluster; choose another one")]
+    ReservedCluster(String),
     /// `allow_responses` for servers.
     #[error("allow_responses means nothing between servers; remove it")]
     ClusterReplies,

@@ -3,6 +3,7 @@
 mod callout;
 mod check;
 mod cluster;
+mod gateway;
 mod http_proxy;
 mod leafnodes;
 mod operator;
@@ -23,6 +24,7 @@ use natsd_path::{IsdAs, Preference, ScionAddr};
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
 pub use cluster::{ClusterOptions, Remote, RouteLogin};
+pub use gateway::{GatewayOptions, GatewayRemote};
 pub use http_proxy::HttpProxy;
 pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};
 pub use operator::{
@@ -310,6 +312,8 @@ pub struct Options {
     pub allow_non_tls: bool,
     /// `cluster {}`; present when clustering is on.
     pub cluster: Option<ClusterOptions>,
+    /// `gateway {}`; present when this cluster is one of several.
+    pub gateway: Option<GatewayOptions>,
     /// `leafnodes {}`; present when leaf nodes are taken, or hubs dialled.
     pub leafnodes: Option<LeafOptions>,
     /// `websocket {}`; present when clients may come over WebSocket.
@@ -407,6 +411,7 @@ impl Default for Options {
             tls: None,
             allow_non_tls: false,
             cluster: None,
+            gateway: None,
             leafnodes: None,
             websocket: None,
             proxy_protocol: false,
@@ -474,7 +479,8 @@ impl Options {
     fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
         let routes = self.cluster.iter().flat_map(ClusterOptions::scion_addresses);
         let hubs = self.leafnodes.iter().flat_map(LeafOptions::scion_addresses);
-        scion_listeners(&self.listen).chain(routes).chain(hubs)
+        let gateways = self.gateway.iter().flat_map(GatewayOptions::scion_addresses);
+        scion_listeners(&self.listen).chain(routes).chain(hubs).chain(gateways)
     }
 
     /// How a failure of this `attempt`, from 1 on, to reach another server is logged; `again` if it was connected before.

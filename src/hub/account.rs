@@ -1,5 +1,9 @@
 //! An account: subjects mean something only within it.
 
+mod clients;
+mod clusters;
+mod leafs;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,8 +15,9 @@ use natsd_core::sublist::Sublist;
 use natsd_core::transform::Mappings;
 use parking_lot::{Mutex, RwLock};
 
+use super::gateways::{Elsewhere, Gateways};
 use super::imports::Imports;
-use super::leafs::{LeafDesk, Leafs, Whose, list_interest};
+use super::leafs::{Leafs, Whose};
 use super::matches::Matches;
 use super::remote::RemoteInterest;
 use super::responses::Responses;
@@ -50,13 +55,19 @@ pub(crate) struct Account {
     told: AtomicBool,
     pub traffic: Traffic,
     leafs: Leafs,
+    /// `None` if there are no other clusters.
+    clusters: Option<Box<Elsewhere>>,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
 }
 
 impl Account {
-    pub(crate) fn new(spec: AccountSpec, observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
+    pub(crate) fn new(
+        spec: AccountSpec,
+        observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+        gateways: &Arc<Gateways>,
+    ) -> Self {
         let name: Box<[u8]> = spec.name.as_bytes().into();
-        Self::with_name(&name, spec, observer)
+        Self::with_name(&name, spec, observer, gateways)
     }
 
     /// As [`new`](Self::new), for a name that may be no text.
@@ -64,6 +75,7 @@ impl Account {
         name: &[u8],
         spec: AccountSpec,
         observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+        gateways: &Arc<Gateways>,
     ) -> Self {
         let samples = spec.trace.is_some();
         Self {
@@ -77,6 +89,7 @@ impl Account {
             told: AtomicBool::new(true),
             traffic: Traffic::default(),
             leafs: Leafs::default(),
+            clusters: Elsewhere::new(gateways, name),
             local: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             remote: RwLock::new(Sublist::with_seed(fastrand::u64(..))),
             counts: Counts::default(),
@@ -111,6 +124,9 @@ impl Account {
         drop(local);
         let exports = self.observer.get().is_none_or(|observer| observer.may_export(subject));
         self.remote.read().matches(subject, &mut found.remote(subject, exports));
+        if let Some(clusters) = &self.clusters {
+            clusters.find(subject, found);
+        }
         self.imports.find_services(subject, &mut found.services);
         found.response = self.reply_prefix.get().is_some_and(|prefix| subject.starts_with(prefix));
     }
@@ -152,36 +168,6 @@ impl Account {
         self.samples.load(Ordering::Relaxed) || msg_trace::may_name_destination(header)
     }
 
-    /// One more client. `false` if that is more than there may be; it counts all the same.
-    pub(crate) fn enter(&self) -> bool {
-        let clients = self.clients.fetch_add(1, Ordering::Relaxed) + 1;
-        let clients = clients + self.clients_elsewhere.load(Ordering::Relaxed);
-        self.spec.load().limits.connections.is_none_or(|max| clients <= max)
-    }
-
-    /// Clients here.
-    pub(crate) fn client_count(&self) -> u64 {
-        self.clients.load(Ordering::Relaxed)
-    }
-
-    /// There are so many clients at other servers. Returns how many there are too many now, of those here.
-    pub(crate) fn set_clients_elsewhere(&self, elsewhere: u64) -> u64 {
-        self.clients_elsewhere.store(elsewhere, Ordering::Relaxed);
-        let here = self.client_count();
-        let surplus = |max| (here + elsewhere).saturating_sub(max).min(here);
-        self.spec.load().limits.connections.map_or(0, surplus)
-    }
-
-    /// The number of clients has changed. Whether that is news: the change before has been told.
-    pub(crate) fn owes_count(&self) -> bool {
-        self.told.swap(false, Ordering::AcqRel)
-    }
-
-    /// Changes of the number of clients from now on are news.
-    pub(crate) fn tell_count(&self) {
-        self.told.store(true, Ordering::Release);
-    }
-
     /// Whether anybody listens to `subject`, here or elsewhere.
     pub(crate) fn has_interest(&self, subject: &[u8]) -> bool {
         self.interest_but(subject, |_| false)
@@ -198,11 +184,7 @@ impl Account {
         found.plain.iter().any(|subscription| !except(subscription))
             || !found.groups.is_empty()
             || !found.routes.is_empty()
-    }
-
-    /// One client less.
-    pub(crate) fn leave(&self) {
-        self.clients.fetch_sub(1, Ordering::Relaxed);
+            || !found.gateways.is_empty()
     }
 
     /// Adds a subscription of a client here, and what it gets of other accounts.
@@ -217,6 +199,9 @@ impl Account {
         let names = subscription.clone();
         // Under the lock, before the subscription can be found.
         self.note_filter(&names);
+        if let Some(clusters) = &self.clusters {
+            clusters.note(&names);
+        }
         let members = local.insert(names.subject(), names.queue(), subscription);
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
@@ -259,8 +244,12 @@ impl Account {
     }
 
     fn tell_leafs(&self, about: &Subscription, change: i64) {
-        if !about.is_private() {
-            self.leafs.changed(about.subject(), about.queue(), change, Whose::Here);
+        if about.is_private() {
+            return;
+        }
+        self.leafs.changed(about.subject(), about.queue(), change, Whose::Here);
+        if let Some(clusters) = &self.clusters {
+            clusters.changed(about.subject(), about.queue(), change);
         }
     }
 
@@ -287,6 +276,10 @@ impl Account {
                 self.announce_responses(|change| {
                     if let Some(observer) = self.observer.get() {
                         observer.changed(&self.name, change);
+                    }
+                    if let Some(clusters) = &self.clusters {
+                        clusters.note_any();
+                        clusters.changed(change.subject(), None, 1);
                     }
                 });
                 self.changed();
@@ -349,6 +342,9 @@ impl Account {
     pub(super) fn insert_remote(&self, interest: Arc<RemoteInterest>) {
         let names = interest.clone();
         let mut remote = self.remote.write();
+        if let Some(clusters) = &self.clusters {
+            clusters.note_leaf(&names);
+        }
         remote.insert(names.subject(), names.queue(), interest);
         self.counts.inserts.fetch_add(1, Ordering::Relaxed);
         self.changed();
@@ -372,6 +368,9 @@ impl Account {
 
     fn report_remote(&self, interest: &RemoteInterest, change: i64) {
         self.leafs.changed(interest.subject(), interest.queue(), change, Whose::Elsewhere(interest));
+        if let Some(clusters) = &self.clusters {
+            clusters.changed_at(interest, change);
+        }
         self.leafs.changed_behind(interest, change, |origin, change| {
             if let Some(observer) = self.observer.get() {
                 observer.changed_behind(&self.name, origin, change);
@@ -394,68 +393,6 @@ impl Account {
             self.report_remote(interest, -i64::from(interest.weight()));
         }
         self.changed();
-    }
-
-    /// From now on the other end of a leaf connection is told of all interest on this side. No change is missed.
-    pub(crate) fn open_leaf(&self, desk: Arc<LeafDesk>) {
-        let (local, remote) = (self.local.read(), self.remote.read());
-        self.leafs.open(desk, |see| list_interest(&local, &remote, see), || self.standing());
-    }
-
-    /// A leaf connection is over.
-    pub(crate) fn close_leaf(&self, link: &Arc<Link>) {
-        self.leafs.close(link);
-    }
-
-    /// What may be sent over a leaf connection, or asked for, has changed: what was matched is forgotten, and the other end
-    /// told what it may know now and might not before, and the other way round.
-    pub(crate) fn leaf_rules_changed(&self, link: &Arc<Link>) {
-        let (local, remote) = (self.local.read(), self.remote.read());
-        self.leafs.retell(link, |see| list_interest(&local, &remote, see), || self.standing());
-        self.changed();
-    }
-
-    /// One more leaf connection. `false` if that is more than there may be; it counts all the same.
-    pub(crate) fn enter_leaf(&self) -> bool {
-        self.leafs.enter(self.spec.load().limits.leaf_nodes)
-    }
-
-    /// One leaf connection less.
-    pub(crate) fn leave_leaf(&self) {
-        self.leafs.leave();
-    }
-
-    /// Leaf connections of this account.
-    pub(crate) fn leaf_count(&self) -> u64 {
-        self.leafs.connections()
-    }
-
-    /// Whether `subject` is that by which this server would know that its own interest comes back to it.
-    pub(crate) fn is_loop(&self, subject: &[u8]) -> bool {
-        self.leafs.is_loop(subject)
-    }
-
-    /// Shows `see` all interest of leaf nodes that this server is the hub of, and their cluster. No change comes in between.
-    pub(crate) fn interest_behind_leafs(&self, see: impl FnMut(&[u8], Change<'_>)) {
-        self.leafs.behind(see);
-    }
-
-    /// What the account listens to without anybody who is subscribed.
-    fn standing(&self) -> Vec<Box<[u8]>> {
-        let services = self.imports.services();
-        let services = services.iter().map(|import| import.renaming.local().into());
-        let spec = self.spec.load();
-        let mapped = spec.mappings.iter().map(|(source, _)| source.into());
-        let answers = self.reply_prefix.get().map(|prefix| [prefix, &b">"[..]].concat().into());
-        let own = Some(self.leafs.loop_subject().into());
-        services.chain(mapped).chain(answers).chain(own).collect()
-    }
-
-    /// Leaf connections are told if that is something else now.
-    pub(super) fn stand_for_leafs(&self) {
-        if self.leafs.has_desks() {
-            self.leafs.stand(&self.standing());
-        }
     }
 
     /// All interest behind one route. Looks at that of all of them, so not for the hot path.
@@ -481,6 +418,5 @@ impl Account {
 /// Writes what a subject becomes by `mappings`; `false` if it stays.
 pub(crate) fn map(mappings: &Mappings, hub: &Hub, subject: &[u8], batch: &mut Batch, out: &mut Vec<u8>) -> bool {
     let options = hub.options();
-    let cluster = options.cluster.as_ref().and_then(|cluster| cluster.name.as_deref());
-    mappings.apply(subject, cluster, &mut |below| batch.rng.u32(..below), out)
+    mappings.apply(subject, options.cluster_name(), &mut |below| batch.rng.u32(..below), out)
 }

@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::InterestObserver;
 use super::account::Account;
+use super::gateways::Gateways;
 use super::imports::{ServiceImport, StreamImport};
 use super::system_imports;
 
@@ -23,6 +24,7 @@ pub(crate) struct Accounts {
     system: Mutex<Option<String>>,
     global: Arc<Account>,
     observer: Arc<OnceLock<Arc<dyn InterestObserver>>>,
+    gateways: Arc<Gateways>,
 }
 
 struct Entry {
@@ -35,11 +37,11 @@ struct Entry {
 
 impl Accounts {
     /// With the account of clients that name none.
-    pub(super) fn new(observer: Arc<OnceLock<Arc<dyn InterestObserver>>>) -> Self {
-        let global = Arc::new(Account::new(AccountSpec::named(GLOBAL), observer.clone()));
+    pub(super) fn new(observer: Arc<OnceLock<Arc<dyn InterestObserver>>>, gateways: Arc<Gateways>) -> Self {
+        let global = Arc::new(Account::new(AccountSpec::named(GLOBAL), observer.clone(), &gateways));
         let entry = Entry { account: global.clone(), stranger: false, signed: false };
         let table = RwLock::new(HashMap::from([(GLOBAL.as_bytes().into(), entry)]));
-        Self { table, configuring: Mutex::new(()), system: Mutex::default(), global, observer }
+        Self { table, configuring: Mutex::new(()), system: Mutex::default(), global, observer, gateways }
     }
 
     /// The account of clients that name none.
@@ -64,11 +66,16 @@ impl Accounts {
         }
         let spec = || AccountSpec::named(&String::from_utf8_lossy(name));
         let entry = table.entry(name.into()).or_insert_with(|| Entry {
-            account: Arc::new(Account::with_name(name, spec(), self.observer.clone())),
+            account: self.opened(Account::with_name(name, spec(), self.observer.clone(), &self.gateways)),
             stranger: true,
             signed: false,
         });
         Some(entry.account.clone())
+    }
+
+    /// The account of this name, if anybody has heard of it.
+    pub(crate) fn known(&self, name: &[u8]) -> Option<Arc<Account>> {
+        self.table.read().get(name).map(|entry| entry.account.clone())
     }
 
     /// All accounts that are configured.
@@ -108,6 +115,13 @@ impl Accounts {
         self.bind(|_| true);
     }
 
+    /// A new account, of which other clusters are told.
+    fn opened(&self, account: Account) -> Arc<Account> {
+        let account = Arc::new(account);
+        self.gateways.desks().iter().for_each(|desk| account.open_for_cluster(desk));
+        account
+    }
+
     fn admit(&self, table: &mut HashMap<Box<[u8]>, Entry>, spec: AccountSpec) {
         if let Some(entry) = table.get_mut(spec.name.as_bytes()) {
             entry.stranger = false;
@@ -118,7 +132,7 @@ impl Accounts {
             return;
         }
         let name: Box<[u8]> = spec.name.as_bytes().into();
-        let account = Arc::new(Account::new(spec, self.observer.clone()));
+        let account = self.opened(Account::new(spec, self.observer.clone(), &self.gateways));
         table.insert(name, Entry { account, stranger: false, signed: false });
     }
 
@@ -129,7 +143,8 @@ impl Accounts {
         let mut table = self.table.write();
         for spec in specs {
             let entry = table.entry(spec.name.as_bytes().into()).or_insert_with(|| {
-                let account = Arc::new(Account::new(AccountSpec::named(&spec.name), self.observer.clone()));
+                let named = AccountSpec::named(&spec.name);
+                let account = self.opened(Account::new(named, self.observer.clone(), &self.gateways));
                 Entry { account, stranger: false, signed: true }
             });
             (entry.stranger, entry.signed) = (false, true);

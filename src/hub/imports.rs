@@ -180,7 +180,7 @@ mod tests {
     use crate::link::Kind;
 
     fn account(name: &str) -> Arc<Account> {
-        Arc::new(Account::new(AccountSpec::named(name), Arc::default()))
+        Arc::new(Account::new(AccountSpec::named(name), Arc::default(), &Arc::default()))
     }
 
     fn import(exporter: &Arc<Account>, subject: &str) -> Arc<StreamImport> {

@@ -19,6 +19,8 @@ pub(crate) struct Matches {
     pub groups: Vec<QueueGroup>,
     /// Servers behind routes and leaf connections, each once for each name that the message has there.
     pub routes: Vec<RouteMatch>,
+    /// Other clusters, each once.
+    pub gateways: Vec<GatewayMatch>,
     /// Services of other accounts, which get the request.
     pub services: Vec<Arc<ServiceImport>>,
     /// The subject is that of answers to other accounts.
@@ -38,6 +40,16 @@ pub(crate) struct QueueGroup {
     pub leafs: Vec<(usize, Arc<RemoteInterest>)>,
 }
 
+/// Another cluster.
+#[derive(Clone)]
+pub(crate) struct GatewayMatch {
+    pub link: Arc<Link>,
+    /// Somebody there gets the message whether one of its queue members is chosen or not.
+    pub plain: bool,
+    /// Queue groups that have members there.
+    pub queues: Vec<Box<[u8]>>,
+}
+
 /// A server behind a route or a leaf connection.
 #[derive(Clone)]
 pub(crate) struct RouteMatch {
@@ -55,6 +67,7 @@ impl Matches {
         self.plain.clear();
         self.groups.clear();
         self.routes.clear();
+        self.gateways.clear();
         self.services.clear();
         self.response = false;
         self.refused = false;
@@ -73,6 +86,21 @@ impl Matches {
         exported: bool,
     ) -> impl Visitor<RemoteInterest> + use<'a> {
         Remote { found: self, subject, exported }
+    }
+
+    /// Takes what other clusters want.
+    pub(super) fn of_clusters(&mut self) -> impl Visitor<RemoteInterest> + use<'_> {
+        Clusters { found: self }
+    }
+
+    /// The cluster that `link` leads to.
+    pub(super) fn cluster(&mut self, link: &Arc<Link>) -> &mut GatewayMatch {
+        let known = self.gateways.iter().position(|known| Arc::ptr_eq(&known.link, link));
+        let at = known.unwrap_or_else(|| {
+            self.gateways.push(GatewayMatch { link: link.clone(), plain: false, queues: Vec::new() });
+            self.gateways.len() - 1
+        });
+        &mut self.gateways[at]
     }
 
     fn group(&mut self, name: &[u8]) -> &mut QueueGroup {
@@ -168,6 +196,27 @@ impl Visitor<RemoteInterest> for Remote<'_> {
             let group = self.found.group(queue);
             let members = if member.origin().is_some() { &mut group.leafs } else { &mut group.remote };
             members.push((route, member.clone()));
+        }
+    }
+}
+
+struct Clusters<'a> {
+    found: &'a mut Matches,
+}
+
+impl Visitor<RemoteInterest> for Clusters<'_> {
+    fn plain(&mut self, members: &[Arc<RemoteInterest>]) {
+        for member in members {
+            self.found.cluster(&member.link).plain = true;
+        }
+    }
+
+    fn group(&mut self, queue: &[u8], members: &[Arc<RemoteInterest>]) {
+        for member in members {
+            let queues = &mut self.found.cluster(&member.link).queues;
+            if !queues.iter().any(|known| **known == *queue) {
+                queues.push(queue.into());
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod accounts;
 pub(crate) mod cache;
 pub(crate) mod client_info;
+pub(crate) mod gateways;
 pub(crate) mod imports;
 mod latency;
 pub(crate) mod leafs;
@@ -31,6 +32,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 use natsd_api::ServerInfo;
 use natsd_core::error::CloseReason;
+use natsd_core::gateway::reply::Hash;
 use natsd_core::route::interest::Change;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -44,6 +46,7 @@ use crate::server::listener::News;
 use crate::system::events::Events;
 use account::Account;
 use accounts::Accounts;
+use gateways::Gateways;
 use stats::{Closed, ClosedLinks, Stats};
 use subscription::Subscription;
 
@@ -53,6 +56,13 @@ pub(crate) trait InterestObserver: Send + Sync {
     fn changed(&self, account: &[u8], change: Change<'_>);
     /// Interest of leaf nodes of the cluster `origin`, that this server is the hub of, changed.
     fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>);
+    /// The connection to the server of this cluster that is known by `server` in the subjects of answers, over which `account`
+    /// goes.
+    fn route_to(&self, _server: Hash, _account: &[u8]) -> Option<Arc<Link>> {
+        None
+    }
+    /// Tells each other server of this cluster something, once.
+    fn tell_servers(&self, _line: &[u8]) {}
     /// Whether messages to `subject` may go to other servers. What it says may be remembered until
     /// [`Accounts::forget_matches`].
     fn may_export(&self, _subject: &[u8]) -> bool {
@@ -79,6 +89,8 @@ pub(crate) struct Hub {
     /// Notified when a link is gone.
     pub left: Notify,
     pub accounts: Accounts,
+    /// The other clusters.
+    pub gateways: Arc<Gateways>,
     /// What those who listen in the system account are told.
     pub events: Events,
     /// Set at the start, in operator mode.
@@ -94,7 +106,8 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(options: Options, identity: Identity) -> Self {
         let observer = Arc::new(OnceLock::new());
-        let accounts = Accounts::new(observer.clone());
+        let gateways = Arc::new(Gateways::new(options.gateway.as_ref(), &identity.id));
+        let accounts = Accounts::new(observer.clone(), gateways.clone());
         accounts.configure(&options.accounts, options.system_account.as_deref());
         Self {
             closed: Mutex::new(ClosedLinks::new(options.max_closed_clients)),
@@ -109,6 +122,7 @@ impl Hub {
             slow_checks: Arc::new(Semaphore::new(slow_checks_at_a_time())),
             left: Notify::new(),
             accounts,
+            gateways,
             events: Events::default(),
             operators: OnceLock::new(),
             links: Mutex::default(),
@@ -184,6 +198,7 @@ impl Hub {
         let own = match kind {
             Kind::Route => options.cluster.as_ref().map(|it| (it.write_deadline, it.write_timeout)),
             Kind::Leaf => options.leafnodes.as_ref().map(|it| (it.write_deadline, it.write_timeout)),
+            Kind::Gateway => options.gateway.as_ref().map(|it| (it.write_deadline, it.write_timeout)),
             Kind::Client | Kind::System => None,
         };
         let (deadline, policy) = own.unwrap_or((None, options.write_timeout));
@@ -195,7 +210,7 @@ impl Hub {
             stall_at: if options.no_fast_producer_stall { usize::MAX } else { max_pending / 4 * 3 },
             write_deadline: deadline.unwrap_or(options.write_deadline),
             retry: match policy {
-                WriteTimeout::Default => matches!(kind, Kind::Route | Kind::Leaf),
+                WriteTimeout::Default => matches!(kind, Kind::Route | Kind::Leaf | Kind::Gateway),
                 WriteTimeout::Close => false,
                 WriteTimeout::Retry => true,
             },

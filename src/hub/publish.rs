@@ -5,6 +5,7 @@ use std::sync::Arc;
 use natsd_core::encode::Message;
 
 use super::account::Account;
+use super::gateways::send;
 use super::matches::{Choice, Matches, QueueGroup, RouteMatch};
 use super::msg_trace::Trace;
 use super::remote::RemoteInterest;
@@ -28,17 +29,19 @@ pub(crate) struct Publisher<'a> {
     pub origin: Option<&'a [u8]>,
     /// The message is traced.
     pub trace: Option<&'a Trace>,
+    /// It is an answer that another cluster has sent to this one, where somebody asked for it.
+    pub mapped: bool,
 }
 
 impl<'a> Publisher<'a> {
     /// A client, which may not want its own messages, or another server.
     pub(crate) fn new(hub: &'a Arc<Hub>, link: &'a Arc<Link>, echo: bool) -> Self {
-        Self { link: Some(link), echo, depth: 0, hub, origin: None, trace: None }
+        Self { link: Some(link), echo, depth: 0, hub, origin: None, trace: None, mapped: false }
     }
 
     /// The server itself.
     pub(crate) fn server(hub: &'a Arc<Hub>) -> Self {
-        Self { link: None, echo: true, depth: 0, hub, origin: None, trace: None }
+        Self { link: None, echo: true, depth: 0, hub, origin: None, trace: None, mapped: false }
     }
 
     pub(super) fn may_hear(&self, subscription: &Subscription) -> bool {
@@ -54,15 +57,26 @@ impl<'a> Publisher<'a> {
     /// not hear of what happens there; but what crosses accounts crosses them here alone.
     fn uses_routes(&self) -> bool {
         self.depth > 0
+            || self.mapped
             || self.link.is_none_or(|link| match link.kind {
-                Kind::Client | Kind::System => true,
+                Kind::Client | Kind::System | Kind::Gateway => true,
                 Kind::Route => false,
                 Kind::Leaf => link.leaf.get().is_some_and(|peer| !peer.spoke),
             })
     }
 
+    /// Whether other clusters get it from this server.
+    pub(super) fn uses_gateways(&self) -> bool {
+        self.depth > 0 || self.mapped || self.link.is_none_or(|link| !matches!(link.kind, Kind::Route | Kind::Gateway))
+    }
+
+    /// Whether services of other accounts are asked: of what comes from other clusters they are asked there.
+    fn asks_services(&self) -> bool {
+        self.depth > 0 || self.link.is_none_or(|link| link.kind != Kind::Gateway)
+    }
+
     /// Whether a message to `subject` goes to where this interest of leaf nodes, or of a hub, is.
-    fn reaches(&self, interest: &RemoteInterest, subject: &[u8]) -> bool {
+    pub(super) fn reaches(&self, interest: &RemoteInterest, subject: &[u8]) -> bool {
         if self.depth > 0 && interest.imported().is_some() {
             return false;
         }
@@ -110,7 +124,7 @@ pub(crate) fn publish(
     }
 }
 
-/// As [`publish`], of a message that came from a leaf node or a hub: of queue groups, only those of which this side was chosen
+/// As [`publish`], of a message that came from a leaf node, a hub or another cluster: of queue groups, only those of which this side was chosen
 /// to serve a member get it.
 pub(crate) fn publish_from_leaf<'q>(
     account: &Arc<Account>,
@@ -141,15 +155,18 @@ fn spread(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
+    if let Some(delivered) = send::to_origin(account, message, from, batch) {
+        return delivered;
+    }
     batch.enter(account, from.hub);
     let mut delivered = deliver_plain(message, matches, from, batch);
-    for import in &matches.services {
+    for import in matches.services.iter().filter(|_| from.asks_services()) {
         delivered |= service::request(account, import, message, from, batch);
     }
     if matches.response {
         delivered |= service::answer(account, message, from, batch);
     }
-    if matches.groups.is_empty() && matches.routes.is_empty() {
+    if matches.groups.is_empty() && matches.routes.is_empty() && matches.gateways.is_empty() {
         return delivered;
     }
     // What other accounts got meanwhile is theirs.
@@ -157,10 +174,13 @@ fn spread(
     // Which group goes to which route; most messages go to none.
     let mut chosen: Vec<(usize, &[u8])> = Vec::new();
     let in_cluster = from.uses_routes();
+    // Which groups need no other cluster.
+    let mut served: Vec<&[u8]> = Vec::new();
     for group in matches.groups.iter().filter(|group| wanted(&group.name)) {
         let elsewhere = match group.choose(in_cluster, &mut batch.rng) {
             Some(Choice::Local(at)) if deliver_one(message, group, at, from, batch) => {
                 delivered = true;
+                served.push(&group.name);
                 continue;
             }
             Some(Choice::Remote(route)) => Some(route),
@@ -178,6 +198,10 @@ fn spread(
         if plain || queues_of(at, &chosen).next().is_some() {
             delivered |= pass_on(route, account, message, queues_of(at, &chosen), from, batch);
         }
+    }
+    if !matches.gateways.is_empty() && from.uses_gateways() && !(from.mapped && message.subject.starts_with(RESERVED)) {
+        served.extend(chosen.iter().map(|(_, name)| *name));
+        delivered |= send::to_clusters(account, message, matches, (wanted, &served), from, batch);
     }
     delivered
 }
@@ -253,7 +277,7 @@ fn hand_over(subscription: &Arc<Subscription>, message: &Message<'_>, from: &Pub
 }
 
 /// Delivers to another server.
-fn pass_on<'q>(
+pub(super) fn pass_on<'q>(
     route: &RouteMatch,
     account: &Account,
     message: &Message<'_>,
@@ -262,12 +286,26 @@ fn pass_on<'q>(
     batch: &mut Batch,
 ) -> bool {
     // What came over a route goes on over one for the sake of groups alone: all others there have it already.
-    let queues_only = from.link.is_some_and(|from| from.kind == Kind::Route) && route.link.kind == Kind::Route;
+    let from_route = from.link.is_some_and(|from| from.kind == Kind::Route);
+    // An answer to this server is for all here.
+    let queues_only = from_route && route.link.kind == Kind::Route && !from.mapped;
     let errand = Errand { origin: from.origin, queues_only };
     let message = Message { subject: route.renamed.as_deref().unwrap_or(message.subject), ..*message };
+    send_on(&route.link, account, &message, (errand, queues), from, batch)
+}
+
+/// Sends to another server.
+pub(super) fn send_on<'q>(
+    link: &Arc<Link>,
+    account: &Account,
+    message: &Message<'_>,
+    (errand, queues): (Errand<'_>, impl Iterator<Item = &'q [u8]>),
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) -> bool {
     match from.trace {
-        None => route.link.route(&account.name, &message, errand, queues, batch),
-        Some(trace) => trace.pass_on(&route.link, &account.name, &message, (errand, queues), batch),
+        None => link.route(&account.name, message, errand, queues, batch),
+        Some(trace) => trace.pass_on(link, &account.name, message, (errand, queues), batch),
     }
 }
 

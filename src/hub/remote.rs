@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::Relaxed};
 
 use natsd_core::sublist::Member;
 
@@ -16,6 +16,8 @@ pub(crate) struct RemoteInterest {
     subject_len: u32,
     weight: AtomicU32,
     place: AtomicU32,
+    /// When it was made, in ticks.
+    made: AtomicU16,
     /// The cluster of the leaf nodes whose interest it is.
     origin: Option<Arc<[u8]>>,
     /// If this is the shadow, in the account that exports, of interest in another one.
@@ -31,6 +33,7 @@ impl RemoteInterest {
             subject_len: subject.len() as u32,
             weight: AtomicU32::new(weight),
             place: AtomicU32::new(0),
+            made: AtomicU16::new(0),
             origin: None,
             imported: None,
         }
@@ -59,6 +62,15 @@ impl RemoteInterest {
 
     pub(super) fn shared_origin(&self) -> Option<Arc<[u8]>> {
         self.origin.clone()
+    }
+
+    /// When it was made, where that was [noted](Self::set_made).
+    pub(super) fn made(&self) -> u16 {
+        self.made.load(Relaxed)
+    }
+
+    pub(super) fn set_made(&self, tick: u16) {
+        self.made.store(tick, Relaxed);
     }
 
     /// What messages to `subject` are called there. `None` if they may not be sent there.

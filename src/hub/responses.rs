@@ -158,7 +158,8 @@ mod tests {
 
     fn response(kind: ResponseType) -> Response {
         static IMPORTER: OnceLock<Arc<Account>> = OnceLock::new();
-        let importer = IMPORTER.get_or_init(|| Arc::new(Account::new(AccountSpec::named("A"), Arc::default())));
+        let importer =
+            IMPORTER.get_or_init(|| Arc::new(Account::new(AccountSpec::named("A"), Arc::default(), &Arc::default())));
         let service = Service { response: kind, threshold: Duration::from_secs(10), ..Service::default() };
         Response::new(importer, b"inbox", &service)
     }

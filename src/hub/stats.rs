@@ -26,7 +26,7 @@ pub(crate) struct Stats {
     pub stalled: AtomicU64,
 }
 
-/// Messages and bytes in one direction; those of clients and of leaf connections also apart.
+/// Messages and bytes in one direction; those of clients, of leaf connections and of other clusters also apart.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     pub msgs: AtomicU64,
@@ -35,6 +35,8 @@ pub(crate) struct Totals {
     pub client_bytes: AtomicU64,
     pub leaf_msgs: AtomicU64,
     pub leaf_bytes: AtomicU64,
+    pub gateway_msgs: AtomicU64,
+    pub gateway_bytes: AtomicU64,
 }
 
 impl Totals {
@@ -48,6 +50,10 @@ impl Totals {
         if tally.leaf_msgs > 0 {
             self.leaf_msgs.fetch_add(tally.leaf_msgs, Relaxed);
             self.leaf_bytes.fetch_add(tally.leaf_bytes, Relaxed);
+        }
+        if tally.gateway_msgs > 0 {
+            self.gateway_msgs.fetch_add(tally.gateway_msgs, Relaxed);
+            self.gateway_bytes.fetch_add(tally.gateway_bytes, Relaxed);
         }
     }
 }
@@ -75,6 +81,7 @@ pub(crate) struct ByKind {
     clients: AtomicU64,
     routes: AtomicU64,
     leafs: AtomicU64,
+    gateways: AtomicU64,
 }
 
 impl ByKind {
@@ -83,7 +90,7 @@ impl ByKind {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        [Kind::Client, Kind::Route, Kind::Leaf].into_iter().map(|kind| self.of(kind)).sum()
+        [Kind::Client, Kind::Route, Kind::Leaf, Kind::Gateway].into_iter().map(|kind| self.of(kind)).sum()
     }
 
     pub(super) fn add(&self, kind: Kind) {
@@ -97,6 +104,7 @@ impl ByKind {
             Kind::Client => Some(&self.clients),
             Kind::Route => Some(&self.routes),
             Kind::Leaf => Some(&self.leafs),
+            Kind::Gateway => Some(&self.gateways),
             Kind::System => None,
         }
     }

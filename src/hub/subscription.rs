@@ -1,7 +1,7 @@
 //! Subscriptions of clients.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -23,6 +23,8 @@ pub(crate) struct Subscription {
     queue_len: u32,
     place: AtomicU32,
     ended: AtomicBool,
+    /// When it was made, in ticks.
+    made: AtomicU16,
     delivered: AtomicU64,
     /// Ends after so many messages; 0 never.
     max: AtomicU64,
@@ -55,6 +57,7 @@ impl Subscription {
             queue_len: queue.len() as u32,
             place: AtomicU32::new(0),
             ended: AtomicBool::new(false),
+            made: AtomicU16::new(0),
             delivered: AtomicU64::new(0),
             max: AtomicU64::new(0),
             private: false,
@@ -124,6 +127,15 @@ impl Subscription {
     /// Messages so far, and after how many it ends; 0 is never.
     pub(crate) fn progress(&self) -> (u64, u64) {
         (self.delivered.load(Relaxed), self.max.load(Relaxed))
+    }
+
+    /// When it was made, where that was [noted](Self::set_made).
+    pub(super) fn made(&self) -> u16 {
+        self.made.load(Relaxed)
+    }
+
+    pub(super) fn set_made(&self, tick: u16) {
+        self.made.store(tick, Relaxed);
     }
 
     /// Whether it gets nothing more.

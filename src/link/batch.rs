@@ -32,7 +32,7 @@ pub(crate) struct Batch {
     pub imported: Vec<u8>,
 }
 
-/// Messages and bytes, of clients, of leaf connections, and in all.
+/// Messages and bytes, of clients, of leaf connections, of other clusters, and in all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub msgs: u64,
@@ -41,6 +41,8 @@ pub(crate) struct Tally {
     pub client_bytes: u64,
     pub leaf_msgs: u64,
     pub leaf_bytes: u64,
+    pub gateway_msgs: u64,
+    pub gateway_bytes: u64,
 }
 
 impl Tally {
@@ -53,6 +55,9 @@ impl Tally {
         } else if kind == Kind::Leaf {
             self.leaf_msgs += 1;
             self.leaf_bytes += bytes as u64;
+        } else if kind == Kind::Gateway {
+            self.gateway_msgs += 1;
+            self.gateway_bytes += bytes as u64;
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn describe(link: &Link) -> String {
         Kind::Client => "cid",
         Kind::Route => "rid",
         Kind::Leaf => "lid",
+        Kind::Gateway => "gid",
         Kind::System => "sid",
     };
     let forwarded = match link.origin.get().map(|origin| &**origin) {

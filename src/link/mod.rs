@@ -21,10 +21,12 @@ use natsd_core::compression::{Agreement, Change, Mode, Status};
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
+use natsd_core::gateway::reply::{Mapped, PREFIX};
 use natsd_core::route::encode::Head;
 use natsd_core::route::session::Slot;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::gateway::GatewayPeer;
 use crate::hub::account::Account;
 use crate::hub::subscription::{Imported, Subscription, Subscriptions};
 use crate::leaf::LeafPeer;
@@ -44,6 +46,8 @@ pub(crate) enum Kind {
     Route,
     /// A leaf node, or a hub that we are a leaf node of.
     Leaf,
+    /// A server of another cluster.
+    Gateway,
     /// This server itself, in the system account.
     System,
 }
@@ -89,6 +93,10 @@ pub(crate) struct Link {
     pub server: OnceLock<Box<PeerServer>>,
     /// The server at the other end of a leaf connection, once it is known.
     pub leaf: OnceLock<Box<LeafPeer>>,
+    /// The server of another cluster at the other end, once it is known.
+    pub gateway: OnceLock<Box<GatewayPeer>>,
+    /// Answers of the client may go to other clusters by ways that it does not know.
+    pub maps_replies: AtomicBool,
     /// The key of the trusted proxy that vouches for the client.
     pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
@@ -180,6 +188,8 @@ impl Link {
             account: ArcSwapOption::empty(),
             server: OnceLock::new(),
             leaf: OnceLock::new(),
+            gateway: OnceLock::new(),
+            maps_replies: AtomicBool::new(false),
             proxy: Mutex::new(None),
             tls: OnceLock::new(),
             interests: AtomicU64::new(0),
@@ -262,6 +272,7 @@ impl Link {
         if out.is_closing() || !to.count(batch) {
             return false;
         }
+        let message = &self.unmapped(message, &mut out, batch);
         if let (Some(replies), Some(reply)) = (&mut out.replies, message.reply) {
             replies.requested(reply, batch.now());
         }
@@ -276,6 +287,33 @@ impl Link {
         }
         self.appended(out, batch);
         true
+    }
+
+    /// `message` as the client gets it: what leads its answer to another cluster is kept here.
+    fn unmapped<'a>(&self, message: &Message<'a>, out: &mut Outbound, batch: &mut Batch) -> Message<'a> {
+        let way = message.reply.filter(|reply| self.kind == Kind::Client && reply.starts_with(PREFIX));
+        let Some((way, mapped)) = way.and_then(|way| Some((way, Mapped::parse(way)?))) else { return *message };
+        if let Some(now) = batch.now() {
+            out.mapped_replies.get_or_insert_default().note(way, &mapped, now);
+            self.maps_replies.store(true, Relaxed);
+        }
+        Message { reply: Some(mapped.subject), ..*message }
+    }
+
+    /// The way to another cluster of what the client publishes to `subject` as an answer.
+    pub(crate) fn way_of_answer(&self, subject: &[u8], batch: &mut Batch) -> Option<Box<[u8]>> {
+        if !self.maps_replies.load(Relaxed) {
+            return None;
+        }
+        let now = batch.now()?;
+        let mut out = self.out.lock();
+        let replies = out.mapped_replies.as_mut()?;
+        let way = replies.way(subject, now);
+        if replies.is_empty() {
+            out.mapped_replies = None;
+            self.maps_replies.store(false, Relaxed);
+        }
+        way
     }
 
     /// Delivers what another account exports, under the name that it has in the account of this link.
@@ -302,7 +340,7 @@ impl Link {
             return false;
         }
         let is_leaf = self.kind == Kind::Leaf;
-        let bare = is_leaf && message.header_len > 0 && !out.takes_headers;
+        let bare = (is_leaf || self.kind == Kind::Gateway) && message.header_len > 0 && !out.takes_headers;
         let message = if bare { message.without_headers() } else { *message };
         if let (true, Some(replies), Some(reply)) = (is_leaf, &mut out.replies, message.reply) {
             replies.requested(reply, batch.now());

@@ -17,6 +17,7 @@ use tokio::io::AsyncWrite;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::packing::front;
+use crate::hub::gateways::replies::MappedReplies;
 use crate::tls::TlsSink;
 use crate::transport::ByteStream;
 use crate::websocket::WsSink;
@@ -80,6 +81,8 @@ pub(crate) struct Outbound {
     pub takes_headers: bool,
     /// Of a client that may publish to some subjects only as an answer.
     pub replies: Option<Box<AllowedReplies>>,
+    /// Where answers of the client go that other clusters asked for.
+    pub mapped_replies: Option<Box<MappedReplies>>,
     /// A route for one account, on which lines name none.
     pub dedicated: bool,
     /// When something was last appended.
@@ -168,6 +171,7 @@ impl Outbound {
             flush_owed: false,
             takes_headers: false,
             replies: None,
+            mapped_replies: None,
             dedicated: false,
             active: None,
             msgs: 0,

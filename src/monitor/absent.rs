@@ -3,19 +3,10 @@
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
-use natsd_api::{Gatewayz, Jsz, Time, to_json};
+use natsd_api::{Jsz, Time, to_json};
 
 use super::params::ParamError;
 use super::{Answer, Context, Params};
-
-/// `/gatewayz`: no gateways.
-pub(super) fn gatewayz(context: &Context, params: &Params) -> Answer {
-    let checked = params.subs().and_then(|_| params.bool("accs"));
-    Answer::json_or_refusal(checked.map(|_| {
-        let server_id = context.inspect.server_id();
-        to_json(&Gatewayz { server_id, now: now(), ..Gatewayz::default() })
-    }))
-}
 
 /// `/jsz`: no JetStream.
 pub(super) fn jsz(context: &Context, params: &Params) -> Answer {

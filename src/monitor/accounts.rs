@@ -39,13 +39,15 @@ fn passed(totals: &Totals) -> DataStats {
     let (msgs, bytes) = (totals.msgs.load(Relaxed), totals.bytes.load(Relaxed));
     let (of_clients, bytes_of_clients) = (totals.client_msgs.load(Relaxed), totals.client_bytes.load(Relaxed));
     let (of_leafs, bytes_of_leafs) = (totals.leaf_msgs.load(Relaxed), totals.leaf_bytes.load(Relaxed));
+    let (of_gateways, bytes_of_gateways) = (totals.gateway_msgs.load(Relaxed), totals.gateway_bytes.load(Relaxed));
     // What is counted between two readings is not there yet, never too much.
     let routes = MsgBytes {
-        msgs: msgs.saturating_sub(of_clients + of_leafs),
-        bytes: bytes.saturating_sub(bytes_of_clients + bytes_of_leafs),
+        msgs: msgs.saturating_sub(of_clients + of_leafs + of_gateways),
+        bytes: bytes.saturating_sub(bytes_of_clients + bytes_of_leafs + bytes_of_gateways),
     };
     let leafs = MsgBytes { msgs: of_leafs, bytes: bytes_of_leafs };
-    DataStats { msgs, bytes, gateways: Some(MsgBytes::default()), routes: Some(routes), leafs: Some(leafs) }
+    let gateways = MsgBytes { msgs: of_gateways, bytes: bytes_of_gateways };
+    DataStats { msgs, bytes, gateways: Some(gateways), routes: Some(routes), leafs: Some(leafs) }
 }
 
 /// All that is known of `account`.

@@ -1,12 +1,14 @@
 //! What monitoring asks of a server.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountInfo, AccountStat, LeafInfo, Pathz, SubjectPermissions, Varz};
+use natsd_api::{AccountInfo, AccountStat, GatewayStat, Gatewayz, LeafInfo, Pathz, SubjectPermissions, Varz};
 use natsd_core::compression::Status;
 use natsd_path::IsdAs;
 
+use super::params::Subs;
 use crate::tls::Facts;
 
 /// A server that can be looked into. All methods answer at once and from memory; none may wait for the network.
@@ -34,6 +36,16 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Connections to leaf nodes and hubs, in any order, with what they want if `subjects` are asked for.
     fn leafs(&self, _subjects: bool) -> Vec<LeafInfo> {
+        Vec::new()
+    }
+
+    /// Connections to other clusters.
+    fn gatewayz(&self, _wanted: &GatewayQuery) -> Gatewayz {
+        Gatewayz { outbound_gateways: Some(BTreeMap::new()), ..Gatewayz::default() }
+    }
+
+    /// What passed between this server and other clusters.
+    fn gateway_stats(&self) -> Vec<GatewayStat> {
         Vec::new()
     }
 
@@ -66,6 +78,19 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// The SCION paths; `None` without SCION.
     fn paths(&self) -> Option<Pathz>;
+}
+
+/// What is asked of other clusters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayQuery {
+    /// Name of a cluster, or empty for all.
+    pub name: String,
+    /// Accounts are wanted.
+    pub accounts: bool,
+    /// Name of an account, or empty for all.
+    pub account: String,
+    /// How much of what is wanted there.
+    pub(super) subs: Subs,
 }
 
 /// A connection's far end.

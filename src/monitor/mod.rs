@@ -9,6 +9,8 @@ mod accountz;
 mod connz;
 pub(crate) mod documents;
 mod expvar;
+mod gateways;
+mod gatewayz;
 mod healthz;
 mod http;
 mod inspect;
@@ -77,7 +79,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/metrics", title: "Metrics for Prometheus", answer: metrics::metrics },
     Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
     Endpoint { path: "/stacksz", title: "", answer: stacksz::stacksz },
-    Endpoint { path: "/gatewayz", title: "", answer: absent::gatewayz },
+    Endpoint { path: "/gatewayz", title: "Gateways", answer: gatewayz::gatewayz },
     Endpoint { path: "/leafz", title: "Leaf nodes", answer: leafz::leafz },
     Endpoint { path: "/jsz", title: "", answer: absent::jsz },
     Endpoint { path: "/raftz", title: "", answer: absent::raftz },

@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use natsd_api::{
-    AccountInfo, AccountStat, ClusterVarz, LeafInfo, LinkCounts, Pathz, ProxiesVarz, ProxyInfo, Time, Varz,
-    WebsocketVarz,
+    AccountInfo, AccountStat, ClusterVarz, GatewayStat, Gatewayz, LeafInfo, LinkCounts, Pathz, ProxiesVarz, ProxyInfo,
+    Time, Varz, WebsocketVarz,
 };
 use natsd_core::connect::Settings;
 use parking_lot::Mutex;
 
-use super::inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RoutePermissions, RouteSource};
+use super::inspect::{Client, Closed, GatewayQuery, Inspect, PathSource, Peer, Route, RoutePermissions, RouteSource};
 use super::inspect::{Subscription, SubscriptionCounts, Token, Traffic};
-use super::{accounts, leafs};
+use super::{accounts, gateways, leafs};
 use crate::config::options::{
     ClusterOptions, DEFAULT_TIMEOUT, Listen, Options, PeerAddr, TlsOptions, WebsocketOptions,
 };
+use crate::gateway::SuperCluster;
 use crate::hub::{self, Hub};
 use crate::leaf::Leafs;
 use crate::link::{Kind, Link};
@@ -39,6 +40,7 @@ pub(crate) struct ServerView {
     /// The first TCP port of routes, as bound.
     pub route_port: Option<u16>,
     pub leafs: Option<Arc<Leafs>>,
+    pub gateways: Option<Arc<SuperCluster>>,
 }
 
 /// When the certificates in use end. Read when they are: who renews a file must see that the old one is still in use.
@@ -47,6 +49,7 @@ pub(crate) struct Certificates {
     clients: Option<Time>,
     routes: Option<Time>,
     leafs: Option<Time>,
+    gateways: Option<Time>,
     websocket: Option<Time>,
 }
 
@@ -60,6 +63,7 @@ impl Certificates {
             clients: ends(options.tls.as_ref()),
             routes: ends(routes),
             leafs: ends(leafs),
+            gateways: ends(options.gateway.as_ref().and_then(|gateway| gateway.tls.as_ref())),
             websocket: ends(websocket),
         }
     }
@@ -100,14 +104,20 @@ impl Inspect for ServerView {
                     .options()
                     .cluster
                     .as_ref()
-                    .map(|options| cluster(options, news.cluster, self.route_port))
-                    .unwrap_or_default()
+                    .map(|options| cluster(options, news.cluster.clone(), self.route_port))
+                    .unwrap_or_else(|| ClusterVarz { name: news.cluster.clone(), ..ClusterVarz::default() })
             },
             leaf: hub
                 .options()
                 .leafnodes
                 .as_ref()
                 .map(|options| leafs::varz(options, self.leafs.as_deref(), certificates.leafs))
+                .unwrap_or_default(),
+            gateway: hub
+                .options()
+                .gateway
+                .as_ref()
+                .map(|options| gateways::varz(options, self.gateways.as_deref(), certificates.gateways))
                 .unwrap_or_default(),
             leafnodes: self.leafs(false).len() as u64,
             ws_connect_urls: news.ws_connect_urls,
@@ -182,6 +192,14 @@ impl Inspect for ServerView {
     fn leafs(&self, subjects: bool) -> Vec<LeafInfo> {
         let open = self.leafs.as_ref().map(|leafs| leafs.open()).unwrap_or_default();
         open.iter().filter_map(|link| leafs::info(link, subjects)).collect()
+    }
+
+    fn gatewayz(&self, wanted: &GatewayQuery) -> Gatewayz {
+        gateways::gatewayz(&self.hub, self.gateways.as_deref(), wanted)
+    }
+
+    fn gateway_stats(&self) -> Vec<GatewayStat> {
+        gateways::stats(&self.hub, self.gateways.as_deref())
     }
 
     fn subscriptions(&self) -> Vec<Subscription> {
@@ -314,7 +332,7 @@ fn link_counts(counts: &hub::stats::ByKind) -> LinkCounts {
         clients: counts.of(Kind::Client),
         routes: counts.of(Kind::Route),
         leafs: counts.of(Kind::Leaf),
-        ..LinkCounts::default()
+        gateways: counts.of(Kind::Gateway),
     }
 }
 
@@ -415,7 +433,7 @@ pub(super) fn traffic(link: &Link) -> Traffic {
     Traffic { in_msgs, in_bytes, out_msgs: out.msgs, out_bytes: out.bytes, pending: out.pending() as u64 }
 }
 
-fn last_activity(link: &Link) -> SystemTime {
+pub(super) fn last_activity(link: &Link) -> SystemTime {
     let sent = link.outbound().active.map(|at| at.saturating_duration_since(link.started));
     let received = Duration::from_nanos(link.active.load(Relaxed));
     link.started_at + received.max(sent.unwrap_or_default())

@@ -9,7 +9,7 @@ use natsd_auth::{CertificateNames, Login};
 use natsd_core::route::hello::Secret;
 use tokio::sync::Semaphore;
 
-use crate::config::options::{ClusterOptions, PeerAddr, RouteLogin};
+use crate::config::options::{ClusterOptions, PeerAddr, RouteLogin, RouteUrl, TlsOptions};
 
 /// What peers need to come in.
 pub(crate) struct Gate {
@@ -39,21 +39,28 @@ struct Certified {
 
 impl Terms {
     pub(crate) fn of(options: &ClusterOptions) -> Self {
-        let login = options.login.as_ref().map(|login| Login::new(&login.user, &login.password.0));
-        let tls = options.tls.as_ref().filter(|tls| tls.verify_and_map || tls.check_known_urls);
-        let hosts = options.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match &url.address {
+        let urls = options.routes.iter().flat_map(|remote| &remote.urls);
+        Self::new(options.login.as_ref(), options.tls.as_ref(), urls)
+    }
+
+    /// Of servers that come with TLS like this, where `urls` are those known.
+    pub(crate) fn new<'a>(
+        login: Option<&RouteLogin>,
+        tls: Option<&TlsOptions>,
+        urls: impl Iterator<Item = &'a RouteUrl>,
+    ) -> Self {
+        let user = login.filter(|login| !login.is_token()).map(|login| login.user.clone());
+        let token = login.is_some_and(RouteLogin::is_token);
+        let login = login.map(|login| Login::new(&login.user, &login.password.0));
+        let tls = tls.filter(|tls| tls.verify_and_map || tls.check_known_urls);
+        let hosts = urls.filter_map(|url| match &url.address {
             PeerAddr::Tcp { host, .. } => Some(host.clone()),
             PeerAddr::Scion(_) => None,
         });
         let certified = tls.map(|tls| Certified {
-            user: options
-                .login
-                .as_ref()
-                .filter(|login| tls.verify_and_map && !login.is_token())
-                .map(|login| login.user.clone()),
+            user: user.filter(|_| tls.verify_and_map),
             hosts: if tls.check_known_urls { hosts.collect() } else { Vec::new() },
         });
-        let token = options.login.as_ref().is_some_and(RouteLogin::is_token);
         Self { login, token, certified }
     }
 
@@ -64,13 +71,13 @@ impl Terms {
 }
 
 /// What a peer that came to us has shown.
-pub(super) struct Shown {
-    pub(super) user: String,
-    pub(super) password: Secret,
+pub(crate) struct Shown {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
     /// Only natsd knows how to show one. Of others it comes as a user without a password.
-    pub(super) token: Option<Secret>,
+    pub(crate) token: Option<Secret>,
     /// Who its certificate says that it is, where that decides.
-    pub(super) names: Option<Arc<CertificateNames>>,
+    pub(crate) names: Option<Arc<CertificateNames>>,
 }
 
 /// Whether a peer may come in.
@@ -101,7 +108,7 @@ impl Gate {
     }
 
     /// Passwords that are hashed are compared on a thread that may block.
-    pub(super) fn judge(&self, shown: &Shown) -> Verdict {
+    pub(crate) fn judge(&self, shown: &Shown) -> Verdict {
         let terms = self.terms.load();
         let told = |right| if right { Verdict::Admitted } else { Verdict::Refused };
         if let Some(certified) = &terms.certified {

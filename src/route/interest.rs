@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use natsd_auth::RoutePermissions;
+use natsd_core::gateway::reply::Hash;
 use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
@@ -12,6 +13,7 @@ use parking_lot::RwLock;
 use super::status::RouteStatus;
 use crate::hub::InterestObserver;
 use crate::hub::account::Account;
+use crate::hub::gateways::hash;
 use crate::link::Link;
 
 /// The open routes, and which accounts each carries.
@@ -51,6 +53,8 @@ impl Rules {
 struct OpenRoute {
     link: Arc<Link>,
     peer: Introduction,
+    /// What the peer is known by in the subjects of answers.
+    known_by: Hash,
     configured: bool,
 }
 
@@ -116,7 +120,8 @@ impl Announcer {
 
     /// From now on `link` is told of changes, and of all there is: changes may arrive twice, but none is missed.
     pub(crate) fn open(&self, link: &Arc<Link>, peer: &Introduction, configured: bool, accounts: &[Arc<Account>]) {
-        self.routes.write().push(OpenRoute { link: link.clone(), peer: peer.clone(), configured });
+        let known_by = hash(&peer.info.server_id);
+        self.routes.write().push(OpenRoute { link: link.clone(), peer: peer.clone(), known_by, configured });
         self.tell_all(link, peer, accounts);
     }
 
@@ -182,6 +187,18 @@ impl InterestObserver for Announcer {
 
     fn may_export(&self, subject: &[u8]) -> bool {
         self.rules.load().now.as_ref().is_none_or(|permissions| permissions.may_export(subject))
+    }
+
+    fn route_to(&self, server: Hash, account: &[u8]) -> Option<Arc<Link>> {
+        let routes = self.routes.read();
+        let is_there = |route: &&OpenRoute| route.known_by == server;
+        routes.iter().filter(is_there).find(|route| self.carries(&route.peer, account)).map(|route| route.link.clone())
+    }
+
+    fn tell_servers(&self, line: &[u8]) {
+        for route in self.routes.read().iter().filter(|route| route.peer.slot == Slot::Pool(0)) {
+            route.link.send_soon(|out| out.extend_from_slice(line));
+        }
     }
 
     fn changed_behind(&self, account: &[u8], origin: &[u8], change: Change<'_>) {

@@ -11,7 +11,10 @@ use hashbrown::HashTable;
 use natsd_core::compression::{Agreement, Level, Mode};
 use natsd_core::encode;
 use natsd_core::error;
+use natsd_core::gateway::command::GOSSIP;
+use natsd_core::gateway::reply::Mapped;
 use natsd_core::route::CloseReason;
+use natsd_core::route::hello::RouteInfo;
 use natsd_core::route::session::{Introduction, Slot};
 use natsd_core::route::wire::{Interest, Message, Op};
 use natsd_core::subject;
@@ -24,7 +27,7 @@ use super::trace;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
 use crate::hub::msg_trace::{Arrival, Trace};
-use crate::hub::publish::{Publisher, publish_routed};
+use crate::hub::publish::{Publisher, publish_routed, publish_to};
 use crate::hub::remote::RemoteInterest;
 use crate::hub::{Hub, InterestObserver};
 use crate::link::batch::Batch;
@@ -214,6 +217,17 @@ impl HubSide {
             body: message.body,
         };
         let (hub, link, announcer) = (&self.hub, &self.link, &self.announcer);
+        if let Some(mapped) = Mapped::parse(message.subject)
+            && let Some(ours) = hub.gateways.is_ours(&mapped)
+        {
+            if ours {
+                let answer = encode::Message { subject: mapped.subject, ..to_clients };
+                let from = Publisher { mapped: true, ..Publisher::new(hub, link, true) };
+                publish_to(account, &answer, &from, batch);
+                batch.settle(hub);
+            }
+            return;
+        }
         let (queues, origin) = ((message.queues, message.queues_only), message.origin);
         let publish = |message: &encode::Message<'_>, trace: Option<&Trace>, batch: &mut Batch| {
             let mut scratch = std::mem::take(&mut batch.matches);
@@ -309,6 +323,9 @@ impl Broker for InBatch<'_> {
         let _ = side.link.server.set(Box::new(server));
         log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);
         side.announcer.open(&side.link, peer, configured, &side.hub.accounts.with_strangers());
+        if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {
+            directory.introduce(&side.link);
+        }
     }
 
     fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
@@ -343,6 +360,22 @@ impl Broker for InBatch<'_> {
             account.remove_remote(&gone);
         }
         self.side.count_interests();
+    }
+
+    fn hear_of_cluster(&mut self, info: &RouteInfo) {
+        let side = &*self.side;
+        match side.hub.gateways.own() {
+            Some(_) if info.gateway_cmd == GOSSIP => {
+                let urls: Vec<_> = info.gateway_urls.iter().chain(&info.scion_urls).cloned().collect();
+                side.hub.gateways.hear_of(&info.gateway, &urls);
+            }
+            Some(_) => log::error!("{} - Unknown command {} about a gateway", side.link.describe(), info.gateway_cmd),
+            None => log::error!(
+                "{} - Received information about gateway {:?}, but gateway is not configured",
+                side.link.describe(),
+                info.gateway
+            ),
+        }
     }
 
     fn measured(&mut self, rtt: Duration) {

@@ -6,7 +6,7 @@
 
 mod accept;
 mod dial;
-mod gate;
+pub(crate) mod gate;
 mod interest;
 mod link;
 mod protocol;
@@ -71,6 +71,8 @@ pub(crate) struct Surroundings {
     pub leafnode_urls: Vec<String>,
     /// Where this server takes routes over SCION: `nats-route://[ISD-AS,host]:port`.
     pub scion_urls: Vec<String>,
+    /// Where this server takes other clusters: `host:port`; or empty.
+    pub gateway_url: String,
     /// Makes connections over SCION.
     pub scion_dial: Option<ScionDial>,
     /// Takes TCP connections that turn out to carry SCION; their `INFO` says so.
@@ -362,6 +364,7 @@ fn rules(options: &ClusterOptions) -> (Option<SubjectRules>, Option<SubjectRules
 fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>, around: &Surroundings) -> RouteInfo {
     let (host, port) = listener.unwrap_or_default();
     let (import, export) = rules(options);
+    let name = hub.options().cluster_name().map(str::to_owned);
     RouteInfo {
         server_id: hub.identity.id.clone(),
         server_name: hub.identity.name.clone(),
@@ -377,8 +380,8 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         export,
         max_payload: hub.options().max_payload as i64,
         ip: advertised(options, port),
-        cluster: options.name.clone().unwrap_or_else(unique_id),
-        dynamic: options.name.is_none(),
+        cluster: name.clone().unwrap_or_else(unique_id),
+        dynamic: name.is_none(),
         connect_urls: around.client_urls.plain.clone(),
         ws_connect_urls: around.client_urls.websocket.clone(),
         compression: options.compression.name().into(),
@@ -386,6 +389,7 @@ fn own_info(hub: &Hub, options: &ClusterOptions, listener: Option<(String, u16)>
         leaf_origins: true,
         leaf_origins_gone: true,
         queues_only: true,
+        gateway_url: around.gateway_url.clone(),
         natsd: VERSION.into(),
         scion_tunnel: around.tunnel.is_some(),
         scion_urls: around.scion_urls.clone(),

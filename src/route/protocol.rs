@@ -35,6 +35,8 @@ pub(crate) trait Broker {
     fn retell(&mut self, peer: &Introduction);
     /// Other subjects may pass: forget interest that is not to be heeded any more.
     fn renew(&mut self);
+    /// The peer tells of another cluster.
+    fn hear_of_cluster(&mut self, info: &RouteInfo);
     /// The round-trip time was measured.
     fn measured(&mut self, rtt: Duration);
     /// This is agreed on with the peer, of which we want the mode: what is sent from now on is compressed, or is not.
@@ -272,6 +274,7 @@ impl RouteProtocol {
                 }
                 Action::Confirmed => self.drive(|cluster, link, now| cluster.handle_confirmed(link, now)),
                 Action::Update(info) => self.update(info, broker),
+                Action::Gossip(info) if !info.gateway.is_empty() => broker.hear_of_cluster(&info),
                 Action::Gossip(info) => self.drive(|cluster, _, now| cluster.handle_gossip(&info, now)),
                 Action::Rtt(rtt) => {
                     broker.measured(rtt);

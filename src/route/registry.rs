@@ -46,6 +46,8 @@ pub(crate) struct View {
     pub client_urls: ClientUrls,
     /// Where the other servers take leaf nodes, sorted.
     pub leafnode_urls: Vec<String>,
+    /// Where the other servers take other clusters, sorted.
+    pub gateway_urls: Vec<String>,
 }
 
 /// Tells the time since it was made. Simulations have one that jumps.
@@ -203,5 +205,6 @@ fn view_of(cluster: &Cluster) -> View {
         dynamic: info.dynamic,
         client_urls: cluster.client_urls(),
         leafnode_urls: cluster.leafnode_urls(),
+        gateway_urls: cluster.gateway_urls(),
     }
 }

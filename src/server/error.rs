@@ -5,6 +5,7 @@ use natsd_path::ScionAddr;
 use thiserror::Error;
 
 use super::scion::IdentityError;
+use crate::gateway::GatewayError;
 use crate::leaf::LeafError;
 use crate::monitor::MonitorError;
 use crate::operators::OperatorStartError;
@@ -62,6 +63,9 @@ pub enum StartError {
     /// Routes cannot be taken.
     #[error(transparent)]
     Routes(#[from] RoutesError),
+    /// Other clusters cannot be taken.
+    #[error(transparent)]
+    Gateways(#[from] GatewayError),
     /// Leaf nodes cannot be taken, or hubs not be dialled.
     #[error(transparent)]
     Leafs(#[from] LeafError),

@@ -25,8 +25,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::config::options::{
-    ClusterOptions, HandshakeFirst, HostPort, LeafOptions, Listen, Options, WebsocketOptions,
+    ClusterOptions, GatewayOptions, HandshakeFirst, HostPort, LeafOptions, Listen, Options, WebsocketOptions,
 };
+use crate::gateway::{self, SuperCluster};
 use crate::hub::Hub;
 use crate::leaf::{self, Leafs};
 use crate::link::Kind;
@@ -70,6 +71,7 @@ pub struct Server {
     scion: Option<ScionSide>,
     cluster: Option<ClusterSide>,
     leafs: Option<Arc<Leafs>>,
+    gateways: Option<Arc<SuperCluster>>,
     monitor: Option<Monitor>,
     system: Option<System>,
     /// Kept, so that the other end stays open without a system account.
@@ -116,6 +118,7 @@ impl Server {
             scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, &options, scion)).transpose()?,
             cluster: None,
             leafs: None,
+            gateways: None,
             monitor: None,
             system: None,
             ask_for_reload,
@@ -133,9 +136,18 @@ impl Server {
             Some(leafnodes) => Some((leafnodes, leaf::Bound::bind(leafnodes).await?)),
             None => None,
         };
+        let gateways = match &options.gateway {
+            Some(gateway) => Some((gateway, gateway::Bound::bind(gateway).await?)),
+            None => None,
+        };
         if let Some(cluster) = &options.cluster {
             let leafnode_urls = leafs.as_ref().map(|(options, bound)| bound.urls(options)).unwrap_or_default();
-            server.start_cluster(cluster, leafnode_urls).await?;
+            let gateway_url = gateways.as_ref().map(|(options, bound)| bound.place(options).2).unwrap_or_default();
+            let around = route::Surroundings { leafnode_urls, gateway_url, ..route::Surroundings::default() };
+            server.start_cluster(cluster, around).await?;
+        }
+        if let Some((gateway, bound)) = gateways {
+            server.start_gateways(gateway, bound).await?;
         }
         if let Some((leafnodes, bound)) = leafs {
             server.start_leafs(leafnodes, bound).await?;
@@ -218,8 +230,25 @@ impl Server {
         Ok(())
     }
 
-    async fn start_cluster(&mut self, options: &ClusterOptions, leafnode_urls: Vec<String>) -> Result<(), StartError> {
-        let mut around = route::Surroundings { leafnode_urls, ..route::Surroundings::default() };
+    async fn start_gateways(&mut self, options: &GatewayOptions, bound: gateway::Bound) -> Result<(), StartError> {
+        let view = self.cluster.as_ref().map(|cluster| cluster.routes.view());
+        if view.is_none() {
+            self.hub.news.send_modify(|news| news.cluster.clone_from(&options.name));
+        }
+        let scion_dial = self.scion.as_ref().map(|scion| scion.dial(options.tls.is_some()));
+        let gateways = Arc::new(SuperCluster::start(&self.hub, options, bound, view, scion_dial)?);
+        if let Some(scion) = &mut self.scion {
+            scion.listen_for_gateways(&options.listen, &gateways).await?;
+        }
+        self.gateways = Some(gateways);
+        Ok(())
+    }
+
+    async fn start_cluster(
+        &mut self,
+        options: &ClusterOptions,
+        mut around: route::Surroundings,
+    ) -> Result<(), StartError> {
         if let Some(scion) = &self.scion {
             scion.surround(options, &mut around);
         }
@@ -239,6 +268,11 @@ impl Server {
     /// Where leaf nodes can connect over TCP, in the order of the options.
     pub fn leafnode_addrs(&self) -> &[SocketAddr] {
         self.leafs.as_ref().map_or(&[], |leafs| leafs.addresses())
+    }
+
+    /// Where servers of other clusters can connect over TCP, in the order of the options.
+    pub fn gateway_addrs(&self) -> &[SocketAddr] {
+        self.gateways.as_ref().map_or(&[], |gateways| gateways.addresses())
     }
 
     /// Number of open routes.
@@ -270,6 +304,7 @@ impl Server {
             certificates: self.certificates.clone(),
             route_port: self.route_addrs().first().map(SocketAddr::port),
             leafs: self.leafs.clone(),
+            gateways: self.gateways.clone(),
         })
     }
 
@@ -345,6 +380,9 @@ impl Server {
         if let Some(leafs) = &self.leafs {
             leafs.stop();
         }
+        if let Some(gateways) = &self.gateways {
+            gateways.stop();
+        }
         if let Some(system) = &self.system {
             system.tell_lame_duck().await;
         }
@@ -366,6 +404,9 @@ impl Server {
         }
         if let Some(leafs) = &self.leafs {
             leafs.stop();
+        }
+        if let Some(gateways) = &self.gateways {
+            gateways.stop();
         }
     }
 

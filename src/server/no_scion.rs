@@ -6,6 +6,7 @@ use natsd_path::ScionAddr;
 
 use super::StartError;
 use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
+use crate::gateway::SuperCluster;
 use crate::hub::Hub;
 use crate::leaf::Leafs;
 use crate::monitor::PathSource;
@@ -47,6 +48,10 @@ impl ScionSide {
     }
 
     pub(super) async fn listen_for_leafs(&mut self, _: &[Listen], _: &Arc<Leafs>) -> Result<(), StartError> {
+        match *self {}
+    }
+
+    pub(super) async fn listen_for_gateways(&mut self, _: &[Listen], _: &Arc<SuperCluster>) -> Result<(), StartError> {
         match *self {}
     }
 

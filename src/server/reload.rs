@@ -11,6 +11,7 @@ use super::scion::{IdentityError, NewIdentities};
 use super::{Server, StartError};
 use crate::config::changes::{Change, Fixed, changes};
 use crate::config::options::Options;
+use crate::gateway;
 use crate::hub::Hub;
 use crate::leaf::NewRemotes;
 use crate::link::{Kind, Link};
@@ -42,7 +43,7 @@ pub enum ReloadError {
 const LOG_PLACE: [&str; 5] = ["log_file", "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog"];
 
 /// What is told whether it changes or not.
-const TLS: [&str; 4] = ["tls", "cluster.tls", "websocket.tls", "leafnodes.tls"];
+const TLS: [&str; 6] = ["tls", "cluster.tls", "websocket.tls", "leafnodes.tls", "gateway.tls", "gateway.gateways.tls"];
 
 impl Server {
     /// Takes over `options`, all of them or, when that is not possible, none. Connections stay, but for routes that are
@@ -117,6 +118,7 @@ struct NewTls {
     websocket: Option<ClientTls>,
     routes: Option<RouteTls>,
     leafs: Option<ClientTls>,
+    gateways: Option<gateway::NewTls>,
 }
 
 impl NewTls {
@@ -138,6 +140,7 @@ impl NewTls {
                 .and_then(|leafs| leafs.tls.as_ref())
                 .map(|tls| ClientTls::new(tls, false))
                 .transpose()?,
+            gateways: options.gateway.as_ref().map(gateway::NewTls::read).transpose()?,
         })
     }
 }
@@ -163,6 +166,11 @@ impl Server {
         if let Some((now, new)) = self.leafs.as_ref().and_then(|leafs| leafs.tls()).zip(new.leafs) {
             now.become_like(&new);
             log::info!("Reloaded: leafnodes tls = enabled");
+        }
+        if let Some((gateways, new)) = self.gateways.as_ref().zip(new.gateways)
+            && gateways.adopt(&new)
+        {
+            log::info!("Reloaded: gateway tls = enabled");
         }
     }
 }

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use super::StartError;
 use super::listener::Listener;
 use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
+use crate::gateway::SuperCluster;
 use crate::hub::Hub;
 use crate::leaf::Leafs;
 use crate::link::Kind;
@@ -150,6 +151,25 @@ impl ScionSide {
         Ok(())
     }
 
+    /// Takes servers of other clusters at the SCION addresses among `listen`: like routes, from those whom the cluster's authority
+    /// vouches for.
+    pub(super) async fn listen_for_gateways(
+        &mut self,
+        listen: &[Listen],
+        gateways: &Arc<SuperCluster>,
+    ) -> Result<(), StartError> {
+        for address in scion_addresses(listen) {
+            let gateways = Arc::clone(gateways);
+            let identity = self.identities.routes.load_full();
+            let serve = move |stream: Stream| {
+                let shown = stream.peer_certificates();
+                gateways.serve(scion::connection(stream), &shown);
+            };
+            self.listen(address, Kinds::GATEWAYS, identity, None, serve).await?;
+        }
+        Ok(())
+    }
+
     async fn listen(
         &mut self,
         address: ScionAddr,
@@ -252,6 +272,7 @@ struct Kinds {
 impl Kinds {
     const CLIENTS: Self = Self { what: "client", option: "listen" };
     const ROUTES: Self = Self { what: "route", option: "cluster.listen" };
+    const GATEWAYS: Self = Self { what: "gateway", option: "gateway.listen" };
     const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen" };
 }
 
@@ -380,6 +401,7 @@ impl Paths {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,
                     Kind::Leaf => api::LinkKind::Leaf,
+                    Kind::Gateway => api::LinkKind::Gateway,
                     Kind::System => continue,
                 };
                 let since = link.started_at.into();

@@ -17,6 +17,7 @@ pub(super) fn collect(hub: &Hub, documents: &Documents, others: usize) -> Server
         slow_consumer_stats: busy(varz.slow_consumer_stats),
         stale_connection_stats: busy(varz.stale_connection_stats),
         routes: documents.inspect().routes().into_iter().map(route).collect(),
+        gateways: documents.inspect().gateway_stats(),
         ..counters(varz)
     }
 }

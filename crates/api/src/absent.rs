@@ -2,22 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Time;
 use crate::omit::empty;
-use crate::{Disabled, Time};
-
-/// `/gatewayz` of a server without gateways.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Gatewayz {
-    /// Id of the server.
-    pub server_id: String,
-    /// When this was read.
-    pub now: Time,
-    /// Empty: there are none.
-    pub outbound_gateways: Disabled,
-    /// Empty: there are none.
-    pub inbound_gateways: Disabled,
-}
 
 /// `/jsz` of a server without JetStream: all counts are 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ mod accounts;
 mod client_info;
 mod connz;
 mod duration;
+mod gateways;
 mod healthz;
 mod json;
 mod leafz;
@@ -27,7 +28,7 @@ mod system;
 mod time;
 mod varz;
 
-pub use absent::{Gatewayz, Jsz, JszApi, JszConfig};
+pub use absent::{Jsz, JszApi, JszConfig};
 pub use accounts::{
     AccountExport, AccountImport, AccountInfo, AccountStat, AccountStatz, Accountz, DataStats, LatencySampling,
     MapDest, MsgBytes, SamplingRate, SublistStats,
@@ -35,6 +36,7 @@ pub use accounts::{
 pub use client_info::ClientInfo;
 pub use connz::{ConnInfo, Connz, ProxyInfo, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
+pub use gateways::{AccountGatewayz, GatewayStat, GatewayVarz, Gatewayz, RemoteGatewayVarz, RemoteGatewayz};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
 pub use leafz::{LeafInfo, Leafz};

@@ -155,6 +155,8 @@ impl MsgTraceKind {
     pub const CLIENT: Self = Self(0);
     /// Another server of the cluster.
     pub const ROUTE: Self = Self(1);
+    /// A server of another cluster.
+    pub const GATEWAY: Self = Self(2);
     /// The server itself.
     pub const SYSTEM: Self = Self(3);
     /// A leaf node, or the hub of one.

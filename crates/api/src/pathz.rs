@@ -126,6 +126,8 @@ pub enum LinkKind {
     Route,
     /// A leaf node, or the hub of one.
     Leaf,
+    /// A server of another cluster.
+    Gateway,
     /// A kind that this reader does not know.
     #[serde(other)]
     Unknown,

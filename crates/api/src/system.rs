@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::omit::empty;
-use crate::{AccountStat, ClientInfo, DataStats, LinkCounts, Time};
+use crate::{AccountStat, ClientInfo, DataStats, GatewayStat, LinkCounts, Time};
 
 /// Who a server is; in all that it tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +116,9 @@ pub struct ServerStats {
     /// The routes.
     #[serde(skip_serializing_if = "empty")]
     pub routes: Vec<RouteStat>,
+    /// The other clusters.
+    #[serde(skip_serializing_if = "empty")]
+    pub gateways: Vec<GatewayStat>,
     /// Servers that tell of themselves, with this one.
     #[serde(skip_serializing_if = "empty")]
     pub active_servers: u64,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::omit::empty;
-use crate::{ProxyInfo, Time};
+use crate::{GatewayVarz, ProxyInfo, Time};
 
 /// `/varz`: what the server is, its limits and its counters.
 ///
@@ -67,8 +67,8 @@ pub struct Varz {
     pub max_pending: u64,
     /// The cluster; empty when off.
     pub cluster: ClusterVarz,
-    /// Empty: natsd has no gateways.
-    pub gateway: Disabled,
+    /// Other clusters; empty when off.
+    pub gateway: GatewayVarz,
     /// Leaf nodes; empty when off.
     pub leaf: LeafVarz,
     /// Empty: natsd has no MQTT.

@@ -188,6 +188,10 @@ pub enum CloseReason {
     ClusterNamesIdentical,
     /// A leaf node is older than its hub takes.
     MinimumVersionRequired,
+    /// It is of another cluster than wanted, or of one that is not wanted.
+    WrongGateway,
+    /// It has the name of a server of our cluster.
+    DuplicateServerName,
     /// A route ended.
     Route(crate::route::CloseReason),
 }
@@ -224,6 +228,8 @@ impl fmt::Display for CloseReason {
             Self::DuplicateLeaf => "Duplicate Remote LeafNode Connection",
             Self::ClusterNamesIdentical => "Cluster Names Identical",
             Self::MinimumVersionRequired => "Minimum Version Required",
+            Self::WrongGateway => "Wrong Gateway",
+            Self::DuplicateServerName => "Duplicate Server Name",
             Self::Route(reason) => return reason.fmt(f),
         })
     }

@@ -5,6 +5,7 @@ pub mod compression;
 pub mod connect;
 pub mod encode;
 pub mod error;
+pub mod gateway;
 pub mod header;
 pub mod info;
 pub mod leaf;

@@ -5,6 +5,7 @@ pub mod authorization;
 mod callout;
 pub mod cluster;
 mod compression;
+pub mod gateway;
 pub mod leafnodes;
 pub mod mappings;
 pub mod monitoring;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use natsd_core::transform::Mappings;
 
-use super::{accounts, authorization, cluster, leafnodes, mappings, monitoring, scion, tls, websocket};
+use super::{accounts, authorization, cluster, gateway, leafnodes, mappings, monitoring, scion, tls, websocket};
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -175,6 +175,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "See below.",
         read: |draft, field| cluster::read(field).map(|options| draft.options.cluster = Some(options)),
+    },
+    Key {
+        names: &["gateway"],
+        takes: "map",
+        default: "off",
+        doc: "Connects this cluster to others; see below.",
+        read: |draft, field| gateway::read(field).map(|options| draft.options.gateway = options),
     },
     Key {
         names: &["leafnodes", "leaf"],

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod compression;
+mod gateways;
 mod leaf_nodes;
 mod refused;
 mod users;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, leafnodes, mappings, monitoring, msg_trace, operator, permissions,
-    scion, server, sharing, tls, unsupported, websocket,
+    accounts, authorization, callout, cluster, gateway, leafnodes, mappings, monitoring, msg_trace, operator,
+    permissions, scion, server, sharing, tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, PoolPaths, WriteTimeout};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -405,7 +406,8 @@ fn the_documentation_lists_every_key() {
         rows(sharing::IMPORT_KEYS),
     ];
     let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
-    let leafs = [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS), rows(leafnodes::proxy::KEYS)];
+    let leafs =
+        [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS), rows(leafnodes::proxy::KEYS), rows(gateway::KEYS)];
     let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];
     for table in others.into_iter().chain(blocks).chain(users).chain(accounts).chain(leafs) {
         assert!(docs.contains(&table), "docs/configuration.md should contain:\n{table}");
@@ -414,7 +416,7 @@ fn the_documentation_lists_every_key() {
 
 proptest! {
     #[test]
-    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len() + websocket::KEYS.len() + leafnodes::KEYS.len() + leafnodes::remotes::KEYS.len(), value in
+    fn no_value_of_any_key_panics(key in 0..server::KEYS.len() + cluster::KEYS.len() + tls::KEYS.len() + scion::KEYS.len() + websocket::KEYS.len() + leafnodes::KEYS.len() + leafnodes::remotes::KEYS.len() + gateway::KEYS.len(), value in
         "-?[0-9]{1,20}[kmgb]{0,2}|\"[0-9a-z:,.@/ %-]{0,20}\"|true|\\[[0-9a-z, ]{0,9} \\]|\\{\\}|\"-?[0-9.]{0,25}[hms]{0,3}\"")
     {
         let top = server::KEYS.iter().map(|key| format!("{}: {value}", key.names[0]));
@@ -424,7 +426,8 @@ proptest! {
         let websocket = websocket::KEYS.iter().map(|key| format!("websocket {{ {}: {value} }}", key.names[0]));
         let leafnodes = leafnodes::KEYS.iter().map(|key| format!("leafnodes {{ {}: {value} }}", key.names[0]));
         let remotes = leafnodes::remotes::KEYS.iter().map(|key| format!("leafnodes {{ remotes: [{{ {}: {value} }}] }}", key.names[0]));
-        let leafs = leafnodes.chain(remotes);
+        let gateway = gateway::KEYS.iter().map(|key| format!("gateway {{ name: G, {}: {value} }}", key.names[0]));
+        let leafs = leafnodes.chain(remotes).chain(gateway);
         let text = top.chain(cluster).chain(tls).chain(scion).chain(websocket).chain(leafs).nth(key).expect("in range");
         let _ = loaded(&text);
     }

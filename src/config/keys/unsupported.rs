@@ -4,7 +4,7 @@ use crate::config::language::Value;
 
 /// At the top level.
 pub(super) const SERVER: &[&str] =
-    &["default_js_domain", "gateway", "jetstream", "mqtt", "ocsp", "ocsp_cache", "prof_block_rate", "prof_port"];
+    &["default_js_domain", "jetstream", "mqtt", "ocsp", "ocsp_cache", "prof_block_rate", "prof_port"];
 
 /// In an account.
 pub(super) const ACCOUNT: &[&str] = &["jetstream"];
@@ -23,7 +23,6 @@ pub(super) const TLS: &[&str] =
 pub(in crate::config) fn why(key: &str) -> Option<&'static str> {
     Some(match key {
         "jetstream" | "default_js_domain" => "it keeps no streams",
-        "gateway" => "it has no gateways between clusters; put all servers into one cluster",
         "jetstream_cluster_migrate" | "js_cluster_migrate" => "it keeps no streams that could move",
         "mqtt" => "it speaks no MQTT",
         "prof_port" | "prof_block_rate" => "it is no Go program; profile it with a tool for native ones, such as perf",

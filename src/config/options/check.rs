@@ -74,6 +74,19 @@ pub enum InvalidOptions {
     /// Two answers to who vouches for peers.
     #[error("cluster.authority: cluster.tls says already who vouches for peers; remove one of them")]
     AuthorityBesideTls,
+    /// One cluster by two names.
+    #[error("gateway.name is {gateway:?}, and cluster.name {cluster:?}: a cluster has one name; make them the same")]
+    GatewayName {
+        /// `gateway.name`.
+        gateway: String,
+        /// `cluster.name`.
+        cluster: String,
+    },
+    /// The servers of all clusters and leaf nodes share their account.
+    #[error(
+        "gateway and leafnodes together need an account of the servers; add one to accounts and name it in system_account"
+    )]
+    GatewayWithLeafnodes,
     /// A leaf node without an account.
     #[error("leafnodes.{place}: there is no account {account:?}; add it to accounts, or name another one")]
     LeafAccount {
@@ -112,6 +125,9 @@ impl Options {
         if let Some(leafnodes) = &self.leafnodes {
             leafnodes.check(self)?;
         }
+        if let Some(gateway) = &self.gateway {
+            gateway.check(self)?;
+        }
         match self.scion_addresses().next() {
             Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
             _ => Ok(()),
@@ -133,6 +149,9 @@ impl Options {
         }
         if let Some(leafnodes) = &self.leafnodes {
             leafnodes.check_tls().map_err(|problem| InvalidOptions::Tls { block: "leafnodes.tls", problem })?;
+        }
+        if let Some(gateway) = &self.gateway {
+            gateway.check_tls().map_err(|problem| InvalidOptions::Tls { block: "gateway.tls", problem })?;
         }
         let Some((cluster, tls)) = self.cluster.as_ref().and_then(|c| Some((c, c.tls.as_ref()?))) else {
             return Ok(());

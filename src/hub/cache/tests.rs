@@ -106,7 +106,7 @@ proptest! {
         clients in prop::collection::vec(permissions(), 3),
         steps in steps(),
     ) {
-        let account = Arc::new(Account::new(natsd_auth::account::AccountSpec::named("ACC"), Arc::default()));
+        let account = Arc::new(Account::new(natsd_auth::account::AccountSpec::named("ACC"), Arc::default(), &Arc::default()));
         let links: Vec<_> = clients.into_iter().map(client).collect();
         let (mut cache, mut scratch) = (MatchCache::default(), Matches::default());
         let mut subscriptions: Vec<Arc<Subscription>> = Vec::new();

@@ -91,7 +91,7 @@ mod tests {
 
     /// An account that owes an answer for `awaited`.
     fn debtor(awaited: &Awaited) -> Arc<Account> {
-        let account = Arc::new(Account::new(AccountSpec::named("A"), Arc::default()));
+        let account = Arc::new(Account::new(AccountSpec::named("A"), Arc::default(), &Arc::default()));
         let service = Service { response: ResponseType::Stream, ..Service::default() };
         let mut subject = b"_R_.abcdef.".to_vec();
         let response = Response::new(&account, b"trace", &service);

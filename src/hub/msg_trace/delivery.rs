@@ -102,8 +102,9 @@ impl Trace {
         batch: &mut Batch,
     ) -> bool {
         let hop = self.next_hop();
-        let traces =
-            route.server.get().is_some_and(|server| server.traces) || route.leaf.get().is_some_and(|peer| peer.traces);
+        let traces = route.server.get().is_some_and(|server| server.traces)
+            || route.leaf.get().is_some_and(|peer| peer.traces)
+            || route.gateway.get().is_some_and(|peer| peer.traces);
         let error = if !traces && self.only {
             ONLY_UNSUPPORTED
         } else {

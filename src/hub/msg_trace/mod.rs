@@ -144,16 +144,18 @@ fn kind(link: &Link) -> MsgTraceKind {
         Kind::Client => MsgTraceKind::CLIENT,
         Kind::Route => MsgTraceKind::ROUTE,
         Kind::Leaf => MsgTraceKind::LEAF,
+        Kind::Gateway => MsgTraceKind::GATEWAY,
         Kind::System => MsgTraceKind::SYSTEM,
     }
 }
 
 /// What the other end calls itself.
 fn name(link: &Link) -> String {
-    match (link.server.get(), link.leaf.get()) {
-        (Some(server), _) => server.name.clone(),
-        (None, Some(peer)) => peer.name.clone(),
-        (None, None) => link.settings.lock().as_ref().map(|settings| settings.name.clone()).unwrap_or_default(),
+    match (link.server.get(), link.leaf.get(), link.gateway.get()) {
+        (Some(server), _, _) => server.name.clone(),
+        (None, Some(peer), _) => peer.name.clone(),
+        (None, None, Some(peer)) => peer.server_name.clone(),
+        (None, None, None) => link.settings.lock().as_ref().map(|settings| settings.name.clone()).unwrap_or_default(),
     }
 }
 

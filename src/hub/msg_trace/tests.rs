@@ -20,7 +20,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let account = Arc::new(Account::new(AccountSpec::named("A"), Arc::default()));
+        let account = Arc::new(Account::new(AccountSpec::named("A"), Arc::default(), &Arc::default()));
         let stage = Self { account, publisher: link(Kind::Client), observer: link(Kind::Client) };
         stage.subscribe(&stage.observer, "trace");
         stage

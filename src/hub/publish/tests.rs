@@ -16,7 +16,7 @@ use crate::link::{Kind, PeerServer};
 const HELLO: Message<'static> = Message { subject: b"foo", reply: None, header_len: 0, body: b"hello" };
 
 fn account() -> Arc<Account> {
-    Arc::new(Account::new(AccountSpec::named("ACC"), Arc::default()))
+    Arc::new(Account::new(AccountSpec::named("ACC"), Arc::default(), &Arc::default()))
 }
 
 fn subscribe(account: &Arc<Account>, link: &Arc<Link>, subject: &str, queue: Option<&str>, sid: &str) {
@@ -230,7 +230,7 @@ fn peers_hear_of_the_first_and_the_last_and_of_each_member() {
     let recorder = Arc::new(Recorder::default());
     let observer: Arc<OnceLock<Arc<dyn InterestObserver>>> = Arc::default();
     assert!(observer.set(recorder.clone()).is_ok());
-    let account = Arc::new(Account::new(AccountSpec::named("ACC"), observer));
+    let account = Arc::new(Account::new(AccountSpec::named("ACC"), observer, &Arc::default()));
     let client = link(Kind::Client);
     let queues = [None, None, Some("q"), Some("q")];
     let subscriptions: Vec<_> = queues

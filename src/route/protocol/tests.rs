@@ -56,6 +56,10 @@ impl Broker for Recorder {
         self.log.push("renew".into());
     }
 
+    fn hear_of_cluster(&mut self, info: &RouteInfo) {
+        self.log.push(format!("cluster {} at {:?}", info.gateway, info.gateway_urls));
+    }
+
     fn measured(&mut self, _rtt: Duration) {
         self.log.push("measured".into());
     }

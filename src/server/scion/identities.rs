@@ -54,6 +54,10 @@ impl Identities {
             Some(cluster) if cluster.authority.is_some() || cluster.scion_addresses().next().is_some() => {
                 Some((authority.member()?, "cluster.authority"))
             }
+            // Clusters show each other what servers of one show each other.
+            _ if options.gateway.as_ref().is_some_and(|gateway| gateway.scion_addresses().next().is_some()) => {
+                Some((authority.member()?, "cluster.authority"))
+            }
             _ => None,
         };
         let takes_clients = options.listen.iter().any(|listen| matches!(listen, Listen::Scion(_)));

@@ -33,6 +33,18 @@ impl Raw {
         Self { stream, session: None, unread: Vec::new(), info: serde_json::Value::Null }
     }
 
+    /// A connection that was accepted.
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("a TCP option");
+        Self { stream, session: None, unread: Vec::new(), info: serde_json::Value::Null }
+    }
+
+    /// What the server says until it closes the connection.
+    pub fn last_words(mut self) -> String {
+        while self.read() {}
+        String::from_utf8(self.unread).expect("lines are text")
+    }
+
     /// From now on everything is said over TLS.
     ///
     /// # Errors

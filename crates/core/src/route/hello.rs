@@ -118,6 +118,18 @@ pub struct RouteInfo {
     /// Where the sender takes leaf nodes: `host:port`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leafnode_urls: Vec<String>,
+    /// In what is told of another cluster: its name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub gateway: String,
+    /// In the same: where its servers take others, `host:port`.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_none")]
+    pub gateway_urls: Vec<String>,
+    /// Where the sender takes other clusters: `host:port`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub gateway_url: String,
+    /// What is to be done about another cluster, one of [`command`](crate::gateway::command).
+    #[serde(skip_serializing_if = "is_zero_byte")]
+    pub gateway_cmd: u8,
     /// Version of natsd; empty when the sender is another implementation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub natsd: String,

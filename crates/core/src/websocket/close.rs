@@ -113,6 +113,8 @@ fn status(reason: &CloseReason) -> u16 {
         | CloseReason::MinimumVersionRequired
         | CloseReason::ProxyNotTrusted
         | CloseReason::ProxyRequired
+        | CloseReason::WrongGateway
+        | CloseReason::DuplicateServerName
         | CloseReason::Route(_) => INTERNAL_ERROR,
     }
 }

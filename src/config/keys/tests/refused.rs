@@ -27,7 +27,6 @@ fn what_is_off_anyhow_may_be_turned_off() {
         ("jetstream: enabled", "natsd: it keeps no streams; remove it"),
         ("jetstream {}", "it keeps no streams"),
         ("prof_port: 6060", "profile it with a tool for native ones"),
-        ("gateway: false", "no gateways"),
         ("ocsp { mode: always }", "let an authority sign short-lived ones"),
         ("tls { cert_store: WindowsCurrentUser }", "the certificate store is one of Windows"),
     ] {

@@ -160,6 +160,12 @@ impl Cluster {
         urls.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Where the other servers take other clusters, sorted.
+    pub fn gateway_urls(&self) -> Vec<String> {
+        let urls = self.peers.values().map(|peer| peer.info.gateway_url.clone()).filter(|url| !url.is_empty());
+        urls.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// A number from 0 to 1 to spread timers with.
     pub fn jitter(&mut self) -> f64 {
         self.dialing.jitter()
