@@ -7,6 +7,7 @@ mod gateway;
 mod http_proxy;
 mod leafnodes;
 mod operator;
+mod scion;
 mod tls;
 mod websocket;
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Login, Proxies};
 use natsd_core::transform::Mappings;
-use natsd_path::{IsdAs, Preference, ScionAddr};
+use natsd_path::ScionAddr;
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
@@ -30,6 +31,7 @@ pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
+pub use scion::{PoolPaths, ScionOptions};
 pub use tls::{CertFiles, DEFAULT_TIMEOUT, HandshakeFirst, TlsOptions};
 pub use websocket::{DEFAULT_UPGRADE_TIMEOUT, WebsocketOptions};
 
@@ -167,62 +169,6 @@ fn scion_listeners(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> + '_ {
         Listen::Scion(address) => Some(*address),
         Listen::Tcp { .. } => None,
     })
-}
-
-/// `pool_paths`: how the connections to one server choose their paths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PoolPaths {
-    /// All take the best path.
-    #[default]
-    Shared,
-    /// The first takes the best path, the others keep off it and off each other.
-    Disjoint,
-}
-
-impl PoolPaths {
-    /// The word for it in a configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Disjoint => "disjoint",
-        }
-    }
-}
-
-/// `scion {}`. Its presence turns SCION on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScionOptions {
-    /// `daemon`: `host:port` of the SCION daemon; `SCION_DAEMON`, `SCION_DAEMON_ADDRESS`, then
-    /// `127.0.0.1:30255` when unset.
-    pub daemon: Option<String>,
-    /// `local`: the address of this host inside its AS, for dialling. `SCION_LOCAL_ADDR` when unset, then the
-    /// address the kernel would use towards the border router.
-    pub local: Option<std::net::IpAddr>,
-    /// `path_preference`.
-    pub path_preference: Preference,
-    /// `pool_paths`.
-    pub pool_paths: PoolPaths,
-    /// `accounts`: the preferences of accounts that have routes of their own.
-    pub accounts: BTreeMap<String, Preference>,
-    /// `allow`: the ASes that may connect, all when empty; ISD 0 and AS 0 stand for any.
-    pub allow: Vec<IsdAs>,
-    /// `deny`: the ASes that may not, whatever `allow` says.
-    pub deny: Vec<IsdAs>,
-}
-
-#[cfg(feature = "scion")]
-impl ScionOptions {
-    /// Whether hosts of this AS may connect; if not, the key that says so.
-    pub(crate) fn admits(&self, from: IsdAs) -> Result<(), &'static str> {
-        let is_meant = |list: &[IsdAs]| {
-            let fits = |wanted: u64, own: u64| wanted == 0 || wanted == own;
-            list.iter().any(|meant| fits(meant.isd().into(), from.isd().into()) && fits(meant.asn(), from.asn()))
-        };
-        if is_meant(&self.deny) {
-            return Err("scion.deny");
-        }
-        if self.allow.is_empty() || is_meant(&self.allow) { Ok(()) } else { Err("scion.allow") }
-    }
 }
 
 /// What becomes of a connection that takes longer than `write_deadline` to be written to.
