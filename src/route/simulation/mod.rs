@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use game::Game;
 
-/// The games that are played when nothing else is said. CI plays ten times as many.
+/// The games that are played when nothing else is said. CI plays three times as many.
 const SEEDS: Range<u64> = 0..1_000;
 
 fn seeds() -> Range<u64> {
