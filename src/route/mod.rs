@@ -130,6 +130,7 @@ impl Routes {
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
             connect_backoff: options.connect_backoff,
+            passive: options.passive,
             seed: fastrand::u64(..),
         };
         let gate = Gate::new(gate::Terms::of(&options), hub.slow_checks.clone());

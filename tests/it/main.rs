@@ -33,6 +33,7 @@ mod monitor_process;
 mod msgtrace;
 #[cfg(feature = "interop")]
 mod operator;
+mod passive;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;

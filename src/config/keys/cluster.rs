@@ -122,6 +122,14 @@ pub const KEYS: &[Key<Draft>] = &[
         read: |draft, field| field.bool().map(|on| draft.options.connect_backoff = on),
     },
     Key {
+        names: &["passive"],
+        takes: "boolean",
+        default: "false",
+        doc: "Never dials another server, also none learnt by gossip: the others dial this one, at `listen`. It has no \
+              `routes`. *Extension.*",
+        read: |draft, field| field.bool().map(|on| draft.options.passive = on),
+    },
+    Key {
         names: &["pool_size"],
         takes: "integer",
         default: "3",

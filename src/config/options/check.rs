@@ -71,6 +71,12 @@ pub enum InvalidOptions {
     /// A peer over SCION that nobody vouches for.
     #[error("cluster.tls: insecure is not for {0}: peers over SCION have to prove who they are; remove it")]
     InsecureOverScion(ScionAddr),
+    /// Somebody to dial, and nobody who dials.
+    #[error("cluster.passive: a passive server dials nobody, so it has no routes; remove routes, or passive")]
+    PassiveWithRoutes,
+    /// Nobody would ever be a peer.
+    #[error("cluster.passive: a passive server waits for others to dial it; add listen, or remove passive")]
+    PassiveWithoutListener,
     /// Two answers to who vouches for peers.
     #[error("cluster.authority: cluster.tls says already who vouches for peers; remove one of them")]
     AuthorityBesideTls,
@@ -114,6 +120,14 @@ impl Options {
         let (grace, duration) = (self.lame_duck_grace_period, self.lame_duck_duration);
         if grace >= duration {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
+        }
+        if let Some(cluster) = self.cluster.as_ref().filter(|cluster| cluster.passive) {
+            if !cluster.routes.is_empty() {
+                return Err(InvalidOptions::PassiveWithRoutes);
+            }
+            if cluster.listen.is_empty() {
+                return Err(InvalidOptions::PassiveWithoutListener);
+            }
         }
         self.check_tls()?;
         if let Some(callout) = &self.authorization.callout {

@@ -58,6 +58,8 @@ pub struct ClusterOptions {
     pub connect_retries: u32,
     /// `connect_backoff`: 1 s doubling to 30 s instead of every second.
     pub connect_backoff: bool,
+    /// `passive`: other servers are never dialled, they dial this one.
+    pub passive: bool,
     /// `pool_size`; `None` turns pooling off (-1 in the file).
     pub pool_size: Option<u16>,
     /// `accounts` that have connections of their own, by name.
@@ -91,6 +93,7 @@ impl Default for ClusterOptions {
             advertise: None,
             connect_retries: 0,
             connect_backoff: false,
+            passive: false,
             pool_size: Some(3),
             accounts: Vec::new(),
             ping_interval: Duration::from_secs(30),

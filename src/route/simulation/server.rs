@@ -113,6 +113,7 @@ impl Server {
             advertise: true,
             connect_retries: cluster.connect_retries,
             connect_backoff: cluster.connect_backoff,
+            passive: false,
             seed,
         };
         let began = Duration::from_nanos(clock.load(Relaxed));
