@@ -100,6 +100,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         connect_retries: 0,
         connect_backoff: false,
         passive: false,
+        dag: false,
         seed: 1,
     };
     let gate = Gate::new(login.map(Terms::of_login).unwrap_or_default(), Arc::new(Semaphore::new(1)));

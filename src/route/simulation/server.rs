@@ -114,6 +114,7 @@ impl Server {
             connect_retries: cluster.connect_retries,
             connect_backoff: cluster.connect_backoff,
             passive: false,
+            dag: false,
             seed,
         };
         let began = Duration::from_nanos(clock.load(Relaxed));

@@ -17,7 +17,12 @@ impl Cluster {
             || self.peers.contains_key(id)
             || self.dialing.targets.values().any(|target| target.peer.as_ref() == Some(id));
         // A dedicated route follows the pool's first, from whichever side dials that one.
-        if self.passive || known || !info.route_account.is_empty() || self.dialing.targets.len() >= MAX_PEERS {
+        if self.passive
+            || self.is_dag()
+            || known
+            || !info.route_account.is_empty()
+            || self.dialing.targets.len() >= MAX_PEERS
+        {
             return;
         }
         let urls = told_urls(info);
@@ -30,6 +35,9 @@ impl Cluster {
     /// Tells the other peers of a newcomer, unless whoever told the two of each other does. Those that cannot dial it, or
     /// never dial, it is told of in their place.
     pub(super) fn gossip(&mut self, newcomer: &RouteInfo, to: LinkId, target: Option<TargetId>, solicited: bool) {
+        if self.is_dag() {
+            return;
+        }
         let target = target.and_then(|target| self.dialing.targets.get(&target));
         let explicit = target.is_some_and(|target| target.is_explicit());
         let overriding = target.is_some_and(|target| target.gossip_mode == GossipMode::Override);

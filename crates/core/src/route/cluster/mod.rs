@@ -32,6 +32,8 @@ pub const MAX_PEERS: usize = 1024;
 pub const MAX_POOL: u16 = 64;
 /// Accounts with a connection of their own, a peer.
 pub const MAX_DEDICATED: usize = 64;
+/// [`RouteInfo::route_type`] of servers that are hops of others.
+pub const DAG: &str = "dag";
 /// A connection that ends before it is this old counts as a failed attempt.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub connect_backoff: bool,
     /// Dials nobody, whatever is heard of other servers: they come to us, or nobody does.
     pub passive: bool,
+    /// Servers are connected as configured alone, and each is a hop on the way to the others. Peers are alike in this.
+    pub dag: bool,
     /// Any random number: it spreads attempts in time.
     pub seed: u64,
 }
@@ -118,6 +122,7 @@ impl Cluster {
         info.route_accounts = config.dedicated.told();
         info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
         info.passive = config.passive;
+        info.route_type = if config.dag { DAG.into() } else { String::new() };
         if !config.advertise {
             info.connect_urls.clear();
             info.ws_connect_urls.clear();
@@ -341,6 +346,11 @@ impl Cluster {
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
         }
+    }
+
+    /// Whether servers are connected as configured alone.
+    fn is_dag(&self) -> bool {
+        self.info.route_type == DAG
     }
 
     /// Connections that we and the peer share accounts out over.

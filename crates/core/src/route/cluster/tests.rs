@@ -74,6 +74,35 @@ fn a_server_that_listens_nowhere_joins_all_that_are_there_and_that_come() {
 }
 
 #[test]
+fn servers_of_a_dag_have_the_connections_that_are_configured() {
+    let mut network = Network::with(&[&[], &[0], &[1], &[1, 2]], |config| {
+        config.dag = true;
+        config.pool_size = Some(1);
+    });
+    network.run(secs(10));
+    let mut pairs: Vec<_> = network.wires.values().map(|wire| (wire.dialer, wire.acceptor)).collect();
+    pairs.sort_unstable();
+    assert_eq!(pairs, [(1, 0), (2, 1), (3, 1), (3, 2)]);
+}
+
+#[test]
+fn servers_of_a_dag_and_of_a_mesh_refuse_each_other() {
+    for dag in [true, false] {
+        let mut cluster = Cluster::new(Config { dag, ..config(info(0, 0), 0) }, Duration::ZERO);
+        let route_type = if dag { String::new() } else { DAG.into() };
+        let peer = RouteInfo { route_type, ..info(1, 0) };
+        let peer = Introduction { info: peer, slot: Slot::Pool(0), solicited: false };
+        cluster.handle_introduction(LinkId(1), None, peer, None, Duration::ZERO);
+        let Some(Event::Close(_, CloseReason::RouteType(_), Some(text))) = cluster.poll_event() else {
+            panic!("refused")
+        };
+        let (ours, theirs) = if dag { ("dag", "mesh") } else { ("mesh", "dag") };
+        let said = format!("s0 has route_type {ours} and s1 has route_type {theirs}: set the same in cluster {{}}");
+        assert!(text.starts_with(&said), "{text}");
+    }
+}
+
+#[test]
 fn servers_that_dial_each_other_at_once_keep_one_connection_a_slot() {
     let mut network = Network::new(&[&[1], &[0]]);
     network.run(Duration::from_millis(500));

@@ -82,6 +82,7 @@ pub(super) fn config(info: RouteInfo, routes: usize) -> Config {
         connect_retries: 0,
         connect_backoff: false,
         passive: false,
+        dag: false,
     }
 }
 
