@@ -10,6 +10,7 @@ mod claims;
 mod cluster;
 mod compression;
 mod config;
+mod dag;
 mod gateway;
 mod harness;
 #[cfg(feature = "lab")]

@@ -48,6 +48,11 @@ impl Broker for Recorder {
         self.log.push(format!("deliver {}", String::from_utf8_lossy(message.body)));
     }
 
+    fn hear(&mut self, _op: dag::Op<'_>) -> Result<(), CloseReason> {
+        self.log.push("hear".into());
+        Ok(())
+    }
+
     fn retell(&mut self, peer: &Introduction) {
         self.log.push(format!("retell {}", peer.info.server_name));
     }

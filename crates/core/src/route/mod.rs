@@ -13,8 +13,8 @@
 //! [`Duration`]: std::time::Duration
 
 pub mod cluster;
-pub mod dedicated;
 pub mod dag;
+pub mod dedicated;
 pub mod encode;
 pub mod hello;
 pub mod interest;

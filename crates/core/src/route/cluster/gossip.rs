@@ -87,8 +87,9 @@ impl Cluster {
 
 /// Whether a server that is told of `other` can dial it, and does.
 fn may_dial(server: &RouteInfo, other: &RouteInfo) -> bool {
-    // Other implementations know of SCION nothing, and take what is said in place of an IP address for one.
-    let reachable = if server.is_natsd() { !told_urls(other).is_empty() } else { !other.ip.is_empty() };
+    // Other implementations know nothing of SCION.
+    let over_tcp = || !other.ip.is_empty() || other.port != 0;
+    let reachable = if server.is_natsd() { !told_urls(other).is_empty() } else { over_tcp() };
     reachable && !server.passive
 }
 
