@@ -16,6 +16,8 @@ struct Server {
 
 /// An end of a link: whose, and whom it leads to.
 type End = (usize, usize);
+/// Lines, in order.
+type Queue = VecDeque<Arc<[u8]>>;
 
 #[derive(Default)]
 struct Network {
@@ -24,7 +26,7 @@ struct Network {
     ends: BTreeMap<LinkId, End>,
     next: u64,
     /// What is under way to the other end.
-    wires: BTreeMap<LinkId, (LinkId, VecDeque<Arc<[u8]>>)>,
+    wires: BTreeMap<LinkId, (LinkId, Queue)>,
     sent: usize,
 }
 
