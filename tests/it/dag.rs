@@ -220,6 +220,63 @@ fn accounts_and_headers_survive_hops() {
     assert!(other.drain().is_empty());
 }
 
+/// Both leaf nodes are of one cluster, which gets nothing back of what it publishes, and each message once.
+#[test]
+fn leaf_nodes_are_reached_over_hops() {
+    let (one, two) = (free_port(), free_port());
+    let (leafs_of_first, leafs_of_last) = (
+        format!("leafnodes {{ listen: \"127.0.0.1:{one}\" }}"),
+        format!("leafnodes {{ listen: \"127.0.0.1:{two}\" }}"),
+    );
+    let cluster = "route_type: dag";
+    let first = Node::start(Kind::Natsd, "s0", Setup { cluster, more: &leafs_of_first, ..Setup::default() });
+    let between = node("s1", &[&first]);
+    let setup = Setup { routes: &[&between], cluster, more: &leafs_of_last, ..Setup::default() };
+    let last = Node::start(Kind::Natsd, "s2", setup);
+    let leaf = |name: &str, port: u16| {
+        let more = format!("leafnodes {{ remotes: [{{ url: \"nats://127.0.0.1:{port}\" }}] }}");
+        Node::start(Kind::Natsd, name, Setup { cluster: &format!("name: {name}"), more: &more, ..Setup::default() })
+    };
+    let (near, far) = (leaf("near", one), leaf("far", two));
+    let mut clients = [near.client(), far.client(), first.client(), between.client(), last.client()];
+    clients[1].subscribe("at.leaf", "1");
+    clients[2].subscribe("at.hub", "1");
+    settle(&mut clients, "ready");
+    assert_eq!(heard(&mut clients, (0, 1), "at.leaf"), [1; 20]);
+    assert_eq!(heard(&mut clients, (3, 1), "at.leaf"), [1; 20]);
+    assert_eq!(heard(&mut clients, (1, 2), "at.hub"), [1; 20]);
+    clients[1].send("UNSUB 1\r\n");
+    clients[1].flush();
+    clients[0].wait_for_interest("at.leaf", false);
+}
+
+#[test]
+fn the_system_account_reaches_all_servers() {
+    let users = "accounts { $SYS { users: [{user: sys, password: s}] } }";
+    let cluster = "route_type: dag";
+    let start = |name, routes: &[&Node]| {
+        Node::start(Kind::Natsd, name, Setup { routes, cluster, more: users, ..Setup::default() })
+    };
+    let first = start("s0", &[]);
+    let between = start("s1", &[&first]);
+    let last = start("s2", &[&between]);
+    let mut operator = Client::connect_with(first.port, "sys", "s");
+    operator.subscribe("answers", "1");
+    for node in [&between, &last] {
+        let mut there = Client::connect_with(node.port, "sys", "s");
+        there.wait_for_interest("answers", true);
+    }
+    let mut names = std::collections::BTreeSet::new();
+    wait_for("answers of all servers", || {
+        operator.request("$SYS.REQ.SERVER.PING", "answers", "");
+        names.extend(operator.drain().into_iter().filter_map(|answer| {
+            let answer: serde_json::Value = serde_json::from_str(&answer.payload).ok()?;
+            Some(answer["server"]["name"].as_str()?.to_owned())
+        }));
+        (names.len() == 3).then_some(())
+    });
+}
+
 #[test]
 fn servers_of_a_mesh_and_of_a_dag_refuse_each_other_and_say_why() {
     let mesh = Node::start(Kind::Natsd, "m", Setup::default());
