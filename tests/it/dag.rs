@@ -305,12 +305,13 @@ fn nats_server_is_refused() {
 }
 
 #[test]
-fn accounts_have_no_routes_of_their_own_in_a_dag() {
+fn what_there_is_not_over_hops_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("server.conf");
     for (block, reason) in [
         ("listen: 6222, route_type: dag, accounts: [\"$G\"]", "remove accounts, or route_type"),
         ("listen: 6222, route_type: tree", "mesh or dag"),
+        ("listen: 6222, route_type: dag }\ngateway { name: c, listen: 7222", "remove gateway, or route_type"),
     ] {
         std::fs::write(&file, format!("cluster {{ {block} }}\n")).expect("a file");
         let output = natsd(&["-t", "-c", file.to_str().expect("a plain name")]);
