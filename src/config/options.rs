@@ -24,7 +24,7 @@ use natsd_path::ScionAddr;
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
-pub use cluster::{ClusterOptions, Remote, RouteLogin};
+pub use cluster::{ClusterOptions, Remote, RouteLogin, RouteType};
 pub use gateway::{GatewayOptions, GatewayRemote};
 pub use http_proxy::HttpProxy;
 pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};

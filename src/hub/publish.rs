@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use natsd_core::encode::Message;
+use natsd_core::route::dag::MAX_HOPS;
 
 use super::account::Account;
 use super::gateways::send;
@@ -14,6 +15,7 @@ use super::subscription::Subscription;
 use super::{Hub, service};
 use crate::link::batch::Batch;
 use crate::link::{Errand, Kind, Link};
+use crate::route::Copies;
 
 /// Who publishes.
 #[derive(Clone, Copy)]
@@ -31,17 +33,19 @@ pub(crate) struct Publisher<'a> {
     pub trace: Option<&'a Trace>,
     /// It is an answer that another cluster has sent to this one, where somebody asked for it.
     pub mapped: bool,
+    /// How often servers may still pass it on, where they do.
+    pub hops: u8,
 }
 
 impl<'a> Publisher<'a> {
     /// A client, which may not want its own messages, or another server.
     pub(crate) fn new(hub: &'a Arc<Hub>, link: &'a Arc<Link>, echo: bool) -> Self {
-        Self { link: Some(link), echo, depth: 0, hub, origin: None, trace: None, mapped: false }
+        Self { link: Some(link), echo, depth: 0, hub, origin: None, trace: None, mapped: false, hops: MAX_HOPS }
     }
 
     /// The server itself.
     pub(crate) fn server(hub: &'a Arc<Hub>) -> Self {
-        Self { link: None, echo: true, depth: 0, hub, origin: None, trace: None, mapped: false }
+        Self { link: None, echo: true, depth: 0, hub, origin: None, trace: None, mapped: false, hops: MAX_HOPS }
     }
 
     pub(super) fn may_hear(&self, subscription: &Subscription) -> bool {
@@ -192,13 +196,15 @@ fn spread(
         let elsewhere = elsewhere.or_else(|| group.choose_leaf(leaf, &mut batch.rng));
         chosen.extend(elsewhere.map(|route| (route, &*group.name)));
     }
+    let mut copies = Copies::default();
     for (at, route) in matches.routes.iter().enumerate() {
         let plain =
             route.plain && in_cluster || route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
         if plain || queues_of(at, &chosen).next().is_some() {
-            delivered |= pass_on(route, account, message, queues_of(at, &chosen), from, batch);
+            delivered |= pass_on(route, account, message, queues_of(at, &chosen), from, (&mut copies, batch));
         }
     }
+    send_copies(copies, account, message, from, batch);
     if !matches.gateways.is_empty() && from.uses_gateways() && !(from.mapped && message.subject.starts_with(RESERVED)) {
         served.extend(chosen.iter().map(|(_, name)| *name));
         delivered |= send::to_clusters(account, message, matches, (wanted, &served), from, batch);
@@ -247,16 +253,18 @@ pub(crate) fn publish_routed<'q>(
             passed_on.push((route, &group.name));
         }
     }
+    let mut copies = Copies::default();
     for (at, route) in matches.routes.iter().enumerate() {
         let leafs = !queues_only && route.leafs.iter().any(|interest| from.reaches(interest, message.subject));
         if leafs || queues_of(at, &passed_on).next().is_some() {
-            pass_on(route, account, message, queues_of(at, &passed_on), from, batch);
+            pass_on(route, account, message, queues_of(at, &passed_on), from, (&mut copies, batch));
         }
     }
+    send_copies(copies, account, message, from, batch);
 }
 
 /// The groups that go to the route at `at`.
-fn queues_of<'q>(at: usize, chosen: &[(usize, &'q [u8])]) -> impl Iterator<Item = &'q [u8]> {
+fn queues_of<'q>(at: usize, chosen: &[(usize, &'q [u8])]) -> impl Iterator<Item = &'q [u8]> + Clone {
     chosen.iter().filter(move |(route, _)| *route == at).map(|(_, name)| *name)
 }
 
@@ -276,20 +284,24 @@ fn hand_over(subscription: &Arc<Subscription>, message: &Message<'_>, from: &Pub
     }
 }
 
-/// Delivers to another server.
+/// Delivers to another server; to one that is reached over others later, with the other `copies`.
 pub(super) fn pass_on<'q>(
     route: &RouteMatch,
     account: &Account,
     message: &Message<'_>,
-    queues: impl Iterator<Item = &'q [u8]>,
+    queues: impl Iterator<Item = &'q [u8]> + Clone,
     from: &Publisher<'_>,
-    batch: &mut Batch,
+    (copies, batch): (&mut Copies, &mut Batch),
 ) -> bool {
     // What came over a route goes on over one for the sake of groups alone: all others there have it already.
     let from_route = from.link.is_some_and(|from| from.kind == Kind::Route);
     // An answer to this server is for all here.
     let queues_only = from_route && route.link.kind == Kind::Route && !from.mapped;
-    let errand = Errand { origin: from.origin, queues_only };
+    if let (None, Some(far)) = (from.trace, route.link.far.get()) {
+        let next = far.next.load_full();
+        return next.map(|next| copies.add(next, far.node, !queues_only, queues)).is_some();
+    }
+    let errand = Errand { origin: from.origin, queues_only, hops: from.hops };
     let message = Message { subject: route.renamed.as_deref().unwrap_or(message.subject), ..*message };
     send_on(&route.link, account, &message, (errand, queues), from, batch)
 }
@@ -306,6 +318,20 @@ pub(super) fn send_on<'q>(
     match from.trace {
         None => link.route(&account.name, message, errand, queues, batch),
         Some(trace) => trace.pass_on(link, &account.name, message, (errand, queues), batch),
+    }
+}
+
+/// Sends what [`pass_on`] left.
+pub(super) fn send_copies(
+    copies: Copies,
+    account: &Account,
+    message: &Message<'_>,
+    from: &Publisher<'_>,
+    batch: &mut Batch,
+) {
+    if !copies.is_empty() {
+        let errand = Errand { origin: from.origin, queues_only: false, hops: from.hops };
+        copies.send(&errand.over_hops(&account.name, message), batch);
     }
 }
 

@@ -22,6 +22,7 @@ use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
 use natsd_core::gateway::reply::{Mapped, PREFIX};
+use natsd_core::route::dag::{MAX_HOPS, wire as dag};
 use natsd_core::route::encode::Head;
 use natsd_core::route::session::Slot;
 use parking_lot::{Mutex, MutexGuard};
@@ -31,6 +32,7 @@ use crate::hub::account::Account;
 use crate::hub::subscription::{Imported, Subscription, Subscriptions};
 use crate::leaf::LeafPeer;
 use crate::operators::Pass;
+use crate::route::{Copies, FarServer};
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::Peer;
@@ -91,6 +93,8 @@ pub(crate) struct Link {
     pub account: ArcSwapOption<Account>,
     /// The server at the other end of a route, once it is known.
     pub server: OnceLock<Box<PeerServer>>,
+    /// There is no connection: it stands for a server that is reached over others.
+    pub far: OnceLock<Box<FarServer>>,
     /// The server at the other end of a leaf connection, once it is known.
     pub leaf: OnceLock<Box<LeafPeer>>,
     /// The server of another cluster at the other end, once it is known.
@@ -125,12 +129,28 @@ pub(crate) struct PeerServer {
 }
 
 /// What another server is told of a message besides.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Errand<'a> {
     /// The cluster of leaf nodes that it came from.
     pub origin: Option<&'a [u8]>,
     /// Only the queue groups that are named get it.
     pub queues_only: bool,
+    /// How often other servers may pass it on.
+    pub hops: u8,
+}
+
+impl Default for Errand<'_> {
+    fn default() -> Self {
+        Self { origin: None, queues_only: false, hops: MAX_HOPS }
+    }
+}
+
+impl<'a> Errand<'a> {
+    /// The message as it goes to servers that are reached over others.
+    pub(crate) fn over_hops(&self, account: &'a [u8], message: &Message<'a>) -> dag::Message<'a> {
+        let Message { subject, reply, header_len, body } = *message;
+        dag::Message::new(account, (subject, reply), self.origin, (header_len, body), self.hops)
+    }
 }
 
 /// What a proxy says of where a client is.
@@ -187,6 +207,7 @@ impl Link {
             renewed: Mutex::new(None),
             account: ArcSwapOption::empty(),
             server: OnceLock::new(),
+            far: OnceLock::new(),
             leaf: OnceLock::new(),
             gateway: OnceLock::new(),
             maps_replies: AtomicBool::new(false),
@@ -335,6 +356,15 @@ impl Link {
         queues: impl Iterator<Item = &'q [u8]>,
         batch: &mut Batch,
     ) -> bool {
+        if let Some(far) = self.far.get() {
+            let mut copies = Copies::default();
+            let queues: Vec<_> = queues.collect();
+            let next = far.next.load_full();
+            next.into_iter().for_each(|next| copies.add(next, far.node, !errand.queues_only, queues.iter().copied()));
+            let reached = !copies.is_empty();
+            copies.send(&errand.over_hops(account, message), batch);
+            return reached;
+        }
         let mut out = self.out.lock();
         if out.is_closing() {
             return false;
@@ -368,6 +398,25 @@ impl Link {
         batch.count_sent(self.kind, message.body.len());
         self.appended(out, batch);
         true
+    }
+
+    /// Sends a copy of a message to a neighbour, for the servers named in `stops`.
+    pub(crate) fn forward(self: &Arc<Self>, message: &dag::Message<'_>, stops: &[u8], batch: &mut Batch) {
+        let mut out = self.out.lock();
+        if out.is_closing() {
+            return;
+        }
+        let buffer = out.buffer();
+        let before = buffer.len();
+        message.write(buffer, stops);
+        if trace::enabled() {
+            let line = buffer.len() - message.body.len() - b"\r\n".len();
+            self.trace_lines_out(&buffer[before..line]);
+            self.trace_payload_out(message.body, message.header_len);
+        }
+        out.count(message.body.len());
+        batch.count_sent(self.kind, message.body.len());
+        self.appended(out, batch);
     }
 
     /// Something was appended: sees to it that it is written, and that it does not become too much.

@@ -233,6 +233,9 @@ pub trait RouteSource: Send + Sync + 'static {
     /// What this server takes of and gives to other servers.
     fn permissions(&self) -> RoutePermissions;
 
+    /// Names of servers that routes go around in a ring, in order.
+    fn ring(&self) -> Vec<String>;
+
     /// What the other server wants over the route with this connection id. The sid of a subscription is nats-server's
     /// name for it, `R $G foo.bar`, and with a queue `R $G foo.bar workers`.
     fn subscriptions_of(&self, rid: u64) -> Vec<Subscription>;

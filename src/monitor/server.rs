@@ -99,6 +99,7 @@ impl Inspect for ServerView {
             port: client_port,
             connect_urls: news.connect_urls,
             cluster: ClusterVarz {
+                ring: self.routes.as_ref().map(|routes| routes.ring()).unwrap_or_default(),
                 tls_cert_not_after: certificates.routes,
                 ..hub
                     .options()
@@ -322,7 +323,8 @@ fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> Cluste
         tls_verify: options.tls.is_some(),
         auth_timeout: options.auth_timeout.as_secs_f64(),
         tls_timeout: options.tls.as_ref().map_or(DEFAULT_TIMEOUT, |tls| tls.timeout).as_secs_f64(),
-        pool_size: options.pool_size.unwrap_or(0),
+        pool_size: options.pool().unwrap_or(0),
+        route_type: if options.is_dag() { options.route_type.to_string() } else { String::new() },
         ..ClusterVarz::default()
     }
 }

@@ -10,6 +10,7 @@ use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
 use parking_lot::RwLock;
 
+use super::dag::HopRoutes;
 use super::status::RouteStatus;
 use crate::hub::InterestObserver;
 use crate::hub::account::Account;
@@ -21,6 +22,8 @@ pub(crate) struct Announcer {
     pool: ArcSwap<Pool>,
     routes: RwLock<Vec<OpenRoute>>,
     rules: ArcSwap<Rules>,
+    /// Where all servers hear of it, over whatever hops.
+    hops: Option<Arc<HopRoutes>>,
 }
 
 /// How accounts are shared out over the connections to a peer.
@@ -81,7 +84,28 @@ impl Announcer {
     pub(crate) fn new(pool_size: Option<u16>, dedicated: Dedicated, permissions: Option<RoutePermissions>) -> Self {
         let rules = ArcSwap::from_pointee(Rules { now: permissions, before: None });
         let pool = ArcSwap::from_pointee(Pool { size: pool_size.unwrap_or(0), dedicated });
-        Self { pool, routes: RwLock::default(), rules }
+        Self { pool, routes: RwLock::default(), rules, hops: None }
+    }
+
+    /// From now on all servers hear of it that are reached, over whatever hops; first of all that there is, which comes with
+    /// [`begin`](Self::begin).
+    pub(crate) fn over(self, hops: Option<Arc<HopRoutes>>) -> Self {
+        Self { hops, ..self }
+    }
+
+    /// The servers that are reached over others, if any are.
+    pub(crate) fn hops(&self) -> Option<&Arc<HopRoutes>> {
+        self.hops.as_ref()
+    }
+
+    /// All servers hear of what there is already. To be called when changes are heard of; those may come twice.
+    pub(crate) fn begin(&self, accounts: &[Arc<Account>]) {
+        if self.hops.is_some() {
+            for account in accounts {
+                account.local_interest(|change| self.changed(&account.name, change));
+                account.interest_behind_leafs(|origin, change| self.changed_behind(&account.name, origin, change));
+            }
+        }
     }
 
     /// From now on accounts are shared out so. To be said before the connections are made anew for it.
@@ -113,6 +137,9 @@ impl Announcer {
     }
 
     fn tell(&self, account: &[u8], change: Change<'_>) {
+        if let Some(hops) = &self.hops {
+            return hops.tell(account, None, change);
+        }
         for route in self.routes.read().iter().filter(|route| self.carries(&route.peer, account)) {
             route.link.send_soon(|out| change.write(out, named(&route.peer.slot, account)));
         }
@@ -134,6 +161,9 @@ impl Announcer {
     }
 
     fn tell_all(&self, link: &Arc<Link>, peer: &Introduction, accounts: &[Arc<Account>]) {
+        if self.hops.is_some() {
+            return;
+        }
         for account in accounts.iter().filter(|account| self.carries(peer, &account.name)) {
             let name = named(&peer.slot, &account.name);
             account.local_interest(|change| {
@@ -205,6 +235,9 @@ impl InterestObserver for Announcer {
         let routes = self.routes.read();
         if !self.rules.load().let_pass(change) {
             return;
+        }
+        if let Some(hops) = &self.hops {
+            return hops.tell(account, Some(origin), change);
         }
         for route in routes.iter().filter(|route| self.carries(&route.peer, account)) {
             if let Some(leafs) = LeafOrigins::of(&route.peer) {

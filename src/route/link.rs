@@ -14,12 +14,14 @@ use natsd_core::error;
 use natsd_core::gateway::command::GOSSIP;
 use natsd_core::gateway::reply::Mapped;
 use natsd_core::route::CloseReason;
+use natsd_core::route::dag::{MAX_HOPS, wire as dag};
 use natsd_core::route::hello::RouteInfo;
 use natsd_core::route::session::{Introduction, Slot};
 use natsd_core::route::wire::{Interest, Message, Op};
 use natsd_core::subject;
 use tokio::sync::mpsc;
 
+use super::dag::{Copies, HopRoutes};
 use super::interest::Announcer;
 use super::protocol::{Broker, RouteProtocol};
 use super::registry::Command;
@@ -180,6 +182,9 @@ impl HubSide {
 
     fn unwind(&mut self) -> bool {
         self.announcer.close(&self.link);
+        if let Some(hops) = self.announcer.hops() {
+            hops.link_down(&self.hub, &self.link);
+        }
         for (account, gone) in self.remote.extract_if(|_| true).take(UNWIND) {
             account.remove_remote(&gone);
         }
@@ -192,7 +197,8 @@ impl HubSide {
         self.remote.is_empty()
     }
 
-    fn deliver(&mut self, message: &Message<'_>, batch: &mut Batch) {
+    /// `hops` is how often it may be passed on, where servers do that.
+    fn deliver(&mut self, message: &Message<'_>, hops: u8, batch: &mut Batch) {
         let len = message.body.len();
         let Some(name) = message.account.or(self.dedicated.as_deref()) else {
             return self.count_stray(len, batch);
@@ -233,7 +239,7 @@ impl HubSide {
             let mut scratch = std::mem::take(&mut batch.matches);
             let may = || announcer.may_import(message.subject);
             if let Some(matches) = cache.find_permitted(account, message.subject, &mut scratch, may) {
-                let from = Publisher { trace, origin, ..Publisher::new(hub, link, true) };
+                let from = Publisher { trace, origin, hops, ..Publisher::new(hub, link, true) };
                 publish_routed(account, message, queues, matches, &from, batch);
             }
             batch.matches = scratch;
@@ -244,6 +250,28 @@ impl HubSide {
 }
 
 impl HubSide {
+    /// A message came for servers of which this may be one.
+    fn pass_on(&mut self, hops: &HopRoutes, message: &dag::Message<'_>, batch: &mut Batch) {
+        let (mut copies, mut here) = (Copies::default(), None);
+        for stop in message.stops() {
+            if stop.node == hops.own() {
+                here = Some(stop);
+            } else if let Some(next) = hops.way(stop.node) {
+                copies.add(next, stop.node, stop.plain, stop.queues);
+            }
+        }
+        match here {
+            Some(dag::Stop { plain, queues, .. }) => {
+                let dag::Message { account, subject, reply, leafs: origin, header_len, body, .. } = *message;
+                let (account, queues_only) = (Some(account), !plain);
+                let own = Message { origin, account, subject, reply, queues, queues_only, header_len, body };
+                self.deliver(&own, message.hops, batch);
+            }
+            None => self.count_stray(message.body.len(), batch),
+        }
+        copies.send(message, batch);
+    }
+
     /// A message came for nobody who could be here.
     fn count_stray(&self, len: usize, batch: &mut Batch) {
         batch.enter_none(&self.hub);
@@ -326,9 +354,15 @@ impl Broker for InBatch<'_> {
         if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {
             directory.introduce(&side.link);
         }
+        if let Some(hops) = side.announcer.hops() {
+            hops.link_up(&side.hub, &side.link, &peer.info.server_id);
+        }
     }
 
     fn subscribe(&mut self, interest: Interest<'_>) -> Result<(), CloseReason> {
+        if self.side.announcer.hops().is_some() {
+            return Err(CloseReason::ProtocolViolation);
+        }
         match self.side.account(interest.account) {
             Some(account)
                 if subject::is_valid(interest.subject) && self.side.announcer.may_export(interest.subject) =>
@@ -346,7 +380,22 @@ impl Broker for InBatch<'_> {
     }
 
     fn deliver(&mut self, message: Message<'_>) {
-        self.side.deliver(&message, self.batch);
+        if self.side.announcer.hops().is_some() {
+            return self.close(CloseReason::ProtocolViolation);
+        }
+        self.side.deliver(&message, MAX_HOPS, self.batch);
+    }
+
+    fn hear(&mut self, op: dag::Op<'_>) -> Result<(), CloseReason> {
+        let Some(hops) = self.side.announcer.hops().cloned() else { return Err(CloseReason::ProtocolViolation) };
+        if let dag::Op::Message(message) = op {
+            self.side.pass_on(&hops, &message, self.batch);
+            return Ok(());
+        }
+        hops.hear(&self.side.hub, &self.side.link, &op).map_err(|violation| {
+            log::error!("{} - closed: {violation}", self.side.link.describe());
+            CloseReason::ProtocolViolation
+        })
     }
 
     fn retell(&mut self, peer: &Introduction) {

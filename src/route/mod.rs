@@ -5,6 +5,7 @@
 //! tells peers what clients here subscribe to, [`gate`] knows who may be a peer, [`dial`] and [`race`] find a way to a peer, [`accept`] takes those who find us.
 
 mod accept;
+mod dag;
 mod dial;
 pub(crate) mod gate;
 mod interest;
@@ -27,6 +28,7 @@ use natsd_core::advertised::with_port;
 use natsd_core::compression::Mode;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Config, Dial, LinkId, Place, Terms};
+use natsd_core::route::dag::FORGET;
 use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
@@ -41,12 +43,14 @@ use crate::hub::Hub;
 use crate::link::outbound::Outbound;
 use crate::link::task::{LinkTask, Source};
 use crate::link::{Kind, Link};
-use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, VERSION, unique_id};
+use crate::server::identity::{COMPATIBLE_VERSION, COMPILER, Identity, VERSION, unique_id};
 #[cfg(feature = "scion")]
 use crate::tls::Facts;
 use crate::tls::RouteTls;
 use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
+use dag::HopRoutes;
+pub(crate) use dag::{Copies, FarServer};
 pub(crate) use dial::ScionDial;
 use dial::{Dialled, Dialler};
 use gate::Gate;
@@ -124,19 +128,25 @@ impl Routes {
         let config = Config {
             info,
             routes: options.routes.len(),
-            pool_size: options.pool_size,
+            pool_size: options.pool(),
+            dag: options.is_dag(),
             dedicated: dedicated.clone(),
             shared: shared_accounts(&hub),
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
             connect_backoff: options.connect_backoff,
+            passive: options.passive,
             seed: fastrand::u64(..),
         };
         let gate = Gate::new(gate::Terms::of(&options), hub.slow_checks.clone());
         let compression = options.compression.clone();
         let registry = Arc::new(Registry::new(gate, compression, system_clock(), |now| Cluster::new(config, now)));
-        let announcer = Arc::new(Announcer::new(options.pool_size, dedicated, options.permissions.clone()));
+        let Identity { id, name, .. } = &hub.identity;
+        let hops = options.is_dag().then(|| Arc::new(HopRoutes::new(id, name, system_clock())));
+        let announcer = Announcer::new(options.pool(), dedicated, options.permissions.clone()).over(hops.clone());
+        let announcer = Arc::new(announcer);
         let _ = hub.observer.set(announcer.clone());
+        announcer.begin(&hub.accounts.with_strangers());
         let Surroundings { scion_dial, tunnel, .. } = around;
         let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
         let next_route = Mutex::new(options.routes.len());
@@ -150,6 +160,9 @@ impl Routes {
             tasks.spawn(accept::accept(shared.clone(), socket));
         }
         tasks.spawn(dial_all(shared.clone()));
+        if let Some(hops) = hops {
+            tasks.spawn(forget_lost(shared.hub.clone(), hops));
+        }
         Ok(Self { shared, addresses, tasks: Mutex::new(tasks) })
     }
 
@@ -202,10 +215,10 @@ impl Routes {
         if before.compression != options.compression {
             shared.change_compression(&options.compression);
         }
-        if (before.pool_size, &before.accounts) != (options.pool_size, &options.accounts) {
+        if (before.pool(), &before.accounts) != (options.pool(), &options.accounts) {
             let dedicated = dedicated(&shared.hub, options);
-            shared.announcer.set_pool(options.pool_size, dedicated.clone());
-            shared.registry.set_pool(options.pool_size, dedicated);
+            shared.announcer.set_pool(options.pool(), dedicated.clone());
+            shared.registry.set_pool(options.pool(), dedicated);
         }
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
@@ -309,6 +322,15 @@ impl Shared {
     }
 }
 
+/// Forgets servers that have not been reached for long.
+async fn forget_lost(hub: Arc<Hub>, hops: Arc<HopRoutes>) {
+    let mut turns = tokio::time::interval(FORGET / 6);
+    loop {
+        turns.tick().await;
+        hops.forget_lost(&hub);
+    }
+}
+
 /// Makes the connections that the cluster wants.
 async fn dial_all(shared: Arc<Shared>) {
     let mut dials = JoinSet::new();
@@ -344,7 +366,11 @@ fn shared_accounts(hub: &Hub) -> Vec<String> {
 
 /// The accounts that are to have connections of their own.
 fn dedicated(hub: &Hub, options: &ClusterOptions) -> Dedicated {
-    Dedicated::new(options.accounts.clone(), hub.options().system_account.clone(), options.pool_size.is_none())
+    Dedicated::new(
+        options.accounts.clone(),
+        hub.options().system_account.clone(),
+        options.pool().is_none() || options.is_dag(),
+    )
 }
 
 /// As other servers are told.

@@ -9,6 +9,7 @@ use natsd_auth::CertificateNames;
 use natsd_core::compression::{Agreement, Level, Mode};
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
+use natsd_core::route::dag::wire as dag;
 use natsd_core::route::hello::{RouteConnect, RouteInfo, Secret};
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
@@ -31,6 +32,8 @@ pub(crate) trait Broker {
     fn unsubscribe(&mut self, interest: Interest<'_>);
     /// A message for our clients.
     fn deliver(&mut self, message: Message<'_>);
+    /// What servers say to each other that pass things on: which servers there are, interest, messages.
+    fn hear(&mut self, op: dag::Op<'_>) -> Result<(), CloseReason>;
     /// The peer heeds other interest now: tell it all that there is once more.
     fn retell(&mut self, peer: &Introduction);
     /// Other subjects may pass: forget interest that is not to be heeded any more.
@@ -175,7 +178,7 @@ impl RouteProtocol {
     }
 
     fn handle_op(&mut self, op: Op<'_>, broker: &mut impl Broker) {
-        if !self.session.is_open() && matches!(op, Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_)) {
+        if !self.session.is_open() && is_traffic(&op) {
             self.session.handle_traffic();
             self.act(broker);
             if !self.session.is_open() {
@@ -190,6 +193,10 @@ impl RouteProtocol {
                     self.session.close(reason, None);
                 }
             }
+            Op::Dag(op) => match broker.hear(op) {
+                Ok(()) => return,
+                Err(reason) => self.session.close(reason, None),
+            },
             Op::Info(json) => self.session.handle_info(json),
             Op::Connect(json) => self.session.handle_connect(json),
             Op::Ping => self.session.handle_ping(),
@@ -358,6 +365,11 @@ impl RouteProtocol {
             self.obey(command);
         }
     }
+}
+
+/// Whether only a peer that is admitted says that.
+fn is_traffic(op: &Op<'_>) -> bool {
+    matches!(op, Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Dag(_))
 }
 
 impl Drop for RouteProtocol {

@@ -66,6 +66,10 @@ impl RouteSource for Routes {
         (import.map(shown), export.map(shown))
     }
 
+    fn ring(&self) -> Vec<String> {
+        self.shared.announcer.hops().map(|hops| hops.ring().to_vec()).unwrap_or_default()
+    }
+
     fn subscriptions_of(&self, rid: u64) -> Vec<Subscription> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let row = |(account, interest): (Arc<Account>, Arc<RemoteInterest>)| {

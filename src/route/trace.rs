@@ -1,5 +1,6 @@
 //! What trace logs show of the operations of other servers.
 
+use natsd_core::route::dag::wire as dag;
 use natsd_core::route::wire::{Interest, Op};
 
 use crate::link::trace::{message_line, text, without_secrets};
@@ -21,6 +22,7 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             let verb = if interest.origin.is_some() { "LS-" } else { "RS-" };
             format!("{verb} {}", describe_interest(interest))
         }
+        Op::Dag(op) => dag_line(op),
         Op::Message(message) => {
             let verb = match (message.origin, message.header_len) {
                 (Some(_), _) => "LMSG",
@@ -33,6 +35,26 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             message_line(verb, words, message.reply, queues, (header, message.body.len()))
         }
     })
+}
+
+fn dag_line(op: &dag::Op<'_>) -> String {
+    let of = |interest: &Interest<'_>| format!("{} {}", describe_interest(interest), interest.weight);
+    match op {
+        dag::Op::Record(record) => {
+            let neighbours: Vec<_> = record.neighbours().map(|node| node.to_string()).collect();
+            format!("DREC {} {} {} {}", record.node, record.version, text(record.name), neighbours.join(" "))
+        }
+        dag::Op::Change { origin, number, interest } => format!("DSUB {origin} {number} {}", of(interest)),
+        dag::Op::All { origin, number, count } => format!("DALL {origin} {number} {count}"),
+        dag::Op::Entry(interest) => format!("DHAS {}", of(interest)),
+        dag::Op::Ask(node) => format!("DASK {node}"),
+        dag::Op::Message(message) => {
+            let stops: Vec<_> = message.stops().map(|stop| stop.node.to_string()).collect();
+            let (account, subject) = (text(message.account), text(message.subject));
+            let reply = message.reply.map(|reply| format!(" {}", text(reply))).unwrap_or_default();
+            format!("DMSG {account} {subject}{reply} {} {}", message.body.len(), stops.join(" "))
+        }
+    }
 }
 
 fn describe_interest(interest: &Interest<'_>) -> String {

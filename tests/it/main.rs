@@ -10,6 +10,7 @@ mod claims;
 mod cluster;
 mod compression;
 mod config;
+mod dag;
 mod gateway;
 mod harness;
 #[cfg(feature = "lab")]
@@ -33,6 +34,7 @@ mod monitor_process;
 mod msgtrace;
 #[cfg(feature = "interop")]
 mod operator;
+mod passive;
 #[cfg(feature = "lab")]
 mod paths;
 mod permissions;

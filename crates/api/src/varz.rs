@@ -198,6 +198,12 @@ pub struct ClusterVarz {
     /// When the certificate of routes ends; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert_not_after: Option<Time>,
+    /// `dag` where servers pass on what is for others; natsd's own.
+    #[serde(skip_serializing_if = "empty")]
+    pub route_type: String,
+    /// Servers that routes go around in a ring, in order, if there is one; natsd's own.
+    #[serde(skip_serializing_if = "empty")]
+    pub ring: Vec<String>,
 }
 
 /// `leaf` in [`Varz`].

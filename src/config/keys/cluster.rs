@@ -13,7 +13,7 @@ use crate::config::address;
 use crate::config::error::{ValueError, Warning};
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
-use crate::config::options::{ClusterOptions, Listen, PeerAddr, Remote, RouteUrl};
+use crate::config::options::{ClusterOptions, Listen, PeerAddr, Remote, RouteType, RouteUrl};
 
 /// The longest time between two pings on a route.
 const MAX_PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -120,6 +120,28 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "false",
         doc: "Waits 1 s, doubling to 30 s, between two attempts, instead of 1 s.",
         read: |draft, field| field.bool().map(|on| draft.options.connect_backoff = on),
+    },
+    Key {
+        names: &["route_type"],
+        takes: "mesh or dag",
+        default: "mesh",
+        doc: "With `dag`, connections are those of `routes` alone, one between two servers, and servers pass on what is for \
+              others, by the shortest way; see below. The same at all servers. *Extension.*",
+        read: |draft, field| {
+            let text = field.text()?;
+            let types = [RouteType::Mesh, RouteType::Dag];
+            let known = types.into_iter().find(|known| known.to_string() == text);
+            draft.options.route_type = known.ok_or_else(|| field.expected("mesh or dag"))?;
+            Ok(())
+        },
+    },
+    Key {
+        names: &["passive"],
+        takes: "boolean",
+        default: "false",
+        doc: "Never dials another server, also none learnt by gossip: the others dial this one, at `listen`. It has no \
+              `routes`. *Extension.*",
+        read: |draft, field| field.bool().map(|on| draft.options.passive = on),
     },
     Key {
         names: &["pool_size"],

@@ -71,6 +71,18 @@ pub enum InvalidOptions {
     /// A peer over SCION that nobody vouches for.
     #[error("cluster.tls: insecure is not for {0}: peers over SCION have to prove who they are; remove it")]
     InsecureOverScion(ScionAddr),
+    /// Somebody to dial, and nobody who dials.
+    #[error("cluster.passive: a passive server dials nobody, so it has no routes; remove routes, or passive")]
+    PassiveWithRoutes,
+    /// Nobody would ever be a peer.
+    #[error("cluster.passive: a passive server waits for others to dial it; add listen, or remove passive")]
+    PassiveWithoutListener,
+    /// Connections that there are not.
+    #[error("cluster.accounts: with route_type: dag all accounts share one connection; remove accounts, or route_type")]
+    DagWithAccounts,
+    /// What passes between clusters goes one hop within each.
+    #[error("gateway: servers with route_type: dag in cluster {{}} have no gateways; remove gateway, or route_type")]
+    DagWithGateway,
     /// Two answers to who vouches for peers.
     #[error("cluster.authority: cluster.tls says already who vouches for peers; remove one of them")]
     AuthorityBesideTls,
@@ -114,6 +126,19 @@ impl Options {
         let (grace, duration) = (self.lame_duck_grace_period, self.lame_duck_duration);
         if grace >= duration {
             return Err(InvalidOptions::GraceNotBelowDuration { grace, duration });
+        }
+        match self.cluster.as_ref().filter(|cluster| cluster.is_dag()) {
+            Some(_) if self.gateway.is_some() => return Err(InvalidOptions::DagWithGateway),
+            Some(cluster) if !cluster.accounts.is_empty() => return Err(InvalidOptions::DagWithAccounts),
+            _ => {}
+        }
+        if let Some(cluster) = self.cluster.as_ref().filter(|cluster| cluster.passive) {
+            if !cluster.routes.is_empty() {
+                return Err(InvalidOptions::PassiveWithRoutes);
+            }
+            if cluster.listen.is_empty() {
+                return Err(InvalidOptions::PassiveWithoutListener);
+            }
         }
         self.check_tls()?;
         if let Some(callout) = &self.authorization.callout {

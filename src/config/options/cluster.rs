@@ -1,5 +1,6 @@
 //! `cluster {}`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +36,25 @@ impl RouteLogin {
     }
 }
 
+/// How the servers of a cluster are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RouteType {
+    /// Each with each other; what comes over a route goes on over none.
+    #[default]
+    Mesh,
+    /// As configured alone; servers pass on what is for others.
+    Dag,
+}
+
+impl fmt::Display for RouteType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mesh => "mesh",
+            Self::Dag => "dag",
+        })
+    }
+}
+
 /// `cluster {}`.
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
@@ -58,6 +78,10 @@ pub struct ClusterOptions {
     pub connect_retries: u32,
     /// `connect_backoff`: 1 s doubling to 30 s instead of every second.
     pub connect_backoff: bool,
+    /// `route_type`: how servers are connected.
+    pub route_type: RouteType,
+    /// `passive`: other servers are never dialled, they dial this one.
+    pub passive: bool,
     /// `pool_size`; `None` turns pooling off (-1 in the file).
     pub pool_size: Option<u16>,
     /// `accounts` that have connections of their own, by name.
@@ -91,6 +115,8 @@ impl Default for ClusterOptions {
             advertise: None,
             connect_retries: 0,
             connect_backoff: false,
+            route_type: RouteType::default(),
+            passive: false,
             pool_size: Some(3),
             accounts: Vec::new(),
             ping_interval: Duration::from_secs(30),
@@ -105,6 +131,20 @@ impl Default for ClusterOptions {
 }
 
 impl ClusterOptions {
+    /// Connections between two servers; `None` if there is no pool.
+    pub(crate) fn pool(&self) -> Option<u16> {
+        match self.route_type {
+            RouteType::Mesh => self.pool_size,
+            // Lines that are not in order would look like lines that are missing.
+            RouteType::Dag => Some(1),
+        }
+    }
+
+    /// Whether servers pass on what is for others.
+    pub(crate) fn is_dag(&self) -> bool {
+        self.route_type == RouteType::Dag
+    }
+
     /// Where routes come in or lead to over SCION.
     pub(crate) fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
         let dialled = self.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {

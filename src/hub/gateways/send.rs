@@ -9,9 +9,10 @@ use super::elsewhere::Listeners;
 use super::{Elsewhere, Gateways};
 use crate::hub::account::Account;
 use crate::hub::matches::{GatewayMatch, Matches};
-use crate::hub::publish::{Publisher, pass_on, send_on};
+use crate::hub::publish::{Publisher, pass_on, send_copies, send_on};
 use crate::link::Errand;
 use crate::link::batch::Batch;
+use crate::route::Copies;
 
 /// Sends a message to the clusters that want it. Of queue groups those that are `wanted` go to the nearest that has members,
 /// unless this cluster has `served` them.
@@ -68,14 +69,16 @@ pub(in crate::hub) fn to_origin(
     let mut matches = Matches::default();
     account.matches(message.subject, &mut matches);
     let mut delivered = false;
+    let mut copies = Copies::default();
     for route in &matches.routes {
         let knows = |interest: &crate::hub::remote::RemoteInterest| {
             interest.subject().starts_with(PREFIX) && from.reaches(interest, message.subject)
         };
         if route.leafs.iter().any(|interest| knows(interest)) {
-            delivered |= pass_on(route, account, message, std::iter::empty(), from, batch);
+            delivered |= pass_on(route, account, message, std::iter::empty(), from, (&mut copies, batch));
         }
     }
+    send_copies(copies, account, message, from, batch);
     for link in from.hub.gateways.outbound().iter() {
         if link.gateway.get().is_some_and(|peer| peer.hash == mapped.cluster) {
             delivered |= send_on(link, account, message, (Errand::default(), std::iter::empty()), from, batch);

@@ -48,6 +48,11 @@ impl Broker for Recorder {
         self.log.push(format!("deliver {}", String::from_utf8_lossy(message.body)));
     }
 
+    fn hear(&mut self, _op: dag::Op<'_>) -> Result<(), CloseReason> {
+        self.log.push("hear".into());
+        Ok(())
+    }
+
     fn retell(&mut self, peer: &Introduction) {
         self.log.push(format!("retell {}", peer.info.server_name));
     }
@@ -99,6 +104,8 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         advertise: true,
         connect_retries: 0,
         connect_backoff: false,
+        passive: false,
+        dag: false,
         seed: 1,
     };
     let gate = Gate::new(login.map(Terms::of_login).unwrap_or_default(), Arc::new(Semaphore::new(1)));

@@ -45,11 +45,20 @@ pub(super) struct Checks {
     pub(super) subscriptions: BTreeMap<u64, Subscription>,
     pub(super) messages: BTreeMap<u64, Message>,
     pub(super) outages: Vec<Outage>,
+    /// Messages go over other servers, so that whatever happens anywhere may be in the way.
+    over_hops: bool,
+    /// When connections came and went.
+    pub(super) changes: BTreeSet<Duration>,
     delivered: BTreeSet<(u64, u64)>,
     served: BTreeMap<(u64, String), u64>,
 }
 
 impl Checks {
+    /// Of a game in which messages go `over_hops`, or go not.
+    pub(super) fn new(over_hops: bool) -> Self {
+        Self { over_hops, ..Self::default() }
+    }
+
     /// A subscription got a message.
     pub(super) fn delivered(&mut self, subscription: u64, message: u64) {
         let to = &self.subscriptions[&subscription];
@@ -74,7 +83,9 @@ impl Checks {
         let known = to.since + SPREADS <= message.at && message.at + SPREADS <= to.until;
         let breaks = |outage: &Outage| message.at <= outage.until;
         let reaches = message.server == to.server || message.reaches.contains(&to.server);
-        known && reaches && !self.outages(message, to).any(breaks)
+        let around = message.at.saturating_sub(SPREADS)..=message.at + SPREADS;
+        let steady = !self.over_hops || self.changes.range(around).next().is_none();
+        known && reaches && steady && !self.outages(message, to).any(breaks)
     }
 
     /// Whether the server of the message may have taken the subscription for one that is there.
@@ -89,7 +100,8 @@ impl Checks {
         let ends = [message.server, to.server];
         let at = message.at;
         self.outages.iter().filter(move |Outage { servers: (a, b), from, until, .. }| {
-            let concerns = if a == b { ends.contains(a) } else { ends.contains(a) && ends.contains(b) };
+            let concerns =
+                self.over_hops || if a == b { ends.contains(a) } else { ends.contains(a) && ends.contains(b) };
             concerns && *from <= at + SPREADS && at <= *until + NOTICED
         })
     }

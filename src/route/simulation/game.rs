@@ -1,6 +1,6 @@
 //! One game: servers, what happens to them, what their clients do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use natsd_core::route::cluster::{Dial, Place as Target};
 use super::checks::{Checks, EVER, Message, Outage, SPREADS, Subscription};
 use super::network::{Arrival, Network, Place};
 use super::server::{ACCOUNTS, Output, Server};
+use crate::config::options::RouteType;
 use crate::link::Link;
 
 const SUBJECTS: [&str; 4] = ["a", "a.b", "a.c", "b"];
@@ -22,6 +23,7 @@ const REUNION: Duration = Duration::from_secs(70);
 
 pub(super) struct Game {
     seed: u64,
+    route_type: RouteType,
     rng: fastrand::Rng,
     now: Duration,
     clock: Arc<AtomicU64>,
@@ -57,28 +59,38 @@ fn host(server: usize) -> [u8; 4] {
 }
 
 impl Game {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Of a mesh, all of which know the first server; or of a graph that is connected, with some links to spare.
+    pub(super) fn new(seed: u64, route_type: RouteType) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         fastrand::seed(rng.u64(..));
-        let count = rng.usize(2..=5);
+        let is_dag = route_type == RouteType::Dag;
+        let count = if is_dag { rng.usize(3..=6) } else { rng.usize(2..=5) };
         let seat = |server: usize, rng: &mut fastrand::Rng| Seat {
             server: None,
             lives: 0,
             pool_size: [None, Some(1), Some(2), Some(3), Some(3)][rng.usize(..5)],
-            own: [&[][..], &ACCOUNTS[..1], &ACCOUNTS[..2], &ACCOUNTS[1..]][rng.usize(..4)],
+            own: if is_dag { &[] } else { [&[][..], &ACCOUNTS[..1], &ACCOUNTS[..2], &ACCOUNTS[1..]][rng.usize(..4)] },
             // All know the first one, which knows the second.
-            routes: if server == 0 { vec![1] } else { (0..server).filter(|at| *at == 0 || rng.u8(..4) == 0).collect() },
+            routes: if is_dag {
+                let tree = (server > 0).then(|| rng.usize(..server.max(1)));
+                (0..server).filter(|at| tree == Some(*at) || rng.u8(..5) == 0).collect()
+            } else if server == 0 {
+                vec![1]
+            } else {
+                (0..server).filter(|at| *at == 0 || rng.u8(..4) == 0).collect()
+            },
             returns: Some(Duration::from_millis(rng.u64(..500))),
             due: None,
             reaches: BTreeMap::new(),
         };
         let servers = (0..count).map(|server| seat(server, &mut rng)).collect();
-        let (clock, network, dials, checks) = Default::default();
-        Self { seed, rng, now: Duration::ZERO, clock, servers, network, dials, checks, serial: 0 }
+        let (clock, network, dials) = Default::default();
+        let checks = Checks::new(is_dag);
+        Self { seed, route_type, rng, now: Duration::ZERO, clock, servers, network, dials, checks, serial: 0 }
     }
 
     pub(super) fn play(mut self) {
-        let _told = Told(self.seed);
+        let _told = Told(self.seed, self.route_type);
         for server in 0..self.servers.len() {
             self.out(server, server, Duration::from_secs(1));
         }
@@ -147,7 +159,14 @@ impl Game {
         }
         let settled = |(_, since): &(&usize, &Duration)| **since + SPREADS <= at;
         let met = |at: usize, peer: &usize| self.servers[at].reaches.iter().filter(settled).any(|(met, _)| met == peer);
-        let reaches = (0..self.servers.len()).filter(|peer| met(server, peer) && met(*peer, &server)).collect();
+        let linked = |a: usize, b: usize| met(a, &b) && met(b, &a);
+        let mut reaches: BTreeSet<usize> = (0..self.servers.len()).filter(|peer| linked(server, *peer)).collect();
+        if self.route_type == RouteType::Dag {
+            let mut next: Vec<usize> = reaches.iter().copied().collect();
+            while let Some(by) = next.pop() {
+                next.extend((0..self.servers.len()).filter(|peer| linked(by, *peer) && reaches.insert(*peer)));
+            }
+        }
         self.checks.messages.insert(id, Message { server, account, subject: subject.into(), at, reaches });
         if let Some(here) = self.server(server) {
             here.publish(account, subject, &id.to_string());
@@ -207,7 +226,12 @@ impl Game {
 
     /// Servers do not reach each other from now on; by `noticed` both know. It lasts as long as they are split.
     fn out(&mut self, a: usize, b: usize, noticed: Duration) {
-        let until = if self.network.is_split(a, b) { EVER } else { noticed };
+        let until = match self.route_type {
+            RouteType::Mesh if self.network.is_split(a, b) => EVER,
+            RouteType::Mesh => noticed,
+            // Others have to hear of it, and then it goes by another way if there is one.
+            RouteType::Dag => noticed + SPREADS,
+        };
         let servers = (a.min(b), a.max(b));
         self.checks.outages.push(Outage { servers, from: self.now, noticed, until });
     }
@@ -254,7 +278,7 @@ impl Game {
             seat.lives += 1;
             let (name, id) = (at.to_string(), format!("N{at}.{}", seat.lives));
             let seed = self.rng.u64(..);
-            let pool = (seat.pool_size, seat.own);
+            let pool = (seat.pool_size, seat.own, self.route_type);
             seat.server = Some(Server::new((&name, &id), &self.clock, seat.routes.len(), pool, seed));
             self.settle(at);
         }
@@ -330,7 +354,9 @@ impl Game {
         for link in server.routes() {
             *connections.entry(peer_of(&link)).or_default() += 1;
         }
+        let is_dag = self.route_type == RouteType::Dag;
         let pool = |peer: &usize| match (self.servers[at].pool_size, self.servers[*peer].pool_size) {
+            _ if is_dag => 1,
             (Some(ours), Some(theirs)) => {
                 let theirs_own = self.servers[*peer].own;
                 let both = self.servers[at].own.iter().filter(|account| theirs_own.contains(account));
@@ -340,6 +366,9 @@ impl Game {
         };
         connections.retain(|peer, count| *count == pool(peer));
         let (now, reaches) = (self.now, &mut self.servers[at].reaches);
+        if !connections.keys().eq(reaches.keys()) {
+            self.checks.changes.insert(now);
+        }
         reaches.retain(|peer, _| connections.contains_key(peer));
         for peer in connections.into_keys() {
             reaches.entry(peer).or_insert(now);
@@ -359,7 +388,7 @@ impl Game {
         for at in 0..self.servers.len() {
             let Some(server) = &self.servers[at].server else { panic!("server {at} is there again") };
             let mut known = BTreeMap::<usize, BTreeMap<_, _>>::new();
-            for link in server.routes() {
+            for link in server.sources() {
                 let peer = peer_of(&link);
                 let of_peer = known.entry(peer).or_default();
                 for account in 0..ACCOUNTS.len() {
@@ -405,12 +434,12 @@ fn told(url: &str) -> usize {
 }
 
 /// Says which game went wrong.
-struct Told(u64);
+struct Told(u64, RouteType);
 
 impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("game {} went wrong; to play it again: NATSD_SEEDS={0}..{}", self.0, self.0 + 1);
+            eprintln!("game {} ({}) went wrong; to play it again: NATSD_SEEDS={0}..{}", self.0, self.1, self.0 + 1);
         }
     }
 }

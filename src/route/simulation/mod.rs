@@ -1,6 +1,8 @@
 //! Clusters in one thread, on a clock that jumps: hubs, accounts, routes and what is said on them are those of the server;
 //! only sockets and tasks are not. Connections break, networks split, servers end and come back, at random.
 //!
+//! There are meshes, and graphs in which servers pass on what is for others.
+//!
 //! Whatever happens, nobody gets a message twice, and no queue group gets it at two of its members; between servers that
 //! have been connected for a while nothing is lost; and when all is quiet every server knows exactly what the others are
 //! interested in.
@@ -14,6 +16,7 @@ mod server;
 
 use std::ops::Range;
 
+use crate::config::options::RouteType;
 use game::Game;
 
 /// The games that are played when nothing else is said. CI plays three times as many.
@@ -26,14 +29,22 @@ fn seeds() -> Range<u64> {
     number(first)..number(end)
 }
 
-#[test]
-fn clusters_neither_double_nor_lose_messages_nor_keep_phantom_interest() {
-    let seeds = seeds();
+fn play(route_type: RouteType, seeds: &Range<u64>) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let own = seeds.clone().skip(thread as usize).step_by(threads as usize);
-            scope.spawn(move || own.for_each(|seed| Game::new(seed).play()));
+            scope.spawn(move || own.for_each(|seed| Game::new(seed, route_type).play()));
         }
     });
+}
+
+#[test]
+fn clusters_neither_double_nor_lose_messages_nor_keep_phantom_interest() {
+    play(RouteType::Mesh, &seeds());
+}
+
+#[test]
+fn neither_do_clusters_over_several_hops() {
+    play(RouteType::Dag, &seeds());
 }

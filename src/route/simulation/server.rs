@@ -11,13 +11,14 @@ use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId};
 
+use super::super::dag::HopRoutes;
 use super::super::gate::{Gate, Terms};
 use super::super::interest::Announcer;
 use super::super::link::RouteLink;
 use super::super::protocol::RouteProtocol;
 use super::super::registry::Registry;
 use super::super::{FIRST_PING, Surroundings, dedicated, own_info, shared_accounts};
-use crate::config::options::{ClusterOptions, Options};
+use crate::config::options::{ClusterOptions, Options, RouteType};
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::publish::{Publisher, publish_to};
@@ -88,11 +89,13 @@ impl Server {
         (name, id): (&str, &str),
         clock: &Arc<AtomicU64>,
         routes: usize,
-        (pool_size, own): (Option<u16>, &[&str]),
+        (pool_size, own, route_type): (Option<u16>, &[&str], RouteType),
         seed: u64,
     ) -> Self {
         let own = own.iter().map(|account| (*account).to_owned()).collect();
-        let cluster = ClusterOptions { name: Some("c".into()), pool_size, accounts: own, ..ClusterOptions::default() };
+        let name_of_all = Some("c".into());
+        let cluster =
+            ClusterOptions { name: name_of_all, pool_size, accounts: own, route_type, ..ClusterOptions::default() };
         let accounts = natsd_auth::account::AccountSpec::named;
         let options = Options {
             server_name: Some(name.into()),
@@ -107,21 +110,27 @@ impl Server {
         let config = Config {
             info,
             routes,
-            pool_size,
+            pool_size: cluster.pool(),
             dedicated: dedicated.clone(),
             shared: shared_accounts(&hub),
             advertise: true,
             connect_retries: cluster.connect_retries,
             connect_backoff: cluster.connect_backoff,
+            passive: false,
+            dag: cluster.is_dag(),
             seed,
         };
         let began = Duration::from_nanos(clock.load(Relaxed));
-        let clock = clock.clone();
-        let clock = Box::new(move || Duration::from_nanos(clock.load(Relaxed)) - began);
+        let clock_of = || {
+            let clock = clock.clone();
+            Box::new(move || Duration::from_nanos(clock.load(Relaxed)) - began)
+        };
+        let hops = cluster.is_dag().then(|| Arc::new(HopRoutes::new(id, name, clock_of())));
         let gate = Gate::new(Terms::of(&cluster), hub.slow_checks.clone());
-        let registry = Arc::new(Registry::new(gate, Mode::Off, clock, |now| Cluster::new(config, now)));
-        let announcer = Arc::new(Announcer::new(pool_size, dedicated, None));
+        let registry = Arc::new(Registry::new(gate, Mode::Off, clock_of(), |now| Cluster::new(config, now)));
+        let announcer = Arc::new(Announcer::new(cluster.pool(), dedicated, None).over(hops));
         let _ = hub.observer.set(announcer.clone());
+        announcer.begin(&hub.accounts.with_strangers());
         let publisher = client(&hub);
         let (ends, subscribers) = Default::default();
         Self { hub, registry, announcer, publisher, ends, subscribers, batch: Batch::default(), began }
@@ -188,6 +197,9 @@ impl Server {
     /// Does what is due, and all that others want of the connections.
     pub(super) fn work(&mut self, now: Duration) -> Vec<Output> {
         let mut context = Context::from_waker(Waker::noop());
+        if let Some(hops) = self.announcer.hops() {
+            hops.forget_lost(&self.hub);
+        }
         let now = self.registry.instant(now - self.began);
         for end in self.ends.values_mut() {
             if end.route.timeout().is_some_and(|due| due <= now) {
@@ -255,6 +267,11 @@ impl Server {
             delivered.extend(bodies.map(|body| (id, body.parse().expect("a number"))));
         }
         delivered
+    }
+
+    /// The links that interest of other servers is known under.
+    pub(super) fn sources(&self) -> Vec<Arc<Link>> {
+        self.announcer.hops().map_or_else(|| self.routes(), |hops| hops.far_links())
     }
 
     /// Servers that it has all connections to.

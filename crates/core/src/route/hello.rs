@@ -142,6 +142,12 @@ pub struct RouteInfo {
     /// SCION addresses where the sender accepts routes: `[ISD-AS,host]:port`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scion_urls: Vec<String>,
+    /// `dag` if what is for others is passed on; empty where all servers are connected with each other.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub route_type: String,
+    /// The sender dials nobody: servers that are to have a route to it have to be told of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub passive: bool,
 }
 
 impl RouteInfo {

@@ -4,6 +4,7 @@
 //! * [`hello`]: what `INFO` and `CONNECT` carry.
 //! * [`session`]: one connection: set-up, liveness, end.
 //! * [`cluster`]: all of them: whom to dial and when, which of two connections stays, who hears of whom.
+//! * [`dag`]: clusters whose servers are not all connected with each other.
 //! * [`interest`]: what a server tells its peers of its clients' subscriptions.
 //!
 //! All of it is free of IO: bytes, parsed lines and the time go in, actions come out. Time is a [`Duration`] since any
@@ -12,6 +13,7 @@
 //! [`Duration`]: std::time::Duration
 
 pub mod cluster;
+pub mod dag;
 pub mod dedicated;
 pub mod encode;
 pub mod hello;
@@ -48,6 +50,8 @@ pub enum CloseReason {
     Refused(String),
     /// A slot or an account that this server cannot give a connection of its own.
     BadSlot,
+    /// One of the two servers passes on what is for others and the other one does not; which, and what to do.
+    RouteType(String),
     /// More servers than a cluster can have.
     TooManyPeers,
     /// The operator took the route out of the configuration.
@@ -69,6 +73,7 @@ impl fmt::Display for CloseReason {
             Self::Stale => "Stale Connection",
             Self::ProtocolViolation => "Protocol Violation",
             Self::Refused(text) => return write!(f, "Refused by peer: {text}"),
+            Self::RouteType(text) => return write!(f, "Route Type Conflict: {text}"),
             Self::BadSlot => "Invalid Route Pool Index",
             Self::TooManyPeers => "Too Many Peers",
             Self::RouteRemoved => "Route Removed",

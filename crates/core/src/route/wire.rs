@@ -6,6 +6,7 @@
 use memchr::memchr;
 use thiserror::Error;
 
+use super::dag::wire as dag;
 use crate::lex::{is_blank, parse_size};
 
 /// Bytes a control line may have on a route: 16 times what a client may send.
@@ -65,6 +66,8 @@ pub enum Op<'a> {
     Unsubscribe(Interest<'a>),
     /// `RMSG`, `HMSG`, or `LMSG` from leaf nodes.
     Message(Message<'a>),
+    /// What servers tell each other in a cluster that is a graph.
+    Dag(dag::Op<'a>),
     /// A line that is valid on a route and means nothing to this server.
     Ignored,
 }
@@ -151,6 +154,8 @@ impl Reader {
             self.message("HMSG", args, true, input, after)
         } else if verb.eq_ignore_ascii_case(b"LMSG") {
             self.leaf_message(args, input, after)
+        } else if let Some(read) = dag::read(verb, args, input, after)? {
+            Ok(read.map_or_else(Read::Need, |(op, end)| Read::Op(Op::Dag(op), end)))
         } else {
             Ok(Read::Op(self.control(verb, args)?, after))
         }

@@ -37,6 +37,24 @@ fn servers_of_a_cluster_are_one_user_to_each_other() {
 }
 
 #[test]
+fn a_passive_server_is_dialled_and_dials_nobody() {
+    let cluster = options("cluster { listen: 6222, passive: true }").cluster.expect("on");
+    assert!(cluster.passive && !options("cluster { listen: 6222 }").cluster.expect("on").passive);
+    for (text, reason) in [
+        ("listen: 6222, passive: true, routes: [\"nats://a:1\"]", "remove routes, or passive"),
+        ("passive: true", "add listen, or remove passive"),
+        ("listen: 6222, passive: sometimes", "expected true or false"),
+    ] {
+        let text = format!("cluster {{ {text} }}");
+        let error = match loaded(&text) {
+            Ok((options, _)) => options.check().expect_err(&text).to_string(),
+            Err(errors) => errors.to_string(),
+        };
+        assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+#[test]
 fn slow_writes_are_put_up_with_or_not() {
     let set = options("write_timeout: retry\ncluster { listen: 6222, write_timeout: close, write_deadline: \"3s\" }");
     let cluster = set.cluster.expect("on");

@@ -27,6 +27,7 @@ impl Cluster {
         if info.server_id == self.info.server_id {
             return Err(CloseReason::ToSelf.into());
         }
+        self.check_route_type(info)?;
         self.check_slot(peer)?;
         self.agree_on_name((&info.cluster, info.dynamic), &info.server_id, now)?;
         self.check_server_name(info)?;
@@ -34,6 +35,22 @@ impl Cluster {
             return Err(CloseReason::TooManyPeers.into());
         }
         self.check_duplicate(peer)
+    }
+
+    /// A server that is a hop of others would send those of a mesh what is none of their business, and they would not pass it on.
+    fn check_route_type(&self, theirs: &RouteInfo) -> Result<(), Refusal> {
+        if self.info.route_type == theirs.route_type {
+            return Ok(());
+        }
+        let what = |info: &RouteInfo| if info.route_type.is_empty() { "mesh".into() } else { info.route_type.clone() };
+        let (ours, theirs_is) = (what(&self.info), what(theirs).escape_debug().to_string());
+        let text = format!(
+            "{} has route_type {ours} and {} has route_type {theirs_is}: set the same in cluster {{}} of both; servers \
+             other than natsd have mesh alone",
+            self.info.server_name,
+            theirs.server_name.escape_debug()
+        );
+        Err(Refusal { reason: CloseReason::RouteType(text.clone()), text: Some(text) })
     }
 
     fn check_slot(&self, peer: &Introduction) -> Result<(), Refusal> {

@@ -17,7 +17,12 @@ impl Cluster {
             || self.peers.contains_key(id)
             || self.dialing.targets.values().any(|target| target.peer.as_ref() == Some(id));
         // A dedicated route follows the pool's first, from whichever side dials that one.
-        if known || !info.route_account.is_empty() || self.dialing.targets.len() >= MAX_PEERS {
+        if self.passive
+            || self.is_dag()
+            || known
+            || !info.route_account.is_empty()
+            || self.dialing.targets.len() >= MAX_PEERS
+        {
             return;
         }
         let urls = told_urls(info);
@@ -27,8 +32,12 @@ impl Cluster {
         }
     }
 
-    /// Tells the other peers of a newcomer, unless whoever told the two of each other does.
-    pub(super) fn gossip(&mut self, newcomer: &RouteInfo, target: Option<TargetId>, solicited: bool) {
+    /// Tells the other peers of a newcomer, unless whoever told the two of each other does. Those that cannot dial it, or
+    /// never dial, it is told of in their place.
+    pub(super) fn gossip(&mut self, newcomer: &RouteInfo, to: LinkId, target: Option<TargetId>, solicited: bool) {
+        if self.is_dag() {
+            return;
+        }
         let target = target.and_then(|target| self.dialing.targets.get(&target));
         let explicit = target.is_some_and(|target| target.is_explicit());
         let overriding = target.is_some_and(|target| target.gossip_mode == GossipMode::Override);
@@ -36,19 +45,27 @@ impl Cluster {
         if (from_gossip && !overriding) || GossipMode::from(newcomer.gossip_mode) == GossipMode::Disabled {
             return;
         }
+        let mut told = Vec::new();
         for peer in self.peers.values().filter(|peer| peer.info.server_id != newcomer.server_id) {
             let Some((link, listener_is_explicit)) = self.gossip_link(peer, &newcomer.route_account) else { continue };
+            if !may_dial(&peer.info, newcomer) {
+                if newcomer.route_account.is_empty() && may_dial(newcomer, &peer.info) {
+                    told.push(Event::Tell(to, Box::new(peer.info.clone())));
+                }
+                continue;
+            }
             let mode = match (solicited, explicit || listener_is_explicit) {
                 (_, true) => GossipMode::Override,
                 (false, false) => GossipMode::Disabled,
                 (true, false) => GossipMode::Default,
             };
-            let told = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
+            let info = RouteInfo { gossip_mode: mode.into(), route_pool_idx: 0, ..newcomer.clone() };
             let owed = self.owed_besides(newcomer, peer).cloned().collect::<Vec<_>>();
-            let besides = owed.into_iter().map(|account| RouteInfo { route_account: account, ..told.clone() });
-            let all = besides.chain([told.clone()]);
-            self.events.extend(all.map(|told| Event::Tell(link, Box::new(told))));
+            let besides = owed.into_iter().map(|account| RouteInfo { route_account: account, ..info.clone() });
+            let all = besides.chain([info.clone()]);
+            told.extend(all.map(|info| Event::Tell(link, Box::new(info))));
         }
+        self.events.extend(told);
     }
 
     /// Accounts of which the newcomer has no connection to us, and needs one to `peer`: other implementations are told of
@@ -66,6 +83,14 @@ impl Cluster {
         let target = link.target.and_then(|target| self.dialing.targets.get(&target));
         Some((link.id, target.is_some_and(|target| target.is_explicit())))
     }
+}
+
+/// Whether a server that is told of `other` can dial it, and does.
+fn may_dial(server: &RouteInfo, other: &RouteInfo) -> bool {
+    // Other implementations know nothing of SCION.
+    let over_tcp = || !other.ip.is_empty() || other.port != 0;
+    let reachable = if server.is_natsd() { !told_urls(other).is_empty() } else { over_tcp() };
+    reachable && !server.passive
 }
 
 /// Where a server heard of can be dialled, SCION before TCP.

@@ -32,6 +32,8 @@ pub const MAX_PEERS: usize = 1024;
 pub const MAX_POOL: u16 = 64;
 /// Accounts with a connection of their own, a peer.
 pub const MAX_DEDICATED: usize = 64;
+/// [`RouteInfo::route_type`] of servers that are hops of others.
+pub const DAG: &str = "dag";
 /// A connection that ends before it is this old counts as a failed attempt.
 const YOUNG: Duration = Duration::from_secs(1);
 
@@ -58,6 +60,10 @@ pub struct Config {
     pub connect_retries: u32,
     /// Whether attempts become rarer, up to one in 30 s.
     pub connect_backoff: bool,
+    /// Dials nobody, whatever is heard of other servers: they come to us, or nobody does.
+    pub passive: bool,
+    /// Servers are connected as configured alone, and each is a hop on the way to the others. Peers are alike in this.
+    pub dag: bool,
     /// Any random number: it spreads attempts in time.
     pub seed: u64,
 }
@@ -100,6 +106,7 @@ pub struct Cluster {
     dedicated: Dedicated,
     shared: Vec<String>,
     advertise: bool,
+    passive: bool,
     peers: BTreeMap<String, Peer>,
     /// Connections that we made and whose acceptors have yet to admit us.
     pending: BTreeMap<LinkId, Pending>,
@@ -114,6 +121,8 @@ impl Cluster {
         let mut info = config.info;
         info.route_accounts = config.dedicated.told();
         info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
+        info.passive = config.passive;
+        info.route_type = if config.dag { DAG.into() } else { String::new() };
         if !config.advertise {
             info.connect_urls.clear();
             info.ws_connect_urls.clear();
@@ -124,6 +133,7 @@ impl Cluster {
             dedicated: config.dedicated,
             shared: config.shared,
             advertise: config.advertise,
+            passive: config.passive,
             peers: BTreeMap::new(),
             pending: BTreeMap::new(),
             dialing: Dialing::new(policy, Jitter(config.seed)),
@@ -211,7 +221,8 @@ impl Cluster {
         if dial.is_some_and(|dial| !self.dialing.is_under_way(dial)) {
             return self.events.push_back(Event::Close(link, CloseReason::RouteRemoved, None));
         }
-        if peer.info.ip.is_empty() {
+        // Without a port nobody can dial it over TCP.
+        if peer.info.ip.is_empty() && peer.info.port != 0 {
             peer.info.ip = observed.map(|host| route_url(host, peer.info.port)).unwrap_or_default();
         }
         if let Some(target) = dial.and_then(|dial| self.dialing.target_mut(dial)) {
@@ -321,7 +332,7 @@ impl Cluster {
         self.events.push_back(Event::Open(link));
         let newcomer = matches!(slot, Slot::Pool(0) | Slot::Account(_));
         if newcomer {
-            self.gossip(&info, target, solicited);
+            self.gossip(&info, link, target, solicited);
         }
         let id = info.server_id.clone();
         if !self.peers.contains_key(&id) {
@@ -335,6 +346,11 @@ impl Cluster {
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
         }
+    }
+
+    /// Whether servers are connected as configured alone.
+    fn is_dag(&self) -> bool {
+        self.info.route_type == DAG
     }
 
     /// Connections that we and the peer share accounts out over.

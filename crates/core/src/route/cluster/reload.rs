@@ -35,7 +35,11 @@ pub struct Terms {
 
 impl Cluster {
     /// There is another configured route: [`Place::Configured`] of `route`, a number that was never used before.
+    /// A passive server has none.
     pub fn add_route(&mut self, route: usize, now: Duration) {
+        if self.passive {
+            return;
+        }
         let target = self.dialing.add(Place::Configured(route), GossipMode::Default, None);
         self.reconcile(target, now, Duration::ZERO);
     }

@@ -18,6 +18,90 @@ fn one_seed_is_enough_for_a_full_mesh() {
     network.assert_full_mesh();
 }
 
+/// Servers that `dialer` has dialled so far, or is to dial later.
+fn dials_of(network: &Network, dialer: usize) -> usize {
+    network.wires.values().filter(|wire| wire.dialer == dialer).count()
+        + usize::from(network.servers[dialer].cluster.poll_timeout().is_some())
+}
+
+#[test]
+fn a_passive_server_dials_nobody_and_is_a_member_all_the_same() {
+    // Of those that come later, each hears of the passive ones from the seed.
+    let passive = [0, 2];
+    let mut network = Network::with(&[&[], &[0], &[], &[1], &[1]], |config| {
+        config.passive = passive.iter().any(|number| config.info.server_name == format!("s{number}"));
+    });
+    network.servers[1].seeds.push(2);
+    network.servers[1].cluster.add_route(1, Duration::ZERO);
+    for late in [3, 4] {
+        network.servers[late].up = false;
+    }
+    network.run(secs(1));
+    for late in [3, 4] {
+        network.restart(late);
+        network.run(secs(1));
+    }
+    let peers: Vec<_> = network.servers.iter().map(|server| server.cluster.peer_count()).collect();
+    // All but the two passive ones, that nobody brings together.
+    assert_eq!(peers, [3, 4, 3, 4, 4]);
+    for server in passive {
+        assert_eq!(dials_of(&network, server), 0);
+        let now = network.now;
+        network.servers[server].cluster.add_route(7, now);
+        network.servers[server].cluster.handle_gossip(&info(9, 0), now);
+        assert_eq!(network.servers[server].cluster.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn a_server_that_listens_nowhere_joins_all_that_are_there_and_that_come() {
+    let mut network = Network::with(&[&[], &[0], &[0], &[0]], |config| {
+        if config.info.server_name == "s2" {
+            config.info.host.clear();
+            config.info.port = 0;
+        }
+    });
+    for late in [2, 3] {
+        network.servers[late].up = false;
+    }
+    network.run(secs(1));
+    network.servers[2].up = true;
+    network.run(secs(1));
+    network.restart(3);
+    network.run(secs(1));
+    network.assert_full_mesh();
+    assert!(network.wires.values().all(|wire| wire.acceptor != 2));
+}
+
+#[test]
+fn servers_of_a_dag_have_the_connections_that_are_configured() {
+    let mut network = Network::with(&[&[], &[0], &[1], &[1, 2]], |config| {
+        config.dag = true;
+        config.pool_size = Some(1);
+    });
+    network.run(secs(10));
+    let mut pairs: Vec<_> = network.wires.values().map(|wire| (wire.dialer, wire.acceptor)).collect();
+    pairs.sort_unstable();
+    assert_eq!(pairs, [(1, 0), (2, 1), (3, 1), (3, 2)]);
+}
+
+#[test]
+fn servers_of_a_dag_and_of_a_mesh_refuse_each_other() {
+    for dag in [true, false] {
+        let mut cluster = Cluster::new(Config { dag, ..config(info(0, 0), 0) }, Duration::ZERO);
+        let route_type = if dag { String::new() } else { DAG.into() };
+        let peer = RouteInfo { route_type, ..info(1, 0) };
+        let peer = Introduction { info: peer, slot: Slot::Pool(0), solicited: false };
+        cluster.handle_introduction(LinkId(1), None, peer, None, Duration::ZERO);
+        let Some(Event::Close(_, CloseReason::RouteType(_), Some(text))) = cluster.poll_event() else {
+            panic!("refused")
+        };
+        let (ours, theirs) = if dag { ("dag", "mesh") } else { ("mesh", "dag") };
+        let said = format!("s0 has route_type {ours} and s1 has route_type {theirs}: set the same in cluster {{}}");
+        assert!(text.starts_with(&said), "{text}");
+    }
+}
+
 #[test]
 fn servers_that_dial_each_other_at_once_keep_one_connection_a_slot() {
     let mut network = Network::new(&[&[1], &[0]]);

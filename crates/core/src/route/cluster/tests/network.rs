@@ -35,8 +35,8 @@ enum Arrival {
 }
 
 pub(super) struct Wire {
-    dialer: usize,
-    acceptor: usize,
+    pub(super) dialer: usize,
+    pub(super) acceptor: usize,
     dial: DialId,
     slot: Slot,
     gossip_mode: GossipMode,
@@ -81,6 +81,8 @@ pub(super) fn config(info: RouteInfo, routes: usize) -> Config {
         advertise: true,
         connect_retries: 0,
         connect_backoff: false,
+        passive: false,
+        dag: false,
     }
 }
 
