@@ -285,6 +285,7 @@ impl RouteProtocol {
                 Action::Gossip(info) => self.drive(|cluster, _, now| cluster.handle_gossip(&info, now)),
                 Action::Rtt(rtt) => {
                     broker.measured(rtt);
+                    self.drive(|cluster, link, _| cluster.handle_alive(link));
                     if let Some(level) = self.registry.compression.load().level_at(rtt) {
                         broker.set_level(level);
                     }

@@ -18,8 +18,8 @@ const FILTERS: [&str; 7] = ["a", "a.b", "a.*", "a.>", "*", ">", "b"];
 const GROUPS: [&str; 2] = ["q", "r"];
 /// Clients do something until then.
 const END: Duration = Duration::from_secs(40);
-/// Servers have found each other again this long after nothing is in the way any more: lost ones are dialled once a minute.
-const REUNION: Duration = Duration::from_secs(70);
+/// Servers have found each other again this long after nothing is in the way any more: lost ones are dialled once a minute, and each ping tells of one more.
+const REUNION: Duration = Duration::from_secs(150);
 
 pub(super) struct Game {
     seed: u64,

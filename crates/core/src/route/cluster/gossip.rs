@@ -68,6 +68,24 @@ impl Cluster {
         self.events.extend(told);
     }
 
+    /// The peer of `link` has shown that it is alive: reminds it of another server, of each in turn, if it is one that
+    /// does not mind. Whoever told it of the others may not have reached all of them, or not known all.
+    pub fn handle_alive(&mut self, link: LinkId) {
+        let Some((id, Slot::Pool(0))) = self.find(link).filter(|_| !self.is_dag()) else { return };
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.info.is_natsd()) else { return };
+        let others = self.peers.values().map(|other| &other.info);
+        let others: Vec<_> = others.filter(|other| other.server_id != id && may_dial(&peer.info, other)).collect();
+        if others.is_empty() {
+            return;
+        }
+        let other = others[peer.reminders % others.len()].clone();
+        let info = RouteInfo { gossip_mode: GossipMode::Override.into(), ..other };
+        self.events.push_back(Event::Tell(link, Box::new(info)));
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.reminders += 1;
+        }
+    }
+
     /// Accounts of which the newcomer has no connection to us, and needs one to `peer`: other implementations are told of
     /// each one, natsd sees for itself.
     fn owed_besides<'a>(&'a self, newcomer: &'a RouteInfo, peer: &'a Peer) -> impl Iterator<Item = &'a String> {

@@ -13,12 +13,14 @@ use crate::route::session::Slot;
 pub(super) struct Peer {
     pub(super) info: RouteInfo,
     pub(super) links: BTreeMap<Slot, Link>,
+    /// How often it was reminded of another server.
+    pub(super) reminders: usize,
 }
 
 impl Peer {
     pub(super) fn new(info: RouteInfo) -> Self {
         let info = RouteInfo { route_account: String::new(), route_pool_idx: 0, gossip_mode: 0, ..info };
-        Self { info, links: BTreeMap::new() }
+        Self { info, links: BTreeMap::new(), reminders: 0 }
     }
 
     /// The connection for what concerns the peer as a whole.

@@ -324,6 +324,30 @@ fn a_server_heard_of_that_ends_every_connection_is_given_up() {
 }
 
 #[test]
+fn peers_that_are_alive_are_reminded_of_each_other_in_turn() {
+    let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
+    let go = RouteInfo { natsd: String::new(), ..info(4, 0) };
+    for (link, info) in [(1, info(1, 0)), (2, info(2, 0)), (3, info(3, 0)), (4, go)] {
+        let peer = Introduction { info, slot: Slot::Pool(0), solicited: false };
+        cluster.handle_introduction(LinkId(link), None, peer, None, Duration::ZERO);
+    }
+    while cluster.poll_event().is_some() {}
+    let mut remind = |link| {
+        cluster.handle_alive(LinkId(link));
+        match cluster.poll_event() {
+            Some(Event::Tell(to, info)) => {
+                assert_eq!((to, GossipMode::from(info.gossip_mode)), (LinkId(link), GossipMode::Override));
+                Some(info.server_name)
+            }
+            _ => None,
+        }
+    };
+    let told: Vec<_> = std::iter::repeat_with(|| remind(1).expect("there are others")).take(4).collect();
+    assert_eq!(told, ["s2", "s3", "s4", "s2"]);
+    assert_eq!(remind(4), None, "other implementations are left alone");
+}
+
+#[test]
 fn who_is_not_admitted_is_told_why() {
     let mut cluster = Cluster::new(config(info(0, 0), 0), Duration::ZERO);
     let mut refusals = Vec::new();
