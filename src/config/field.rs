@@ -170,6 +170,11 @@ impl<'a> Field<'a> {
         Ok(if duration.is_zero() { default } else { duration })
     }
 
+    /// A duration as [`duration_or`](Self::duration_or) reads it, where 0 stands for none.
+    pub(super) fn duration_or_none(&mut self) -> Result<Option<Duration>, ValueError> {
+        self.duration_or(Duration::ZERO).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
+    }
+
     /// What becomes of a connection that is written to too slowly.
     pub(super) fn write_timeout(&mut self) -> Result<WriteTimeout, ValueError> {
         match self.text()? {
@@ -185,6 +190,11 @@ impl<'a> Field<'a> {
         let Value::Text(text) = self.value() else { return Err(self.expected("a duration in quotes such as \"2m\"")) };
         let found = duration::parse(text)?;
         if found < min { Err(ValueError::TooShort { found, min }) } else { Ok(found) }
+    }
+
+    /// The address that others are told, `host[:port]`.
+    pub(super) fn advertised(&mut self) -> Result<String, ValueError> {
+        Ok(address::advertised(self.text()?)?)
     }
 
     /// One address or a list of them; an integer is a port on all interfaces.

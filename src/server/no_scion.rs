@@ -67,10 +67,6 @@ impl ScionSide {
         match *self {}
     }
 
-    pub(super) fn choose_by(&self, _: &ScionOptions) {
-        match *self {}
-    }
-
     pub(super) fn adopt(&self, _: &NewIdentities, _: &ScionOptions) {
         match *self {}
     }

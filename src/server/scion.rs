@@ -10,9 +10,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use natsd_api as api;
-use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, Preference, ScionAddr};
+use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, ScionAddr};
 use natsd_scion::{Endpoint, Host, HostConfig, Identity, Lane, ListenError, PathEvent, Stream, TcpFallback};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -47,6 +48,8 @@ const NO_IDENTITY: &str =
 /// See the [module](self). Dropping it stops listening.
 pub(super) struct ScionSide {
     host: Host,
+    /// Those that hold now; shared with all who look at them.
+    options: Arc<ArcSwap<ScionOptions>>,
     paths: Arc<Paths>,
     identities: Identities,
     door: Door,
@@ -77,16 +80,16 @@ impl ScionSide {
     /// When the daemon's address cannot be one, or there is no certificate to show and none can be made.
     pub(super) fn start(hub: &Arc<Hub>, options: &Options, scion: &ScionOptions) -> Result<Self, StartError> {
         let identities = Identities::read(options)?;
-        let door = Door::new(scion.clone());
-        let lanes = LaneChoice::new(scion.clone());
-        let ScionOptions { daemon, local, path_preference, .. } = scion.clone();
+        let current = Arc::new(ArcSwap::from_pointee(scion.clone()));
+        let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
+        let ScionOptions { daemon, local, .. } = scion.clone();
         let config = HostConfig { daemon, local, wishes: wishes(scion) }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
             host: host.clone(),
             hub: Arc::clone(hub),
             lanes: lanes.clone(),
-            preference: Mutex::new(path_preference),
+            options: current.clone(),
             history: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -94,7 +97,7 @@ impl ScionSide {
         if let Some(dir) = identities.authority.clone() {
             tasks.spawn(renewal::keep(Arc::clone(hub), identities.clone(), dir));
         }
-        Ok(Self { host, paths, identities, door, lanes, endpoints: Vec::new(), tasks })
+        Ok(Self { host, options: current, paths, identities, door, lanes, endpoints: Vec::new(), tasks })
     }
 
     /// Takes clients at `address`.
@@ -239,17 +242,14 @@ impl ScionSide {
         Arc::clone(&self.paths) as _
     }
 
-    /// From now on chooses paths as these say.
-    pub(super) fn choose_by(&self, options: &ScionOptions) {
-        *self.paths.preference.lock() = options.path_preference.clone();
-        self.host.set_wishes(wishes(options));
-        self.lanes.set(options.clone());
-    }
-
-    /// From now on shows and believes this, and lets those in that `options` do. Connections stay.
+    /// From now on shows and believes this, and lets those in and chooses paths as `options` say. Connections stay.
     pub(super) fn adopt(&self, new: &NewIdentities, options: &ScionOptions) {
         self.identities.become_like(&new.0);
-        self.door.set(options.clone());
+        let before = self.options.swap(Arc::new(options.clone()));
+        let wanted = wishes(options);
+        if wanted != wishes(&before) {
+            self.host.set_wishes(wanted);
+        }
     }
 
     /// Takes no more connections; those that there are go on.
@@ -321,7 +321,7 @@ struct Paths {
     host: Host,
     hub: Arc<Hub>,
     lanes: LaneChoice,
-    preference: Mutex<Preference>,
+    options: Arc<ArcSwap<ScionOptions>>,
     history: Mutex<History>,
 }
 
@@ -384,7 +384,7 @@ impl PathSource for Paths {
             now: now.into(),
             local_as: status.local_as.map(|local| local.to_string()),
             daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
-            path_preference: self.preference.lock().metrics().iter().map(ToString::to_string).collect(),
+            path_preference: self.options.load().path_preference.metrics().iter().map(ToString::to_string).collect(),
             peers: peers.collect(),
             events: history.events.iter().cloned().collect(),
         }

@@ -9,11 +9,12 @@ use super::{tls, unsupported};
 use natsd_auth::RoutePermissions;
 use natsd_core::compression::{Level, Mode};
 
+use super::listening::listen_at;
 use crate::config::address;
 use crate::config::error::{ValueError, Warning};
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
-use crate::config::options::{ClusterOptions, Listen, PeerAddr, Remote, RouteType, RouteUrl};
+use crate::config::options::{ClusterOptions, PeerAddr, Remote, RouteType, RouteUrl};
 
 /// The longest time between two pings on a route.
 const MAX_PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -95,10 +96,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "string \"host[:port]\"",
         default: "the address bound",
         doc: "Address told to the peers.",
-        read: |draft, field| {
-            draft.options.advertise = Some(address::advertised(field.text()?)?);
-            Ok(())
-        },
+        read: |draft, field| field.advertised().map(|address| draft.options.advertise = Some(address)),
     },
     Key {
         names: &["no_advertise"],
@@ -200,11 +198,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "duration",
         default: "that of the server",
         doc: "How long a write to another server may take.",
-        read: |draft, field| {
-            let deadline = field.duration_or(Duration::ZERO)?;
-            draft.options.write_deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
-            Ok(())
-        },
+        read: |draft, field| field.duration_or_none().map(|deadline| draft.options.write_deadline = deadline),
     },
     Key {
         names: &["write_timeout"],
@@ -248,14 +242,7 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<ClusterOptions, ValueError> 
     field.map(KEYS, unsupported::CLUSTER, &mut draft)?;
     let Draft { mut options, host, port, inner_permissions } = draft;
     options.permissions = options.permissions.or(inner_permissions);
-    match (host, port) {
-        (None, None) => {}
-        _ if !options.listen.is_empty() => return Err(ValueError::ListenTwice),
-        (Some(_), None) => return Err(ValueError::PortMissing),
-        (host, Some(port)) => {
-            options.listen = vec![Listen::Tcp { host: host.unwrap_or_else(|| "0.0.0.0".into()), port }];
-        }
-    }
+    listen_at(&mut options.listen, host, port)?;
     Ok(options)
 }
 

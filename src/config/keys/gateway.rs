@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use natsd_core::route::hello::Secret;
 
+use super::listening::listen_at;
 use super::{authorization, tls};
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
-use crate::config::options::{GatewayOptions, GatewayRemote, Listen, PeerAddr, RouteLogin, RouteUrl};
+use crate::config::options::{GatewayOptions, GatewayRemote, PeerAddr, RouteLogin, RouteUrl};
 
 /// `gateway {}` while its keys are read.
 #[derive(Default)]
@@ -54,10 +55,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "string \"host[:port]\"",
         default: "the address bound",
         doc: "Address told to other clusters.",
-        read: |draft, field| {
-            draft.options.advertise = Some(address::advertised(field.text()?)?);
-            Ok(())
-        },
+        read: |draft, field| field.advertised().map(|address| draft.options.advertise = Some(address)),
     },
     Key {
         names: &["authorization"],
@@ -102,11 +100,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "duration",
         default: "that of the server",
         doc: "How long a write to another cluster may take.",
-        read: |draft, field| {
-            let deadline = field.duration_or(Duration::ZERO)?;
-            draft.options.write_deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
-            Ok(())
-        },
+        read: |draft, field| field.duration_or_none().map(|deadline| draft.options.write_deadline = deadline),
     },
     Key {
         names: &["write_timeout"],
@@ -146,14 +140,7 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<Option<GatewayOptions>, Valu
         return Ok(None);
     }
     let Draft { mut options, host, port } = draft;
-    match (host, port) {
-        (None, None) => {}
-        _ if !options.listen.is_empty() => return Err(ValueError::ListenTwice),
-        (Some(_), None) => return Err(ValueError::PortMissing),
-        (host, Some(port)) => {
-            options.listen = vec![Listen::Tcp { host: host.unwrap_or_else(|| "0.0.0.0".into()), port }];
-        }
-    }
+    listen_at(&mut options.listen, host, port)?;
     if options.name.is_empty() {
         return Err(ValueError::Missing("name"));
     }

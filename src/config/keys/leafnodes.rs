@@ -11,12 +11,12 @@ use natsd_core::leaf::session::{is_at_least, numbers};
 
 use super::authorization::{seconds_or_duration, user_of};
 use super::compression::{self, Defaults};
+use super::listening::listen_at;
 use super::{permissions, tls};
-use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
-use crate::config::options::{LeafOptions, Listen};
+use crate::config::options::LeafOptions;
 
 /// The oldest leaf nodes that may be asked for: those before do not say how old they are.
 const OLDEST: &str = "2.8.0";
@@ -57,10 +57,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "string \"host[:port]\"",
         default: "the address bound",
         doc: "Address told to leaf nodes.",
-        read: |draft, field| {
-            draft.options.advertise = Some(address::advertised(field.text()?)?);
-            Ok(())
-        },
+        read: |draft, field| field.advertised().map(|address| draft.options.advertise = Some(address)),
     },
     Key {
         names: &["no_advertise"],
@@ -134,11 +131,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "duration",
         default: "that of the server",
         doc: "How long a write to a leaf node or a hub may take before it is cut off.",
-        read: |draft, field| {
-            let deadline = field.duration_or(Duration::ZERO)?;
-            draft.options.write_deadline = Some(deadline).filter(|deadline| !deadline.is_zero());
-            Ok(())
-        },
+        read: |draft, field| field.duration_or_none().map(|deadline| draft.options.write_deadline = deadline),
     },
     Key {
         names: &["write_timeout"],
@@ -169,14 +162,7 @@ pub(super) fn read(field: &mut Field<'_>) -> Result<LeafOptions, ValueError> {
     let mut draft = Draft::default();
     field.map(KEYS, &[], &mut draft)?;
     let Draft { mut options, host, port } = draft;
-    match (host, port) {
-        (None, None) => {}
-        _ if !options.listen.is_empty() => return Err(ValueError::ListenTwice),
-        (Some(_), None) => return Err(ValueError::PortMissing),
-        (host, Some(port)) => {
-            options.listen = vec![Listen::Tcp { host: host.unwrap_or_else(|| "0.0.0.0".into()), port }];
-        }
-    }
+    listen_at(&mut options.listen, host, port)?;
     Ok(options)
 }
 

@@ -7,6 +7,7 @@ pub mod cluster;
 mod compression;
 pub mod gateway;
 pub mod leafnodes;
+mod listening;
 pub mod mappings;
 pub mod monitoring;
 pub mod msg_trace;

@@ -91,10 +91,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "string \"host[:port]\"",
         default: "the address bound",
         doc: "Address told to clients and, for their clients, to peers.",
-        read: |draft, field| {
-            draft.options.client_advertise = Some(address::advertised(field.text()?)?);
-            Ok(())
-        },
+        read: |draft, field| field.advertised().map(|address| draft.options.client_advertise = Some(address)),
     },
     Key {
         names: &["server_name"],

@@ -7,7 +7,6 @@ use natsd_core::websocket::origin::Origin;
 
 use super::authorization::seconds_or_duration;
 use super::tls;
-use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::options::{Listen, WebsocketOptions};
@@ -49,10 +48,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "string \"host[:port]\"",
         default: "the address bound",
         doc: "Address told to clients over WebSocket in the cluster.",
-        read: |draft, field| {
-            draft.options.advertise = Some(address::advertised(field.text()?)?);
-            Ok(())
-        },
+        read: |draft, field| field.advertised().map(|address| draft.options.advertise = Some(address)),
     },
     Key {
         names: &["tls"],
@@ -96,7 +92,7 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "\"10s\"",
         doc: "How long a client may take for TLS and its request.",
         read: |draft, field| {
-            draft.options.handshake_timeout = positive(field)?;
+            draft.options.handshake_timeout = field.duration_or_none()?;
             Ok(())
         },
     },
@@ -168,7 +164,7 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "as for other clients",
         doc: "Time between two pings to a client.",
         read: |draft, field| {
-            draft.options.ping_interval = positive(field)?;
+            draft.options.ping_interval = field.duration_or_none()?;
             Ok(())
         },
     },
@@ -194,11 +190,6 @@ fn listen(field: &mut Field<'_>) -> Result<(String, u16), ValueError> {
         [Listen::Tcp { host, port }] => Ok((host.clone(), *port)),
         _ => Err(field.expected(ONE)),
     }
-}
-
-/// 0 stands for the default.
-fn positive(field: &mut Field<'_>) -> Result<Option<Duration>, ValueError> {
-    field.duration_or(Duration::ZERO).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
 }
 
 /// `authorization {}` while its keys are read.

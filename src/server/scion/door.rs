@@ -23,13 +23,9 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(options: ScionOptions) -> Self {
-        Self { options: Arc::new(ArcSwap::from_pointee(options)), refusals: Arc::default() }
-    }
-
-    /// From now on this holds, for those who come from now on.
-    pub(super) fn set(&self, options: ScionOptions) {
-        self.options.store(Arc::new(options));
+    /// What `options` say at the time counts.
+    pub(super) fn new(options: Arc<ArcSwap<ScionOptions>>) -> Self {
+        Self { options, refusals: Arc::default() }
     }
 
     /// Whether a peer may begin. If not, that has been logged.

@@ -12,18 +12,13 @@ use parking_lot::Mutex;
 use crate::config::options::{PoolPaths, ScionOptions};
 use crate::transport::{Connection, scion};
 
-/// What the options say of it. Clones share it.
+/// What the options say of it at the time.
 #[derive(Clone)]
 pub(super) struct LaneChoice(Arc<ArcSwap<ScionOptions>>);
 
 impl LaneChoice {
-    pub(super) fn new(options: ScionOptions) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(options)))
-    }
-
-    /// Connections from now on follow these.
-    pub(super) fn set(&self, options: ScionOptions) {
-        self.0.store(Arc::new(options));
+    pub(super) fn new(options: Arc<ArcSwap<ScionOptions>>) -> Self {
+        Self(options)
     }
 
     /// The lane of a route with this place among those to the same peer.
@@ -71,7 +66,7 @@ mod tests {
     use super::*;
 
     fn lane(options: &ScionOptions, slot: Slot) -> Lane {
-        LaneChoice::new(options.clone()).lane(&slot)
+        LaneChoice::new(Arc::new(ArcSwap::from_pointee(options.clone()))).lane(&slot)
     }
 
     #[test]

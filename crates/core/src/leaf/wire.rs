@@ -1,10 +1,8 @@
 //! Lines between a hub and a leaf node, as they are read. They name no account: the connection is of one.
 
-use memchr::memchr;
+use crate::route::wire::{Addressed, Tokens, WireError, body, first_line, interest, no_interest, split_verb, unquote};
 
-use crate::route::wire::{Addressed, Tokens, WireError, body, interest, no_interest, split_verb, unquote};
-
-pub use crate::route::wire::MAX_CONTROL_LINE;
+pub use crate::route::wire::{MAX_CONTROL_LINE, Read};
 
 /// One operation of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,35 +53,21 @@ pub struct Message<'a> {
     pub body: &'a [u8],
 }
 
-/// What [`read`] found at the start of the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read<'a> {
-    /// A whole operation and how many bytes it took.
-    Op(Op<'a>, usize),
-    /// Not before this many bytes are there can it be told; always more than there were.
-    Need(usize),
-}
-
 /// Reads the operation at the start of `input`.
 ///
 /// # Errors
 ///
 /// When the bytes cannot be followed any further.
-pub fn read(input: &[u8]) -> Result<Read<'_>, WireError> {
-    let end = memchr(b'\n', input);
-    if end.unwrap_or(input.len()) > MAX_CONTROL_LINE {
-        return Err(WireError::LineTooLong);
-    }
-    let Some(end) = end else { return Ok(Read::Need(input.len() + 1)) };
-    let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
+pub fn read(input: &[u8]) -> Result<Read<Op<'_>>, WireError> {
+    let Some((line, after)) = first_line(input)? else { return Ok(Read::Need(input.len() + 1)) };
     let (verb, args) = split_verb(line);
     let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
     if is(b"LMSG") {
-        message("LMSG", args, false, input, end + 1)
+        message("LMSG", args, false, input, after)
     } else if is(b"HMSG") {
-        message("HMSG", args, true, input, end + 1)
+        message("HMSG", args, true, input, after)
     } else {
-        Ok(Read::Op(control(verb, args)?, end + 1))
+        Ok(Read::Op(control(verb, args)?, after))
     }
 }
 
@@ -118,13 +102,11 @@ fn message<'a>(
     headers: bool,
     input: &'a [u8],
     after: usize,
-) -> Result<Read<'a>, WireError> {
+) -> Result<Read<Op<'a>>, WireError> {
     let Addressed { subject, reply, queues, header_len, total, .. } =
         Addressed::read(Tokens(args), headers).ok_or(WireError::Malformed(verb))?;
-    Ok(match body(input, after, total)? {
-        Ok((body, end)) => Read::Op(Op::Message(Message { subject, reply, queues, header_len, body }), end),
-        Err(need) => Read::Need(need),
-    })
+    let message = |body| Message { subject, reply, queues, header_len, body };
+    Ok(body(input, after, total)?.map(|body| Op::Message(message(body))))
 }
 
 #[cfg(test)]

@@ -108,13 +108,22 @@ pub struct Message<'a> {
     pub body: &'a [u8],
 }
 
-/// What [`Reader::read`] found at the start of the bytes.
+/// What was found at the start of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Read<'a> {
+pub enum Read<T> {
     /// A whole operation and how many bytes it took.
-    Op(Op<'a>, usize),
+    Op(T, usize),
     /// Not before this many bytes are there can it be told; always more than there were.
     Need(usize),
+}
+
+impl<T> Read<T> {
+    pub(crate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Read<U> {
+        match self {
+            Self::Op(op, len) => Read::Op(make(op), len),
+            Self::Need(need) => Read::Need(need),
+        }
+    }
 }
 
 /// Reads the lines of one route.
@@ -130,19 +139,8 @@ impl Reader {
     }
 
     /// Reads the operation at the start of `input`.
-    pub fn read<'a>(&self, input: &'a [u8]) -> Result<Read<'a>, WireError> {
-        let Some(end) = memchr(b'\n', input) else {
-            return if input.len() > MAX_CONTROL_LINE {
-                Err(WireError::LineTooLong)
-            } else {
-                Ok(Read::Need(input.len() + 1))
-            };
-        };
-        if end > MAX_CONTROL_LINE {
-            return Err(WireError::LineTooLong);
-        }
-        let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
-        let after = end + 1;
+    pub fn read<'a>(&self, input: &'a [u8]) -> Result<Read<Op<'a>>, WireError> {
+        let Some((line, after)) = first_line(input)? else { return Ok(Read::Need(input.len() + 1)) };
         // Nearly all lines of a busy route.
         if let Some(args) = line.strip_prefix(b"RMSG ") {
             return self.message("RMSG", args, false, input, after);
@@ -155,7 +153,7 @@ impl Reader {
         } else if verb.eq_ignore_ascii_case(b"LMSG") {
             self.leaf_message(args, input, after)
         } else if let Some(read) = dag::read(verb, args, input, after)? {
-            Ok(read.map_or_else(Read::Need, |(op, end)| Read::Op(Op::Dag(op), end)))
+            Ok(read.map(Op::Dag))
         } else {
             Ok(Read::Op(self.control(verb, args)?, after))
         }
@@ -224,12 +222,12 @@ impl Reader {
         headers: bool,
         input: &'a [u8],
         after: usize,
-    ) -> Result<Read<'a>, WireError> {
+    ) -> Result<Read<Op<'a>>, WireError> {
         self.message_after(verb, None, Tokens(args), headers, input, after)
     }
 
     /// `LMSG`: what came from the leaf nodes of a cluster, always with the length of the headers.
-    fn leaf_message<'a>(&self, args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<'a>, WireError> {
+    fn leaf_message<'a>(&self, args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<Op<'a>>, WireError> {
         let mut args = Tokens(args);
         let origin = args.next().ok_or(WireError::Malformed("LMSG"))?;
         self.message_after("LMSG", Some(origin), args, true, input, after)
@@ -243,17 +241,12 @@ impl Reader {
         headers: bool,
         input: &'a [u8],
         after: usize,
-    ) -> Result<Read<'a>, WireError> {
+    ) -> Result<Read<Op<'a>>, WireError> {
         let account = self.account(&mut args).ok_or(WireError::Malformed(verb))?;
         let Addressed { subject, reply, queues, queues_only, header_len, total } =
             Addressed::read(args, headers).ok_or(WireError::Malformed(verb))?;
-        Ok(match body(input, after, total)? {
-            Ok((body, end)) => {
-                let message = Message { origin, account, subject, reply, queues, queues_only, header_len, body };
-                Read::Op(Op::Message(message), end)
-            }
-            Err(need) => Read::Need(need),
-        })
+        let message = |body| Message { origin, account, subject, reply, queues, queues_only, header_len, body };
+        Ok(body(input, after, total)?.map(|body| Op::Message(message(body))))
     }
 }
 
@@ -314,17 +307,25 @@ fn addressees(mut args: Tokens<'_>) -> Option<(Option<&[u8]>, Tokens<'_>)> {
     }
 }
 
-/// The `total` bytes from `start` and the end of their CR LF; `Err` says how many bytes of input it takes.
-#[allow(clippy::type_complexity)]
-pub(crate) fn body(input: &[u8], start: usize, total: usize) -> Result<Result<(&[u8], usize), usize>, WireError> {
+/// The line that `input` begins with, without its end, and where the next one begins; `None` while it is not whole.
+pub(crate) fn first_line(input: &[u8]) -> Result<Option<(&[u8], usize)>, WireError> {
+    let end = memchr(b'\n', input);
+    if end.unwrap_or(input.len()) > MAX_CONTROL_LINE {
+        return Err(WireError::LineTooLong);
+    }
+    Ok(end.map(|end| (input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]), end + 1)))
+}
+
+/// The `total` bytes from `start`, which CR LF follows.
+pub(crate) fn body(input: &[u8], start: usize, total: usize) -> Result<Read<&[u8]>, WireError> {
     if total > MAX_MESSAGE {
         return Err(WireError::MessageTooLarge(total));
     }
     let end = start + total;
     match input.get(end..end + 2) {
-        Some(b"\r\n") => Ok(Ok((&input[start..end], end + 2))),
+        Some(b"\r\n") => Ok(Read::Op(&input[start..end], end + 2)),
         Some(_) => Err(WireError::UnterminatedPayload),
-        None => Ok(Err(end + 2)),
+        None => Ok(Read::Need(end + 2)),
     }
 }
 

@@ -52,11 +52,7 @@ pub const KEYS: &[Key<Draft>] = &[
         takes: "duration",
         default: "`dial_timeout`",
         doc: "How long the proxy may take to lead to the hub.",
-        read: |draft, field| {
-            let timeout = field.duration_or(Duration::ZERO)?;
-            draft.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-            Ok(())
-        },
+        read: |draft, field| field.duration_or_none().map(|timeout| draft.timeout = timeout),
     },
     Key {
         names: &["tls"],

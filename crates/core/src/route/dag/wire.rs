@@ -17,7 +17,7 @@
 use super::{MAX_NEIGHBOURS, MAX_STOPS, Node};
 use crate::encode::write_number;
 use crate::lex::parse_size;
-use crate::route::wire::{Interest, Tokens, WireError, body};
+use crate::route::wire::{Interest, Read, Tokens, WireError, body};
 
 /// Bytes that the name of a server may have.
 pub const MAX_NAME: usize = 256;
@@ -149,17 +149,15 @@ fn number(token: Option<&[u8]>) -> Option<u64> {
     token.and_then(parse_size).map(|number| number as u64)
 }
 
-/// Reads what a line says that begins with `verb`, if that is one of these; what else there is of `input` begins at `after`. Gives how
-/// many bytes there must be if they are too few, or the operation and where it ends.
-#[allow(clippy::type_complexity)]
+/// Reads what a line says that begins with `verb`, if that is one of these; what else there is of `input` begins at `after`.
 pub(crate) fn read<'a>(
     verb: &[u8],
     args: &'a [u8],
     input: &'a [u8],
     after: usize,
-) -> Result<Option<Result<(Op<'a>, usize), usize>>, WireError> {
+) -> Result<Option<Read<Op<'a>>>, WireError> {
     let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
-    let whole = |op: Option<Op<'a>>, name| op.map(|op| Some(Ok((op, after)))).ok_or(WireError::Malformed(name));
+    let whole = |op: Option<Op<'a>>, name| op.map(|op| Some(Read::Op(op, after))).ok_or(WireError::Malformed(name));
     if is(b"DMSG") {
         message(args, input, after).map(Some)
     } else if is(b"DSUB") {
@@ -212,10 +210,9 @@ fn all(args: &[u8]) -> Option<Op<'_>> {
     args.is_empty().then_some(Op::All { origin, number, count })
 }
 
-#[allow(clippy::type_complexity)]
-fn message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Result<(Op<'a>, usize), usize>, WireError> {
+fn message<'a>(args: &'a [u8], input: &'a [u8], after: usize) -> Result<Read<Op<'a>>, WireError> {
     let (message, total) = head(args).ok_or(WireError::Malformed("DMSG"))?;
-    Ok(body(input, after, total)?.map(|(body, end)| (Op::Message(Message { body, ..message }), end)))
+    Ok(body(input, after, total)?.map(|body| Op::Message(Message { body, ..message })))
 }
 
 /// A message that lacks its body, and how long that is.
