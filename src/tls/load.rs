@@ -100,6 +100,11 @@ fn own(builder: Dialler, options: &TlsOptions) -> Result<ClientConfig, TlsError>
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
+/// That of the first certificate.
+pub(super) fn private_key(options: &TlsOptions) -> Result<PrivateKeyDer<'static>, TlsError> {
+    identities(options)?.into_iter().next().map(|(_, key)| key).ok_or(TlsError::NoCertificate)
+}
+
 /// At least one.
 fn identities(options: &TlsOptions) -> Result<Vec<Identity>, TlsError> {
     if options.certs.is_empty() {

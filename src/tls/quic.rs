@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use natsd_scion::{Admits, Identity};
+use natsd_scion::{Admits, Identity, IdentityError};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 
@@ -18,7 +18,7 @@ use crate::config::options::TlsOptions;
 pub(crate) fn routes(options: &TlsOptions) -> Result<Identity, TlsError> {
     let client = load::scion_client(options)?;
     let identity = Identity::new(Some(server(options, true)?), Some(client), pinned(options));
-    identity.map_err(|error| TlsError::Settings(error.to_string()))
+    listener(identity, options)
 }
 
 /// For those who take clients, of whom certificates are wanted with `verify` alone.
@@ -28,7 +28,7 @@ pub(crate) fn routes(options: &TlsOptions) -> Result<Identity, TlsError> {
 /// As [`routes`].
 pub(crate) fn clients(options: &TlsOptions) -> Result<Identity, TlsError> {
     let identity = Identity::new(Some(server(options, options.verify)?), None, pinned(options));
-    identity.map_err(|error| TlsError::Settings(error.to_string()))
+    listener(identity, options)
 }
 
 /// For those who dial a server as clients, with a certificate only if there is one.
@@ -39,6 +39,11 @@ pub(crate) fn clients(options: &TlsOptions) -> Result<Identity, TlsError> {
 pub(crate) fn dialer(options: &TlsOptions) -> Result<Identity, TlsError> {
     let identity = Identity::new(None, Some(load::scion_client(options)?), pinned(options));
     identity.map_err(|error| TlsError::Settings(error.to_string()))
+}
+
+fn listener(identity: Result<Identity, IdentityError>, options: &TlsOptions) -> Result<Identity, TlsError> {
+    let identity = identity.map_err(|error| TlsError::Settings(error.to_string()))?;
+    Ok(identity.with_private_key(load::private_key(options)?.secret_der()))
 }
 
 fn server(options: &TlsOptions, verify: bool) -> Result<ServerConfig, TlsError> {

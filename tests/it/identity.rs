@@ -32,7 +32,7 @@ fn visit(ground: &Ground, to: ScionAddr, identity: &Identity) -> Result<Stream, 
 }
 
 /// A server in the first AS, in a process of its own, that takes routes and clients over SCION.
-fn server(ground: &Ground, scion: &str, cluster: &str, more: &str) -> TestServer {
+pub fn server(ground: &Ground, scion: &str, cluster: &str, more: &str) -> TestServer {
     let at = ground.addresses(ASES[0]);
     let address = |port| ground.scion_address(0, port);
     TestServer::natsd(&format!(
@@ -45,7 +45,7 @@ fn server(ground: &Ground, scion: &str, cluster: &str, more: &str) -> TestServer
     ))
 }
 
-fn authority(ground: &Ground) -> String {
+pub fn authority(ground: &Ground) -> String {
     format!("authority: \"{}\"", ground.authority().display())
 }
 

@@ -11,14 +11,14 @@ use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, wait_for};
 use crate::harness::server::Program;
 
 /// A link from the second AS to the server in the first one; killed when dropped.
-struct Link {
+pub struct Link {
     process: Child,
     lines: BufReader<std::process::ChildStderr>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Link {
-    fn start(ground: &Ground, ca: &Path) -> Self {
+    pub fn start(ground: &Ground, ca: &Path) -> Self {
         let at = ground.addresses(ASES[1]);
         let mut process = Command::new(Program::Natsd.path())
             .args([

@@ -46,6 +46,8 @@ mod proxy;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;
+#[cfg(feature = "lab")]
+mod restarts;
 mod route;
 mod route_permissions;
 mod route_users;

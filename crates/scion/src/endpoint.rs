@@ -44,13 +44,24 @@ impl Endpoint {
         host: Host,
         socket: Arc<Socket>,
         identity: Identity,
-        server: Option<quinn::ServerConfig>,
+        server: Option<(ScionAddr, quinn::ServerConfig)>,
     ) -> std::io::Result<Self> {
         let mut config = quinn::EndpointConfig::default();
+        // Nobody comes back to a port of the system's choice.
+        if let Some((address, secret)) = server.as_ref().map(|(address, _)| *address).zip(identity.secret())
+            && address.port != 0
+        {
+            secret.apply(address, &mut config);
+        }
         // The fixed bit tells QUIC from probes: peers must not send random ones.
         config.grease_quic_bit(false);
         let runtime = Arc::new(quinn::TokioRuntime);
-        let quic = quinn::Endpoint::new_with_abstract_socket(config, server, Arc::clone(&socket) as _, runtime)?;
+        let quic = quinn::Endpoint::new_with_abstract_socket(
+            config,
+            server.map(|(_, server)| server),
+            Arc::clone(&socket) as _,
+            runtime,
+        )?;
         Ok(Self { quic, socket, identity, host })
     }
 

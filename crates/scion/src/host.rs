@@ -166,7 +166,7 @@ impl Host {
             return Err(ListenError::ForeignAs { address: addr, local: local.isd_as });
         }
         let server = identity.server_config(None).ok_or(ListenError::Identity(addr))?;
-        let endpoint = self.endpoint(SocketAddr::new(addr.host, addr.port), identity, Some(server))?;
+        let endpoint = self.endpoint(SocketAddr::new(addr.host, addr.port), identity, Some((addr, server)))?;
         let host = self.clone();
         tokio::spawn(async move {
             if let Ok(local) = host.ready().await
@@ -207,7 +207,7 @@ impl Host {
         &self,
         address: SocketAddr,
         identity: &Identity,
-        server: Option<quinn::ServerConfig>,
+        server: Option<(ScionAddr, quinn::ServerConfig)>,
     ) -> Result<Endpoint, ListenError> {
         let bind = |source| ListenError::Bind { address, source };
         let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe()).map_err(bind)?;

@@ -36,6 +36,7 @@ mod peers;
 mod ping;
 mod probe;
 mod quic;
+mod reset;
 mod scmp;
 mod socket;
 mod stream;

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::error::IdentityError;
 use crate::halves;
+use crate::reset::Secret;
 
 /// Own protocol first; `qs` is that of Go's quicutil with its single stream.
 const ALPN: [&[u8]; 2] = [b"natsd", b"qs"];
@@ -56,6 +57,7 @@ struct Crypto {
     server: Option<Arc<QuicServerConfig>>,
     client: Option<Arc<QuicClientConfig>>,
     admits: Admits,
+    secret: Option<Arc<Secret>>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -100,7 +102,15 @@ impl Identity {
             QuicClientConfig::try_from(client).map(Arc::new)
         });
         let (server, client) = (server.transpose()?, client.transpose()?);
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits }))))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits, secret: None }))))
+    }
+
+    /// Those who listen with it end what a process with the same private key left open at their address when it died.
+    pub fn with_private_key(self, private_key: &[u8]) -> Self {
+        let Crypto { server, client, admits, .. } = &**self.0.load();
+        let (server, client, admits) = (server.clone(), client.clone(), admits.clone());
+        let secret = Some(Arc::new(Secret::of(private_key)));
+        Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits, secret })))
     }
 
     /// Is as `other` from the next handshake on.
@@ -120,6 +130,11 @@ impl Identity {
         let mut config = ClientConfig::new(self.0.load().client.clone()?);
         config.transport_config(transport(mtu));
         Some(config)
+    }
+
+    /// What those who listen with it know of connections of earlier processes.
+    pub(crate) fn secret(&self) -> Option<Arc<Secret>> {
+        self.0.load().secret.clone()
     }
 
     /// Closes a connection whose peer is not let in, and says why.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use natsd_path::{IsdAs, Kind, ScionAddr};
+use quinn::{ConnectionError, ReadError};
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -280,4 +281,49 @@ async fn garbage_does_not_disturb_a_connection() {
         exchange(dialer.dial(to, None).await.expect("connects again")).await;
     })
     .await;
+}
+
+/// A port that nobody listened at a moment ago.
+fn free_port() -> ScionAddr {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
+    ScionAddr { port: socket.local_addr().expect("bound").port(), ..any_port() }
+}
+
+#[test]
+fn a_server_that_came_back_ends_what_it_had_open_when_it_died() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runs");
+    let (first, second, dialer) = (runtime(), runtime(), runtime());
+    let (at, identity) = (free_port(), identity().with_private_key(b"that of the server"));
+    let serve = |identity: Identity| async move {
+        let host = host(true);
+        host.ready().await.expect("runs");
+        // The port may not be free at once.
+        let endpoint = loop {
+            match host.listen(at, &identity).await {
+                Ok(endpoint) => break endpoint,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        tokio::spawn(echo(endpoint));
+        host
+    };
+    let server = first.block_on(within_deadline(serve(identity.clone())));
+    let (client, mut stream) = dialer.block_on(within_deadline(async {
+        let client = host(true);
+        client.ready().await.expect("runs");
+        let mut stream = client.dialer(&identity).expect("binds").dial(at, None).await.expect("connects");
+        stream.read_exact(&mut [0; 6]).await.expect("a greeting");
+        (client, stream)
+    }));
+    // Nobody is told.
+    first.shutdown_background();
+    drop(server);
+    let again = second.block_on(within_deadline(serve(identity.clone())));
+    let end = dialer.block_on(within_deadline(async {
+        stream.write_all(b"is anybody there?").await.expect("queued");
+        stream.read(&mut [0; 1]).await.expect_err("the connection is gone")
+    }));
+    let why = end.get_ref().and_then(|error| error.downcast_ref::<ReadError>());
+    assert!(matches!(why, Some(ReadError::ConnectionLost(ConnectionError::Reset))), "{why:?}");
+    drop((again, client));
 }

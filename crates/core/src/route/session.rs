@@ -45,8 +45,9 @@ pub struct Timing {
     pub ping_max: u32,
 }
 
-/// A ping that must be answered within this proves that a doubted peer is alive.
-pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A doubted peer that says nothing for this long, or four round trips if that is longer, is dead: whoever came back in its
+/// place waits for that.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What the dialer of a route knows beforehand.
 #[derive(Clone, Debug)]
@@ -139,6 +140,8 @@ pub struct Session {
     /// Handshake deadline, then the next ping.
     deadline: Duration,
     probe_deadline: Option<Duration>,
+    /// As last measured.
+    rtt: Duration,
     pings_out: u32,
     ping_sent: Duration,
 }
@@ -171,6 +174,7 @@ impl Session {
             actions: VecDeque::new(),
             deadline: now + timing.handshake,
             probe_deadline: None,
+            rtt: Duration::ZERO,
             pings_out: 0,
             ping_sent: now,
         }
@@ -326,7 +330,8 @@ impl Session {
     pub fn handle_traffic(&mut self) {
         match self.state {
             State::Greeting => self.confirm(),
-            State::Open | State::Closed => {}
+            State::Open => self.probe_deadline = None,
+            State::Closed => {}
             _ => self.violation(),
         }
     }
@@ -352,7 +357,8 @@ impl Session {
         }
         self.pings_out = 0;
         self.probe_deadline = None;
-        self.actions.push_back(Action::Rtt(now.saturating_sub(self.ping_sent)));
+        self.rtt = now.saturating_sub(self.ping_sent);
+        self.actions.push_back(Action::Rtt(self.rtt));
         if self.state == State::Greeting {
             self.confirm();
         }
@@ -386,7 +392,7 @@ impl Session {
     pub fn probe(&mut self, now: Duration) {
         if self.state == State::Open && self.probe_deadline.is_none() {
             self.ping(now);
-            self.probe_deadline = Some(now + PROBE_TIMEOUT);
+            self.probe_deadline = Some(now + PROBE_TIMEOUT.max(self.rtt * 4));
         }
     }
 

@@ -214,7 +214,7 @@ fn an_answering_peer_is_not() {
 }
 
 #[test]
-fn a_doubted_peer_has_two_seconds_to_prove_itself() {
+fn a_doubted_peer_has_half_a_second_to_prove_itself() {
     let mut session = open_acceptor();
     session.probe(START);
     assert_eq!(sent(&actions(&mut session)), "PING\r\n");
@@ -222,6 +222,22 @@ fn a_doubted_peer_has_two_seconds_to_prove_itself() {
     session.handle_timeout(START + PROBE_TIMEOUT);
     assert_eq!(closed(&actions(&mut session)), None);
     session.probe(secs(5));
+    session.handle_traffic();
+    session.handle_timeout(secs(6));
+    assert_eq!(closed(&actions(&mut session)), None);
+    session.probe(secs(7));
+    session.handle_timeout(secs(7) + PROBE_TIMEOUT);
+    assert_eq!(closed(&actions(&mut session)), Some(&CloseReason::Stale));
+}
+
+#[test]
+fn a_doubted_peer_far_away_has_four_round_trips() {
+    let mut session = open_acceptor();
+    session.probe(secs(1));
+    session.handle_pong(secs(2));
+    session.probe(secs(3));
+    session.handle_timeout(secs(6));
+    assert_eq!(closed(&actions(&mut session)), None);
     session.handle_timeout(secs(7));
     assert_eq!(closed(&actions(&mut session)), Some(&CloseReason::Stale));
 }
