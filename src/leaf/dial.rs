@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use natsd_core::leaf::hello::LeafInfo;
 use natsd_core::leaf::wire::MAX_CONTROL_LINE;
@@ -21,6 +21,10 @@ use crate::config::options::{LeafUrl, PeerAddr};
 use crate::tls::HandshakeError;
 use crate::transport::{Connection, Peer, Stream};
 use crate::websocket::{self, Terms, ask_as_leafnode};
+
+/// How long a hub whose connection has lasted is left alone at most before it is dialled for the first time: it may have
+/// been restarted, and its leaf nodes shall not all come at once.
+const FIRST_RECONNECT: Duration = Duration::from_millis(250);
 
 /// Why a hub was not reached.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +59,15 @@ pub(super) async fn keep(shared: Arc<Shared>, remote: Arc<Remote>) {
                 again = true;
                 let (ended, end) = oneshot::channel();
                 let start = Start::Dialled { remote: remote.clone(), url: Box::new(url), ended };
+                let since = Instant::now();
                 remote.connected(&LeafLink::spawn(&shared, shared.hub.next_id(), ends, start, unread));
                 // It is gone without a word when the server ends.
                 let rest = end.await.unwrap_or_default();
                 if let Some(other) = rest.while_open {
                     gone(&shared, other).await;
                 }
-                rest.pause + reconnect
+                let lasted = since.elapsed() >= reconnect;
+                rest.pause + if lasted { reconnect.min(FIRST_RECONNECT).mul_f64(fastrand::f64()) } else { reconnect }
             }
             Err(error) => {
                 attempts += 1;

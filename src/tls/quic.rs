@@ -18,7 +18,7 @@ use crate::config::options::TlsOptions;
 pub(crate) fn routes(options: &TlsOptions) -> Result<Identity, TlsError> {
     let client = load::scion_client(options)?;
     let identity = Identity::new(Some(server(options, true)?), Some(client), pinned(options));
-    listener(identity, options)
+    listener(identity, options).map(Identity::between_servers)
 }
 
 /// For those who take clients, of whom certificates are wanted with `verify` alone.

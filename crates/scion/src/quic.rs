@@ -32,6 +32,9 @@ const NOT_ADMITTED: VarInt = VarInt::from_u32(1);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Between servers, which are few: one that died and came back resets what a packet comes for.
+const KEEP_ALIVE_OF_SERVERS: Duration = Duration::from_secs(1);
+
 /// How long the peer shall hold back an acknowledgement at most: the silence of a path is told apart from a slow
 /// answer that much sooner.
 const ACK_DELAY: Duration = Duration::from_millis(5);
@@ -53,11 +56,13 @@ pub type Admits = Arc<dyn Fn(&[CertificateDer<'static>]) -> Result<(), String> +
 #[derive(Clone)]
 pub struct Identity(Arc<ArcSwap<Crypto>>);
 
+#[derive(Clone)]
 struct Crypto {
     server: Option<Arc<QuicServerConfig>>,
     client: Option<Arc<QuicClientConfig>>,
     admits: Admits,
     secret: Option<Arc<Secret>>,
+    keep_alive: Duration,
 }
 
 impl std::fmt::Debug for Identity {
@@ -102,15 +107,25 @@ impl Identity {
             QuicClientConfig::try_from(client).map(Arc::new)
         });
         let (server, client) = (server.transpose()?, client.transpose()?);
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits, secret: None }))))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Crypto {
+            server,
+            client,
+            admits,
+            secret: None,
+            keep_alive: KEEP_ALIVE,
+        }))))
     }
 
     /// Those who listen with it end what a process with the same private key left open at their address when it died.
     pub fn with_private_key(self, private_key: &[u8]) -> Self {
-        let Crypto { server, client, admits, .. } = &**self.0.load();
-        let (server, client, admits) = (server.clone(), client.clone(), admits.clone());
         let secret = Some(Arc::new(Secret::of(private_key)));
-        Self(Arc::new(ArcSwap::from_pointee(Crypto { server, client, admits, secret })))
+        Self(Arc::new(ArcSwap::from_pointee(Crypto { secret, ..self.0.load().as_ref().clone() })))
+    }
+
+    /// For connections between servers: each end lets the other hear of it once a second, otherwise every five seconds.
+    pub fn between_servers(self) -> Self {
+        let keep_alive = KEEP_ALIVE_OF_SERVERS;
+        Self(Arc::new(ArcSwap::from_pointee(Crypto { keep_alive, ..self.0.load().as_ref().clone() })))
     }
 
     /// Is as `other` from the next handshake on.
@@ -120,15 +135,17 @@ impl Identity {
 
     /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot listen.
     pub(crate) fn server_config(&self, mtu: Option<u16>) -> Option<ServerConfig> {
-        let mut config = ServerConfig::with_crypto(self.0.load().server.clone()?);
-        config.transport_config(transport(mtu)).max_incoming(MAX_INCOMING);
+        let crypto = self.0.load();
+        let mut config = ServerConfig::with_crypto(crypto.server.clone()?);
+        config.transport_config(transport(mtu, crypto.keep_alive)).max_incoming(MAX_INCOMING);
         Some(config)
     }
 
     /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot dial.
     pub(crate) fn client_config(&self, mtu: Option<u16>) -> Option<ClientConfig> {
-        let mut config = ClientConfig::new(self.0.load().client.clone()?);
-        config.transport_config(transport(mtu));
+        let crypto = self.0.load();
+        let mut config = ClientConfig::new(crypto.client.clone()?);
+        config.transport_config(transport(mtu, crypto.keep_alive));
         Some(config)
     }
 
@@ -164,7 +181,7 @@ pub(crate) fn is_disbelief(error: &ConnectionError) -> bool {
     }
 }
 
-fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
+fn transport(mtu: Option<u16>, keep_alive: Duration) -> Arc<TransportConfig> {
     let mut acknowledgements = AckFrequencyConfig::default();
     // An acknowledgement at the first gap: after a switch it tells what was lost.
     acknowledgements.max_ack_delay(Some(ACK_DELAY)).reordering_threshold(VarInt::from_u32(1));
@@ -178,7 +195,7 @@ fn transport(mtu: Option<u16>) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(STREAM_WINDOW))
         .send_window(u64::from(STREAM_WINDOW) * 2)
         .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().expect("a minute is a valid idle timeout")))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(Some(keep_alive))
         .ack_frequency_config(Some(acknowledgements))
         .persistent_congestion_threshold(PERSISTENT_CONGESTION)
         .initial_mtu(mtu.unwrap_or(MIN_MTU).clamp(MIN_MTU, MAX_MTU))
