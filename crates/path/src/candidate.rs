@@ -1,6 +1,7 @@
 //! A path as the SCION daemon (or the operator, for TCP) describes it, before anything is measured.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::IsdAs;
@@ -18,6 +19,21 @@ pub struct Interface {
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.isd_as, self.id)
+    }
+}
+
+/// Why a text is no interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an interface looks like 1-ff00:0:111#3")]
+pub struct InterfaceError;
+
+impl FromStr for Interface {
+    type Err = InterfaceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (isd_as, id) = text.split_once('#').ok_or(InterfaceError)?;
+        let isd_as = isd_as.parse().map_err(|_| InterfaceError)?;
+        Ok(Self { isd_as, id: id.parse().map_err(|_| InterfaceError)? })
     }
 }
 
@@ -45,6 +61,21 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+/// Why a text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is 16 hexadecimal digits, as natsd paths and /pathz show it")]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = Some(text).filter(|text| text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let number = u64::from_str_radix(digits.ok_or(FingerprintError)?, 16).map_err(|_| FingerprintError)?;
+        Ok(Self(number.to_be_bytes()))
     }
 }
 
@@ -149,7 +180,10 @@ mod tests {
 
     #[test]
     fn interfaces_print_as_scion_tools_print_them() {
-        assert_eq!(interfaces(&[(0x111, 3)])[0].to_string(), "1-ff00:0:111#3");
+        let interface = interfaces(&[(0x111, 3)])[0];
+        assert_eq!(interface.to_string(), "1-ff00:0:111#3");
+        assert_eq!("1-ff00:0:111#3".parse(), Ok(interface));
+        assert!("1-ff00:0:111".parse::<Interface>().is_err() && "1#3".parse::<Interface>().is_err());
     }
 
     #[test]
@@ -158,6 +192,8 @@ mod tests {
         assert_eq!(print(&[(0x111, 1), (0x112, 2)]), print(&[(0x111, 1), (0x112, 2)]));
         assert_ne!(print(&[(0x111, 1), (0x112, 2)]), print(&[(0x112, 2), (0x111, 1)]));
         assert_eq!(print(&[]), "1e924b9d737700d7", "stable across processes and releases");
+        assert_eq!("1e924b9d737700d7".parse(), Ok(Fingerprint::of(&[])));
+        assert!("+e924b9d737700d7".parse::<Fingerprint>().is_err() && "1e92".parse::<Fingerprint>().is_err());
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::Preference;
+use crate::Policy;
 
 /// Preference and timers. `Default` gives the documented values.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the operator wants of a path.
-    pub preference: Preference,
+    pub policy: Policy,
     /// Shortest silence after which a path can be left. 60 ms: shorter ones gave false switches in measurements.
     pub min_silence: Duration,
     /// Longest silence before a path can be left. 500 ms.
@@ -52,7 +52,7 @@ impl Default for Config {
     fn default() -> Self {
         let ms = Duration::from_millis;
         Self {
-            preference: Preference::default(),
+            policy: Policy::default(),
             min_silence: ms(60),
             max_silence: ms(500),
             ack_delay: ms(25),

@@ -96,6 +96,11 @@ pub enum EventKind {
         /// How long nothing has come back over the active path.
         silent_for: Duration,
     },
+    /// Lookups list so many paths, and the operator's rules exclude every one of them.
+    NoneAllowed {
+        /// How many, at most 128.
+        paths: usize,
+    },
     /// The peer sends traffic but answers no probe on any path: from now on silence alone tells that a path failed.
     Unprobeable,
     /// The peer answers probes again.
@@ -125,8 +130,12 @@ pub enum Reason {
     PeerDeaf,
     /// Better by this metric, for as long as the hold time.
     Better(Metric),
+    /// It breaks fewer of the operator's limits.
+    WithinLimits,
     /// Other lanes use less of it.
     Apart,
+    /// The operator's rules exclude the former path now.
+    Excluded,
     /// SCION works again, TCP/IP was the fallback.
     ScionBack,
     /// The path is about to expire.
@@ -149,6 +158,8 @@ impl fmt::Display for Reason {
             Reason::PeerMoved => f.write_str("the peer sends over another path"),
             Reason::PeerDeaf => f.write_str("the peer hears nothing"),
             Reason::Better(metric) => write!(f, "better {metric}"),
+            Reason::WithinLimits => f.write_str("breaks fewer limits"),
+            Reason::Excluded => f.write_str("a rule excludes the former path"),
             Reason::Apart => f.write_str("further apart from other lanes"),
             Reason::ScionBack => f.write_str("SCION is back"),
             Reason::Expiring => f.write_str("the former path expires"),
@@ -174,6 +185,10 @@ impl fmt::Display for EventKind {
             }
             EventKind::NoPath { silent_for } => {
                 write!(f, "no path answers (silent for {}); still trying all", Millis(*silent_for))
+            }
+            EventKind::NoneAllowed { paths: 1 } => f.write_str("the rules for paths exclude the only path there is"),
+            EventKind::NoneAllowed { paths } => {
+                write!(f, "the rules for paths exclude all {paths} paths that there are")
             }
             EventKind::Unprobeable => {
                 f.write_str("the peer answers no probes; a failed path is recognised by silence alone")
@@ -208,6 +223,8 @@ mod tests {
             EventKind::Up { path }.to_string(),
             EventKind::Probation { path, lasts: Duration::from_secs(2) }.to_string(),
             EventKind::NoPath { silent_for }.to_string(),
+            EventKind::NoneAllowed { paths: 1 }.to_string(),
+            EventKind::NoneAllowed { paths: 7 }.to_string(),
             EventKind::Unprobeable.to_string(),
             EventKind::Probeable.to_string(),
             EventKind::Removed { path }.to_string(),
@@ -230,7 +247,9 @@ mod tests {
             Reason::PeerMoved,
             Reason::PeerDeaf,
             Reason::Better(Metric::Latency),
+            Reason::WithinLimits,
             Reason::Apart,
+            Reason::Excluded,
             Reason::ScionBack,
             Reason::Expiring,
             Reason::Withdrawn,

@@ -1,5 +1,6 @@
 //! The manager of the paths to one destination AS: what the driver calls.
 
+mod admit;
 mod choice;
 mod describe;
 mod failover;
@@ -10,16 +11,14 @@ mod settle;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use self::admit::Admission;
 use crate::arrivals::Arrivals;
 use crate::path::{Health, Path};
-use crate::rank::{Score, Standing};
 use crate::recent::RecentMax;
 use crate::suspicion::Acquittal;
 use crate::token::Tokens;
-use crate::{Candidate, Config, Event, EventKind, Fingerprint, Interface, PathId, Preference, Probe, Reason, Scmp};
+use crate::{Config, Event, EventKind, Fingerprint, Interface, PathId, Probe, Reason, Scmp};
 
-/// Paths kept of a lookup; of more, the best by what is announced.
-const MOST_PATHS: usize = 128;
 /// Events kept for a driver that does not poll them; the oldest go first.
 const MOST_EVENTS: usize = 1024;
 /// Probes kept for a driver that does not poll them; the oldest go first.
@@ -41,6 +40,7 @@ pub struct Manager {
     /// In the order of their ids.
     paths: Vec<Path>,
     next_id: u32,
+    admission: Admission,
     active: Option<PathId>,
     /// Since when it carries the traffic.
     active_since: Option<Instant>,
@@ -74,6 +74,7 @@ impl Manager {
             tokens: Tokens::new(seed),
             paths: Vec::new(),
             next_id: 0,
+            admission: Admission::default(),
             active: None,
             active_since: None,
             arrivals: Arrivals::default(),
@@ -86,29 +87,6 @@ impl Manager {
             probes: VecDeque::new(),
             timer: None,
         }
-    }
-
-    /// Takes the complete result of a lookup (with the TCP/IP fallback, if the peer lists one).
-    ///
-    /// A path with a known fingerprint keeps its id, state and measurements. A path that is no longer listed is
-    /// removed; the active one is used until shortly before its expiry. Of more than 128 paths the best by what is
-    /// announced are kept.
-    pub fn handle_paths(&mut self, now: Instant, set: &[Candidate]) {
-        let set = self.best_announced(now, set);
-        for candidate in &set {
-            match self.paths.iter_mut().find(|p| p.candidate.fingerprint == candidate.fingerprint) {
-                Some(path) => {
-                    path.candidate = (*candidate).clone();
-                    path.crowding = candidate.crowding(&self.crowd);
-                    path.withdrawn = false;
-                }
-                None => self.add(now, candidate),
-            }
-        }
-        for path in &mut self.paths {
-            path.withdrawn = !set.iter().any(|c| c.fingerprint == path.candidate.fingerprint);
-        }
-        self.settle(now);
     }
 
     /// Other lanes of the traffic to the same AS use these interfaces now, one named as often as lanes use it. The fewer
@@ -265,35 +243,6 @@ impl Manager {
     /// The path with this fingerprint.
     pub fn id_of(&self, fingerprint: Fingerprint) -> Option<PathId> {
         self.paths.iter().find(|p| p.candidate.fingerprint == fingerprint).map(|p| p.id)
-    }
-
-    /// Replaces the operator's preference (reload). Traffic moves after the hold time if another path is better now.
-    pub fn set_preference(&mut self, now: Instant, preference: Preference) {
-        self.config.preference = preference;
-        self.settle(now);
-    }
-
-    fn best_announced<'a>(&self, now: Instant, set: &'a [Candidate]) -> Vec<&'a Candidate> {
-        let mut set: Vec<_> = set.iter().filter(|c| c.expiry.is_none_or(|expiry| expiry > now)).collect();
-        if set.len() > MOST_PATHS {
-            let announced = |c: &Candidate| Score::new(&self.config.preference, c, Standing::Unasked, None);
-            set.sort_by_cached_key(|c| Score { crowding: c.crowding(&self.crowd), ..announced(c) });
-            let fallback = set.iter().rposition(|c| c.fingerprint == Fingerprint::TCP);
-            if let Some(fallback) = fallback.filter(|index| *index >= MOST_PATHS) {
-                set.swap(MOST_PATHS - 1, fallback);
-            }
-            set.truncate(MOST_PATHS);
-        }
-        set
-    }
-
-    fn add(&mut self, now: Instant, candidate: &Candidate) {
-        let id = PathId(self.next_id);
-        self.next_id = self.next_id.wrapping_add(1);
-        let mut path = Path::new(id, candidate.clone());
-        path.crowding = candidate.crowding(&self.crowd);
-        self.paths.push(path);
-        self.event(now, EventKind::Added { path: id, fingerprint: candidate.fingerprint });
     }
 
     /// Something came over a path that is suspect or dead.

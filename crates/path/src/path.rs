@@ -10,7 +10,7 @@ use crate::rank::{Score, Standing};
 use crate::rtt::Estimator;
 use crate::silence::Silence;
 use crate::suspicion::{Acquittal, MOST_EVIDENCE, Suspicion};
-use crate::{Candidate, Config, Kind, Preference, State};
+use crate::{Candidate, Config, Kind, Policy, State};
 
 /// Answers in a row that end a probation, if it has lasted long enough.
 const PROBATION_ANSWERS: u32 = 5;
@@ -163,9 +163,9 @@ impl Path {
         }
     }
 
-    pub(crate) fn score(&self, preference: &Preference) -> Score {
+    pub(crate) fn score(&self, policy: &Policy) -> Score {
         let measured = self.rtt.get().map(|rtt| rtt.smoothed);
-        Score { crowding: self.crowding, ..Score::new(preference, &self.candidate, self.standing(), measured) }
+        Score { crowding: self.crowding, ..Score::new(policy, &self.candidate, self.standing(), measured) }
     }
 
     /// Measured, else announced, else assumed.

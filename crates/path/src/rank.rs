@@ -1,6 +1,6 @@
 //! Which path is better.
 //!
-//! [`Score`] is a strict order: kind, standing, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
+//! [`Score`] is a strict order: kind, standing, broken limits, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
 //! first. Traffic is placed by an [`elect`]ion instead, in which latencies within a margin count as equal, so that
 //! noise moves nothing: round by round, in order of importance, the paths that are clearly worse than the best of the
 //! field drop out. The path that carries traffic may be worse by the whole margin, the others by half of it; a path
@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::{Candidate, Fingerprint, Kind, Metric, PathId, Preference};
+use crate::{Candidate, Fingerprint, Kind, Metric, PathId, Policy, Preference};
 
 /// How usable a path is; the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,8 @@ pub(crate) fn bandwidth_class(kbit: u64) -> u32 {
 pub(crate) struct Score {
     pub(crate) kind: Kind,
     pub(crate) standing: Standing,
+    /// How many of the operator's limits it breaks.
+    pub(crate) broken: usize,
     /// How much of it other lanes use; see [`Manager::handle_crowd`](crate::Manager::handle_crowd).
     pub(crate) crowding: usize,
     /// In the operator's order.
@@ -77,19 +79,15 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    pub(crate) fn new(
-        preference: &Preference,
-        candidate: &Candidate,
-        standing: Standing,
-        measured: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn new(policy: &Policy, candidate: &Candidate, standing: Standing, measured: Option<Duration>) -> Self {
         let mut costs = [Cost::Unknown; 4];
-        for (cost, metric) in costs.iter_mut().zip(preference.metrics()) {
+        for (cost, metric) in costs.iter_mut().zip(policy.preference.metrics()) {
             *cost = Cost::of(*metric, candidate, measured);
         }
         Self {
             kind: candidate.kind,
             standing,
+            broken: policy.rules.limits.broken(candidate, measured),
             crowding: 0,
             costs,
             hops: candidate.hops(),
@@ -105,6 +103,8 @@ pub(crate) enum Ground {
     Kind,
     /// Usable before unusable.
     Standing,
+    /// Fewer broken limits before more.
+    Limits,
     /// Apart before together with other lanes.
     Crowding,
     /// A metric of the preference.
@@ -161,6 +161,8 @@ pub(crate) fn elect(
     drop_if(&mut field, Ground::Kind, &|r| r.score.kind > kind);
     let standing = field.iter().map(|r| r.score.standing).min()?;
     drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
+    let broken = field.iter().map(|r| r.score.broken).min()?;
+    drop_if(&mut field, Ground::Limits, &|r| r.score.broken > broken);
     let crowding = field.iter().map(|r| r.score.crowding).min()?;
     drop_if(&mut field, Ground::Crowding, &|r| r.score.crowding > crowding);
     for (index, metric) in preference.metrics().iter().enumerate().take(4) {
@@ -216,7 +218,8 @@ mod tests {
 
     /// Elects among `entries`, which are named by their position.
     fn winner(preference: &str, entries: &[Entry], incumbent: Option<u32>) -> u32 {
-        let preference = preference.parse().expect("a valid preference");
+        let preference: Preference = preference.parse().expect("a valid preference");
+        let policy = Policy::from(preference.clone());
         let runner = |(index, entry): (usize, &Entry)| {
             let interfaces = vec![Interface { isd_as: IsdAs(1), id: index as u16 }; entry.hops * 2];
             let candidate = Candidate {
@@ -227,7 +230,7 @@ mod tests {
                 ..Candidate::tcp()
             };
             let measured = entry.rtt_ms.map(Duration::from_millis);
-            let score = Score::new(&preference, &candidate, entry.standing, measured);
+            let score = Score::new(&policy, &candidate, entry.standing, measured);
             Runner { id: PathId(index as u32), score }
         };
         let runners: Vec<_> = entries.iter().enumerate().map(runner).collect();

@@ -22,6 +22,8 @@ pub enum State {
     Dead,
     /// Was dead and answers again.
     Probation,
+    /// May not be used: the operator's rules exclude it.
+    Excluded,
 }
 
 impl State {
@@ -35,6 +37,7 @@ impl State {
             State::Suspect => "suspect",
             State::Dead => "dead",
             State::Probation => "probation",
+            State::Excluded => "excluded",
         }
     }
 }
@@ -81,7 +84,7 @@ pub struct PathReport {
     pub active: bool,
     /// 1 is the best.
     pub rank: usize,
-    /// The comparison that put it at its rank.
+    /// The comparison that put it at its rank, or the rule that excludes it.
     pub why: String,
     /// Announced one-way latency.
     pub announced_latency: Option<Duration>,

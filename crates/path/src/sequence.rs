@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hop::Hop;
 use crate::{Interface, IsdAs};
 
 #[cfg(test)]
@@ -45,19 +46,6 @@ enum Step {
     Fork(isize, isize),
     /// Goes on there.
     Jump(isize),
-}
-
-/// 0 is any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hop {
-    isd_as: IsdAs,
-    interfaces: Interfaces,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Interfaces {
-    Either(u16),
-    Both(u16, u16),
 }
 
 /// The ASes that these interfaces of a path lead through, each with those that it is entered and left by; 0 stands for
@@ -109,18 +97,6 @@ impl Sequence {
                 Some(Step::Hop(_)) | None => {}
             }
         }
-    }
-}
-
-impl Hop {
-    fn matches(self, isd_as: IsdAs, entered: u16, left: u16) -> bool {
-        let is = |wanted: u16, is| wanted == 0 || wanted == is;
-        is(self.isd_as.isd(), isd_as.isd())
-            && (self.isd_as.asn() == 0 || self.isd_as.asn() == isd_as.asn())
-            && match self.interfaces {
-                Interfaces::Either(wanted) => is(wanted, entered) || is(wanted, left),
-                Interfaces::Both(by, to) => is(by, entered) && is(to, left),
-            }
     }
 }
 
@@ -247,34 +223,6 @@ impl<'a> Parser<'a> {
         let (word, rest) = self.rest.split_at(end);
         self.rest = rest;
         self.hops += 1;
-        hop(word).map_err(|what| format!("hop {}, {word:?}: {what}", self.hops))
+        word.parse().map_err(|what| format!("hop {}, {word:?}: {what}", self.hops))
     }
-}
-
-fn hop(word: &str) -> Result<Hop, &'static str> {
-    let number = |text: &str, what| match text.parse::<u16>() {
-        Ok(n) => Ok(n),
-        Err(_) => Err(what),
-    };
-    let interface = |text| number(text, "an interface after '#' is a number from 0 to 65535, where 0 is any");
-    let (isd_as, interfaces) = match word.split_once('#') {
-        Some((isd_as, interfaces)) => (isd_as, Some(interfaces)),
-        None => (word, None),
-    };
-    let isd_as = match isd_as.split_once('-') {
-        Some((isd, asn)) => {
-            let isd = number(isd, "the ISD before '-' is a number from 0 to 65535, where 0 is any")?;
-            let asn: IsdAs =
-                format!("0-{asn}").parse().map_err(|_| "the AS after '-' looks like ff00:0:110 or 64512")?;
-            IsdAs(u64::from(isd) << 48 | asn.asn())
-        }
-        None if interfaces.is_some() => return Err("an interface needs its AS, as in 1-ff00:0:110#3 or 0-0#3"),
-        None => IsdAs(u64::from(number(isd_as, "a hop looks like 0, 1, 1-ff00:0:110 or 1-ff00:0:110#3,4")?) << 48),
-    };
-    let interfaces = match interfaces.map(|text| text.split_once(',').ok_or(text)) {
-        None => Interfaces::Either(0),
-        Some(Err(either)) => Interfaces::Either(interface(either)?),
-        Some(Ok((entered, left))) => Interfaces::Both(interface(entered)?, interface(left)?),
-    };
-    Ok(Hop { isd_as, interfaces })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::rank::{Runner, Score, Standing, order};
 use crate::why::{self, Subject};
-use crate::{Candidate, Config, PathId, Preference};
+use crate::{Candidate, Config, PathId, Policy};
 
 /// What became of a single question to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +54,23 @@ pub struct Ranked {
 }
 
 /// Ranks `paths` as a [`Manager`](crate::Manager) would, the best first.
-pub fn survey(preference: &Preference, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
+pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
     let id = |index| PathId(u32::try_from(index).unwrap_or(u32::MAX));
     let runners = paths.iter().enumerate().map(|(index, (candidate, answer))| Runner {
         id: id(index),
-        score: Score::new(preference, candidate, answer.standing(), answer.rtt()),
+        score: Score::new(policy, candidate, answer.standing(), answer.rtt()),
     });
-    let order = order(runners.collect(), preference, Config::default().latency_margin);
+    let order = order(runners.collect(), &policy.preference, Config::default().latency_margin);
     let subject = |path: PathId, rank| {
         let (candidate, answer) = &paths[path.0 as usize];
-        Subject { name: id(rank), state: answer.as_str(), crowding: 0, candidate, rtt: answer.rtt() }
+        Subject {
+            name: id(rank),
+            state: answer.as_str(),
+            crowding: 0,
+            candidate,
+            limits: &policy.rules.limits,
+            rtt: answer.rtt(),
+        }
     };
     let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {
         index: path.0 as usize,
@@ -78,7 +85,7 @@ pub fn survey(preference: &Preference, paths: &[(Candidate, Answer)]) -> Vec<Ran
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Fingerprint, Kind};
+    use crate::{Fingerprint, Kind, Preference};
 
     fn path(name: u8, latency_ms: u64, kbit: u64, answer: Answer) -> (Candidate, Answer) {
         let candidate = Candidate {
@@ -92,7 +99,8 @@ mod tests {
     }
 
     fn ranks(preference: &str, paths: &[(Candidate, Answer)]) -> Vec<(usize, String)> {
-        let ranked = survey(&preference.parse().expect("a preference"), paths);
+        let preference: Preference = preference.parse().expect("a preference");
+        let ranked = survey(&preference.into(), paths);
         ranked.into_iter().map(|path| (path.index, path.why)).collect()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::{Millis, PathId};
 use crate::rank::Ground;
-use crate::{Candidate, Metric};
+use crate::{Candidate, Limits, Metric};
 
 /// What a comparison says of a path.
 pub(crate) struct Subject<'a> {
@@ -14,6 +14,7 @@ pub(crate) struct Subject<'a> {
     /// How often other lanes use its interfaces.
     pub(crate) crowding: usize,
     pub(crate) candidate: &'a Candidate,
+    pub(crate) limits: &'a Limits,
     /// Measured.
     pub(crate) rtt: Option<Duration>,
 }
@@ -28,6 +29,13 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
     match ground {
         Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
         Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
+        Ground::Limits => {
+            let broken = |subject: &Subject<'_>| match subject.limits.describe(subject.candidate, subject.rtt) {
+                none if none.is_empty() => "none".to_owned(),
+                limits => limits,
+            };
+            format!("breaks {}; {} breaks {}", broken(path), better.name, broken(better))
+        }
         Ground::Crowding => {
             let crowding = |subject: &Subject<'_>| subject.crowding;
             format!("other lanes use {} of its interfaces, {} of {}", crowding(path), crowding(better), better.name)

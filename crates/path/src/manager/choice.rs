@@ -69,21 +69,23 @@ impl Manager {
             _ => false,
         };
         let runs = |path: &&Path| path.id == to || path.is_scion() && soon(path) && stays(now, path);
-        let score = |path: &Path| Score { standing: Standing::Up, ..path.score(&self.config.preference) };
+        let score = |path: &Path| Score { standing: Standing::Up, ..path.score(&self.config.policy) };
         let runner = |path: &Path| Runner { id: path.id, score: score(path) };
         let runners: Vec<Runner> = self.paths.iter().filter(runs).map(runner).collect();
-        let election = elect(&runners, &self.config.preference, self.config.latency_margin, Some(to));
+        let election = elect(&runners, &self.config.policy.preference, self.config.latency_margin, Some(to));
         election.is_some_and(|election| election.winner != to)
     }
 
     /// Moves traffic to a path that has been clearly better for the hold time.
     fn challenge(&mut self, now: Instant, active: usize) {
         let incumbent = self.paths[active].id;
-        let preference = &self.config.preference;
+        let policy = &self.config.policy;
         let runs = |path: &&Path| path.id == incumbent || path.is_up() && path.is_scion() && stays(now, path);
-        let runner = |path: &Path| Runner { id: path.id, score: path.score(preference) };
+        let runner = |path: &Path| Runner { id: path.id, score: path.score(policy) };
         let runners: Vec<Runner> = self.paths.iter().filter(runs).map(runner).collect();
-        let Some(election) = elect(&runners, preference, self.config.latency_margin, Some(incumbent)) else { return };
+        let Some(election) = elect(&runners, &policy.preference, self.config.latency_margin, Some(incumbent)) else {
+            return;
+        };
         let won = election.winner != incumbent;
         for path in &mut self.paths {
             let ahead = won && election.field.contains(&path.id);
@@ -93,6 +95,7 @@ impl Manager {
         if since.is_some_and(|since| since + self.config.hold <= now) {
             let reason = match election.ground(incumbent) {
                 Ground::Metric(metric) => Reason::Better(metric),
+                Ground::Limits => Reason::WithinLimits,
                 Ground::Crowding => Reason::Apart,
                 _ => Reason::Unproven,
             };

@@ -6,13 +6,13 @@ use super::Manager;
 use crate::path::Path;
 use crate::rank::{Cost, Runner, order};
 use crate::why::{self, Subject};
-use crate::{Metric, PathReport};
+use crate::{Metric, PathId, PathReport, State};
 
 impl Manager {
-    /// All paths, best first.
+    /// All paths, best first; then those that the rules exclude, which have no [`PathId`] of their own.
     pub fn report(&self, now: Instant) -> Vec<PathReport> {
-        let runners = self.paths.iter().map(|p| Runner { id: p.id, score: p.score(&self.config.preference) }).collect();
-        let order = order(runners, &self.config.preference, self.config.latency_margin);
+        let runners = self.paths.iter().map(|p| Runner { id: p.id, score: p.score(&self.config.policy) }).collect();
+        let order = order(runners, &self.config.policy.preference, self.config.latency_margin);
         let path = |id| self.index(id).map(|index| &self.paths[index]);
         let mut reports = Vec::with_capacity(order.len());
         for (id, above) in order {
@@ -24,13 +24,26 @@ impl Manager {
             why.push_str(self.remark(this, reports.len()));
             reports.push(self.describe(now, this, reports.len() + 1, why));
         }
+        for (candidate, rule) in &self.admission.excluded {
+            // An id that is never given to a path.
+            let path = Path::new(PathId(u32::MAX), candidate.clone());
+            let report = self.describe(now, &path, reports.len() + 1, rule.clone());
+            reports.push(PathReport { state: State::Excluded, ..report });
+        }
         reports
     }
 
-    fn subject<'a>(&self, path: &'a Path) -> Subject<'a> {
+    fn subject<'a>(&'a self, path: &'a Path) -> Subject<'a> {
         let state = path.state(Some(path.id) == self.active).as_str();
         let rtt = path.rtt.get().map(|rtt| rtt.smoothed);
-        Subject { name: path.id, state, crowding: path.crowding, candidate: &path.candidate, rtt }
+        Subject {
+            name: path.id,
+            state,
+            crowding: path.crowding,
+            candidate: &path.candidate,
+            limits: &self.config.policy.rules.limits,
+            rtt,
+        }
     }
 
     /// What the rank alone does not explain about the traffic.

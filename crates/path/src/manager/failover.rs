@@ -79,7 +79,7 @@ impl Manager {
             *index != suspect && path.is_scion() && path.health != Health::Untried
         };
         let mut others: Vec<usize> = (0..self.paths.len()).filter(eligible).collect();
-        others.sort_by_cached_key(|index| self.paths[*index].score(&self.config.preference));
+        others.sort_by_cached_key(|index| self.paths[*index].score(&self.config.policy));
         if let Some(rest) = others.get_mut(1..) {
             rest.sort_by_key(|index| {
                 let other = &self.paths[*index];
@@ -183,14 +183,14 @@ impl Manager {
 
     /// The same with an incumbent, who wins unless another one is clearly better.
     fn elected(&self, incumbent: Option<PathId>, qualifies: impl Fn(&Path) -> bool) -> Option<PathId> {
-        let preference = &self.config.preference;
+        let policy = &self.config.policy;
         let runners: Vec<Runner> = self
             .paths
             .iter()
             .filter(|path| qualifies(path))
-            .map(|path| Runner { id: path.id, score: path.score(preference) })
+            .map(|path| Runner { id: path.id, score: path.score(policy) })
             .collect();
-        elect(&runners, preference, self.config.latency_margin, incumbent).map(|election| election.winner)
+        elect(&runners, &policy.preference, self.config.latency_margin, incumbent).map(|election| election.winner)
     }
 
     pub(super) fn condemn(&mut self, now: Instant, index: usize, reason: Reason) {
@@ -260,7 +260,7 @@ impl Manager {
         hunt.interval = (hunt.interval * 2).min(self.config.hunt_interval_max);
         self.say_no_path(now, index);
         let mut all: Vec<usize> = (0..self.paths.len()).filter(|i| self.paths[*i].health != Health::Untried).collect();
-        all.sort_by_cached_key(|index| self.paths[*index].score(&self.config.preference));
+        all.sort_by_cached_key(|index| self.paths[*index].score(&self.config.policy));
         all.truncate(self.config.probed);
         if !all.contains(&index) {
             all.push(index);

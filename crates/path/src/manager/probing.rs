@@ -64,9 +64,9 @@ impl Manager {
     }
 
     fn is_close_standby(&self, path: &Path) -> bool {
-        let score = path.score(&self.config.preference);
+        let score = path.score(&self.config.policy);
         let standby = |other: &&Path| other.health == Health::Up && Some(other.id) != self.active;
-        let better = self.paths.iter().filter(standby).filter(|p| p.score(&self.config.preference) < score);
+        let better = self.paths.iter().filter(standby).filter(|p| p.score(&self.config.policy) < score);
         better.count() < CLOSE_STANDBYS
     }
 
@@ -103,7 +103,7 @@ impl Manager {
         }
         let untried = |index: &usize| self.paths[*index].is_scion() && self.paths[*index].health == Health::Untried;
         let mut untried: Vec<usize> = (0..self.paths.len()).filter(untried).collect();
-        untried.sort_by_cached_key(|index| self.paths[*index].score(&self.config.preference));
+        untried.sort_by_cached_key(|index| self.paths[*index].score(&self.config.policy));
         for index in untried.into_iter().take(room) {
             let first = now + self.tokens.jitter(FIRST_PROBE_JITTER);
             self.paths[index].health = Health::Probing;

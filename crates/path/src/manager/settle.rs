@@ -39,7 +39,7 @@ impl Manager {
         self.remove(now, |path| path.withdrawn && Some(path.id) != active);
     }
 
-    fn remove(&mut self, now: Instant, gone: impl Fn(&Path) -> bool) {
+    pub(super) fn remove(&mut self, now: Instant, gone: impl Fn(&Path) -> bool) {
         if !self.paths.iter().any(&gone) {
             return;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use natsd_path::{Config, EventKind, Reason, State};
 
-use crate::world::{Link, World, ms, secs};
+use crate::world::{Link, World, ms, preferring, secs};
 
 /// Host 0 sends a message of 200 bytes every 10 ms; links of 20, 40 and 60 ms round trip, in use for ten seconds.
 fn settled() -> World {
@@ -114,8 +114,7 @@ fn the_receiving_direction_alone_fails() {
 fn lopsided() -> World {
     let link = |rtt, bandwidth| Link { bandwidth: Some(bandwidth), ..Link::rtt(ms(rtt)) };
     let links = vec![link(20, 1_000), link(60, 100_000), link(80, 10_000)];
-    let config =
-        |preference: &str| Config { preference: preference.parse().expect("a preference"), ..Config::default() };
+    let config = |preference: &str| Config { policy: preferring(preference), ..Config::default() };
     let mut world = World::with_configs(links, ["latency", "bandwidth"].map(config));
     world.traffic(0, ms(10), 200);
     world.hosts[0].window = 15;
@@ -182,7 +181,7 @@ fn a_liar_who_speaks_for_the_peer_moves_nothing() {
 fn while_a_path_is_in_doubt_traffic_goes_over_the_best_that_answers() {
     let narrow = Link { bandwidth: Some(1_000), ..Link::rtt(ms(8)) };
     let wide = |rtt| Link { bandwidth: Some(100_000), ..Link::rtt(ms(rtt)) };
-    let config = Config { preference: "bandwidth,latency".parse().expect("a preference"), ..Config::default() };
+    let config = Config { policy: preferring("bandwidth,latency"), ..Config::default() };
     let mut world = World::with_config(vec![wide(60), narrow, wide(70)], config);
     world.traffic(0, ms(10), 200);
     world.run(secs(10));

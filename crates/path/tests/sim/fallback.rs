@@ -2,7 +2,7 @@
 
 use natsd_path::{Config, EventKind, PathId, Reason, State};
 
-use crate::world::{Link, World, ms, secs};
+use crate::world::{Link, World, ms, preferring, secs};
 
 fn no_path(world: &World) -> usize {
     world.kinds(0, |kind| matches!(kind, EventKind::NoPath { .. })).len()
@@ -118,7 +118,7 @@ fn tcp_takes_over_within_two_seconds_and_hands_back() {
 fn tcp_hands_back_to_the_best_path_that_returns() {
     let narrow = Link { bandwidth: Some(1_000), ..Link::rtt(ms(8)) };
     let wide = Link { bandwidth: Some(100_000), ..Link::rtt(ms(60)) };
-    let config = Config { preference: "bandwidth,latency".parse().expect("a preference"), ..Config::default() };
+    let config = Config { policy: preferring("bandwidth,latency"), ..Config::default() };
     let mut world = World::with_config(vec![narrow, wide, Link::tcp(ms(100))], config);
     world.traffic(0, ms(20), 200);
     world.run(secs(10));

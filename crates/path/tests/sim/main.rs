@@ -7,4 +7,5 @@ mod lanes;
 mod preference;
 mod quiet;
 mod random_inputs;
+mod rules;
 mod world;

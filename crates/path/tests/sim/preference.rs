@@ -2,7 +2,7 @@
 
 use natsd_path::{EventKind, Metric, Reason, State};
 
-use crate::world::{Link, World, ms, secs};
+use crate::world::{Link, World, ms, preferring, secs};
 
 #[test]
 fn the_first_choice_is_the_best_announced_at_once() {
@@ -59,8 +59,7 @@ fn another_preference_takes_effect_at_a_reload() {
     let mut world = World::new(vec![narrow, wide]);
     world.run(secs(5));
     assert_eq!(world.active(0), Some(0));
-    let preference = "bandwidth,latency".parse().expect("valid");
-    world.hosts[0].manager.set_preference(world.now, preference);
+    world.want(0, preferring("bandwidth,latency"));
     world.run(secs(4));
     assert_eq!(world.active(0), Some(1));
 }

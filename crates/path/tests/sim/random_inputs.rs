@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use natsd_path::{Candidate, Config, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, Probe, Scmp};
+use natsd_path::{
+    Avoided, Candidate, Config, Fingerprint, Interface, IsdAs, Kind, Limits, Manager, PathId, Policy, Probe, Rule,
+    Rules, Scmp, State,
+};
 use proptest::prelude::*;
+
+use crate::world::preferring;
 
 /// What a lookup says of one of six paths, the last of which is the TCP/IP fallback.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +32,7 @@ enum Input {
     UnknownReply(u64),
     Scmp(u32, u8),
     SendError(u32),
-    Preference(bool),
+    Want(bool, u8),
 }
 
 fn input() -> impl Strategy<Value = Input> {
@@ -47,7 +52,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<u64>().prop_map(Input::UnknownReply),
         1 => (0..12u32, 0..4u8).prop_map(|(p, k)| Input::Scmp(p, k)),
         1 => (0..12u32).prop_map(Input::SendError),
-        1 => any::<bool>().prop_map(Input::Preference),
+        1 => (any::<bool>(), any::<u8>()).prop_map(|(latency, rules)| Input::Want(latency, rules)),
     ]
 }
 
@@ -68,6 +73,19 @@ fn candidate(now: Instant, offer: &Offer) -> Candidate {
         expiry: offer.expires_in.map(|left| now + left),
         latency: offer.latency,
         bandwidth: offer.bandwidth,
+    }
+}
+
+/// A bit for each of the first five paths, which it excludes, one for limits, and two for TCP/IP.
+fn some_rules(bits: u8) -> Rules {
+    let bit = |number: u8| bits & 1 << number != 0;
+    let avoided = (0..5u8).filter(|number| bit(*number)).map(|number| format!("0-7#{number}").parse());
+    let avoided: Vec<Avoided> = avoided.filter_map(Result::ok).collect();
+    let limits = Limits { latency: Some(Duration::from_millis(50)), bandwidth: Some(1000), mtu: Some(1300) };
+    Rules {
+        strict: if avoided.is_empty() { Vec::new() } else { vec![Rule::Avoid(avoided)] },
+        limits: if bit(5) { limits } else { Limits::default() },
+        tcp: bit(6).then_some(bit(7)),
     }
 }
 
@@ -108,9 +126,9 @@ fn apply(manager: &mut Manager, now: &mut Instant, seen: &mut Seen, input: &Inpu
             manager.handle_scmp(*now, PathId(*path), scmp);
         }
         Input::SendError(path) => manager.handle_send_error(*now, PathId(*path)),
-        Input::Preference(latency) => {
+        Input::Want(latency, rules) => {
             let preference = if *latency { "latency" } else { "mtu,hops,bandwidth" };
-            manager.set_preference(*now, preference.parse().expect("valid"));
+            manager.set_policy(*now, Policy { rules: some_rules(*rules), ..preferring(preference) });
         }
     }
 }
@@ -130,6 +148,7 @@ proptest! {
             }
             seen.probes.extend(std::iter::from_fn(|| manager.poll_probe()));
             let reports = manager.report(now);
+            prop_assert!(reports.iter().all(|report| !report.active || report.state != State::Excluded));
             let active: Vec<_> = reports.iter().filter(|report| report.active).map(|report| report.id).collect();
             prop_assert_eq!(active, manager.active().into_iter().collect::<Vec<_>>());
             prop_assert!(reports.iter().enumerate().all(|(index, report)| report.rank == index + 1));

@@ -9,11 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use natsd_path::{
-    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, PathReport, Scmp, State,
+    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, PathReport, Policy,
+    Preference, Scmp, State,
 };
 
 pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
+}
+
+/// All paths may be used, by this preference.
+pub(crate) fn preferring(preference: &str) -> Policy {
+    preference.parse::<Preference>().expect("a preference").into()
 }
 
 pub(crate) fn secs(n: u64) -> Duration {
@@ -176,13 +182,24 @@ impl World {
         for side in 0..2 {
             let set: Vec<Candidate> = listed.iter().map(|link| self.candidate(*link)).collect();
             self.hosts[side].manager.handle_paths(self.now, &set);
-            for (link, candidate) in listed.iter().zip(&set) {
-                if let Some(id) = self.hosts[side].manager.id_of(candidate.fingerprint) {
-                    self.hosts[side].ids.insert(id, *link);
-                }
-            }
+            self.learn_ids(side);
             self.drain(side);
         }
+    }
+
+    fn learn_ids(&mut self, side: usize) {
+        for link in 0..self.links.len() {
+            if let Some(id) = self.hosts[side].manager.id_of(self.candidate(link).fingerprint) {
+                self.hosts[side].ids.insert(id, link);
+            }
+        }
+    }
+
+    /// Host `side` wants this from now on.
+    pub(crate) fn want(&mut self, side: usize, policy: Policy) {
+        self.hosts[side].manager.set_policy(self.now, policy);
+        self.learn_ids(side);
+        self.drain(side);
     }
 
     /// Other lanes of host `side` use these interfaces.

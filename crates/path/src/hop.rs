@@ -1,0 +1,89 @@
+//! Hop predicates: which ASes and interfaces are meant, in the language of the `scion` tools.
+
+use std::str::FromStr;
+
+use crate::{Interface, IsdAs};
+
+/// `ISD`, `ISD-AS`, `ISD-AS#IF` (entered or left by this interface) or `ISD-AS#IN,OUT`; 0 is any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    isd_as: IsdAs,
+    interfaces: Interfaces,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interfaces {
+    Either(u16),
+    Both(u16, u16),
+}
+
+impl Hop {
+    pub(crate) fn matches(self, isd_as: IsdAs, entered: u16, left: u16) -> bool {
+        let is = |wanted: u16, is| wanted == 0 || wanted == is;
+        is(self.isd_as.isd(), isd_as.isd())
+            && (self.isd_as.asn() == 0 || self.isd_as.asn() == isd_as.asn())
+            && match self.interfaces {
+                Interfaces::Either(wanted) => is(wanted, entered) || is(wanted, left),
+                Interfaces::Both(by, to) => is(by, entered) && is(to, left),
+            }
+    }
+
+    /// Whether this interface, by which its AS is entered or left, is meant.
+    pub(crate) fn is_at(self, interface: Interface, entered: bool) -> bool {
+        let Interface { isd_as, id } = interface;
+        match self.interfaces {
+            Interfaces::Either(_) => self.matches(isd_as, id, id),
+            Interfaces::Both(by, _) if entered => {
+                Self { interfaces: Interfaces::Either(by), ..self }.matches(isd_as, id, id)
+            }
+            Interfaces::Both(_, to) => Self { interfaces: Interfaces::Either(to), ..self }.matches(isd_as, id, id),
+        }
+    }
+
+    /// Whether all of an AS is meant, whatever the interface.
+    pub(crate) fn is_all_of(self, isd_as: IsdAs) -> bool {
+        matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0)) && self.matches(isd_as, 0, 0)
+    }
+
+    /// Whether an interface of the AS may be meant.
+    pub(crate) fn may_be_in(self, isd_as: IsdAs) -> bool {
+        Self { interfaces: Interfaces::Either(0), ..self }.matches(isd_as, 0, 0)
+    }
+
+    /// Whether everything is meant.
+    pub(crate) fn is_all(self) -> bool {
+        self.isd_as == IsdAs(0) && matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0))
+    }
+}
+
+impl FromStr for Hop {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str, what| match text.parse::<u16>() {
+            Ok(n) => Ok(n),
+            Err(_) => Err(what),
+        };
+        let interface = |text| number(text, "an interface after '#' is a number from 0 to 65535, where 0 is any");
+        let (isd_as, interfaces) = match word.split_once('#') {
+            Some((isd_as, interfaces)) => (isd_as, Some(interfaces)),
+            None => (word, None),
+        };
+        let isd_as = match isd_as.split_once('-') {
+            Some((isd, asn)) => {
+                let isd = number(isd, "the ISD before '-' is a number from 0 to 65535, where 0 is any")?;
+                let asn: IsdAs =
+                    format!("0-{asn}").parse().map_err(|_| "the AS after '-' looks like ff00:0:110 or 64512")?;
+                IsdAs(u64::from(isd) << 48 | asn.asn())
+            }
+            None if interfaces.is_some() => return Err("an interface needs its AS, as in 1-ff00:0:110#3 or 0-0#3"),
+            None => IsdAs(u64::from(number(isd_as, "a hop looks like 0, 1, 1-ff00:0:110 or 1-ff00:0:110#3,4")?) << 48),
+        };
+        let interfaces = match interfaces.map(|text| text.split_once(',').ok_or(text)) {
+            None => Interfaces::Either(0),
+            Some(Err(either)) => Interfaces::Either(interface(either)?),
+            Some(Ok((entered, left))) => Interfaces::Both(interface(entered)?, interface(left)?),
+        };
+        Ok(Hop { isd_as, interfaces })
+    }
+}

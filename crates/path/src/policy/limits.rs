@@ -1,0 +1,99 @@
+//! Limits that a path should keep.
+
+use std::time::Duration;
+
+use crate::Candidate;
+use crate::event::Millis;
+
+/// What a path should not be worse than. What nobody announced and nothing has measured breaks no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest round trip: the measured one, before that twice the announced latency.
+    pub latency: Option<Duration>,
+    /// The least announced bandwidth, kbit/s.
+    pub bandwidth: Option<u64>,
+    /// The least MTU, bytes.
+    pub mtu: Option<u16>,
+}
+
+impl Limits {
+    /// These, and of `others` those of which nothing is said here.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            latency: self.latency.or(others.latency),
+            bandwidth: self.bandwidth.or(others.bandwidth),
+            mtu: self.mtu.or(others.mtu),
+        }
+    }
+
+    /// How many a path breaks whose round trip is measured to be this.
+    pub(crate) fn broken(&self, path: &Candidate, measured: Option<Duration>) -> usize {
+        self.judge(path, measured).into_iter().filter(|broken| *broken).count()
+    }
+
+    /// Those that it breaks, in words.
+    pub(crate) fn describe(&self, path: &Candidate, measured: Option<Duration>) -> String {
+        let broken = self.judge(path, measured);
+        let lines = self.texts().into_iter().zip(broken).filter(|(_, broken)| *broken).filter_map(|(text, _)| text);
+        lines.collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.texts().into_iter().flatten()
+    }
+
+    fn judge(&self, path: &Candidate, measured: Option<Duration>) -> [bool; 3] {
+        let rtt = measured.or(path.latency.map(|one_way| one_way.saturating_mul(2)));
+        [
+            self.latency.zip(rtt).is_some_and(|(most, rtt)| rtt > most),
+            self.bandwidth.zip(path.bandwidth).is_some_and(|(least, kbit)| kbit < least),
+            self.mtu.zip(Some(path.mtu).filter(|mtu| *mtu > 0)).is_some_and(|(least, mtu)| mtu < least),
+        ]
+    }
+
+    fn texts(&self) -> [Option<String>; 3] {
+        [
+            self.latency.map(|most| format!("max_latency {}", Millis(most))),
+            self.bandwidth.map(|least| format!("min_bandwidth {least} kbit/s")),
+            self.mtu.map(|least| format!("min_mtu {least} bytes")),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn path(one_way_ms: Option<u64>, bandwidth: Option<u64>, mtu: u16) -> Candidate {
+        Candidate {
+            kind: Kind::Scion,
+            latency: one_way_ms.map(Duration::from_millis),
+            bandwidth,
+            mtu,
+            ..Candidate::tcp()
+        }
+    }
+
+    const LIMITS: Limits = Limits { latency: Some(Duration::from_millis(50)), bandwidth: Some(1000), mtu: Some(1400) };
+
+    #[test]
+    fn what_is_worse_than_a_limit_breaks_it() {
+        assert_eq!(LIMITS.broken(&path(Some(25), Some(1000), 1400), None), 0);
+        assert_eq!(LIMITS.broken(&path(Some(26), Some(999), 1399), None), 3);
+        let text = LIMITS.describe(&path(Some(26), Some(1000), 1399), None);
+        assert_eq!(text, "max_latency 50.0 ms, min_mtu 1400 bytes");
+    }
+
+    #[test]
+    fn what_is_measured_counts_more_than_what_is_announced() {
+        let ms = Duration::from_millis;
+        assert_eq!(LIMITS.broken(&path(Some(90), None, 0), Some(ms(50))), 0);
+        assert_eq!(LIMITS.broken(&path(Some(1), None, 0), Some(ms(51))), 1);
+    }
+
+    #[test]
+    fn what_is_unknown_breaks_no_limit() {
+        assert_eq!(LIMITS.broken(&path(None, None, 0), None), 0);
+    }
+}
