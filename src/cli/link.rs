@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use natsd_core::relay::{Relay, RelayError};
 use natsd_path::ScionAddr;
-use natsd_scion::{DaemonError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, ReadHalf, Wishes};
+use natsd_scion::{DaemonError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, ReadHalf};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -83,7 +83,7 @@ async fn link(flags: &LinkFlags) -> Result<(), LinkError> {
     let failed = |source| LinkError::Listen { address: format!("{host}:{port}"), source };
     let socket = tcp::listen(host, *port).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
-    let wishes = Wishes { preference: flags.preference.clone(), ..Wishes::default() };
+    let wishes: natsd_path::Wishes = flags.preference.clone().into();
     let config = HostConfig { daemon: flags.daemon.clone(), local: flags.local, wishes };
     let host = Host::start(config.or_env())?;
     log::info!("Listening for client connections on {address}, which are carried over SCION");

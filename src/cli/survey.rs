@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use natsd_path::{Answer, Candidate, IsdAs, Sequence, survey};
-use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo, Wishes};
+use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
@@ -63,7 +63,7 @@ pub(super) struct Surveyed {
 /// This host, once the daemon has told its AS.
 pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyError> {
     let ScionFlags { daemon, local, preference, .. } = flags.clone();
-    let host = Host::start(HostConfig { daemon, local, wishes: Wishes { preference, ..Wishes::default() } }.or_env())?;
+    let host = Host::start(HostConfig { daemon, local, wishes: preference.into() }.or_env())?;
     let local_as = host.ask().await?;
     Ok((host, local_as))
 }
@@ -93,7 +93,7 @@ pub(super) async fn paths(
     let (now, date) = (Instant::now(), SystemTime::now());
     let candidates: Vec<_> =
         found.iter().zip(answers).map(|(path, answer)| (path.candidate(now, date), answer)).collect();
-    let ranked = survey(&flags.preference, &candidates);
+    let ranked = survey(&flags.preference.clone().into(), &candidates);
     let paths = ranked.into_iter().enumerate().map(|(above, ranked)| {
         let (candidate, answer) = candidates[ranked.index].clone();
         Surveyed { info: found[ranked.index].clone(), candidate, answer, rank: above + 1, why: ranked.why }

@@ -8,6 +8,8 @@ use natsd_auth::account::{AccountSpec, GLOBAL};
 use natsd_auth::{RoutePermissions, Rule, Rules};
 use natsd_core::compression::Mode;
 
+use natsd_path::Refinement;
+
 use super::options::{
     ClusterOptions, GatewayOptions, GatewayRemote, LeafOptions, LeafRemote, OperatorOptions, Options, Remote,
     ScionOptions, TlsOptions, WebsocketOptions,
@@ -475,17 +477,22 @@ fn show_route(remote: &Remote) -> String {
     }
 }
 
+fn refinements<T: Display>(more: &BTreeMap<T, Refinement>) -> String {
+    more.iter().map(|(name, more)| format!("{name} {{ {more} }}")).collect::<Vec<_>>().join(", ")
+}
+
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, path_preference, pool_paths, accounts, allow, deny } = scion.unwrap_or(&default);
-    let accounts: Vec<_> = accounts.iter().collect();
+    let ScionOptions { daemon, local, wishes, pool_paths, allow, deny } = scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),
         fixed("scion.local", some(local)),
-        live("scion.path_preference", path_preference),
+        live("scion.path_preference", &wishes.policy.preference),
+        live("scion.rules", wishes.policy.rules.lines().join("; ")),
+        live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
-        live("scion.accounts", list(&accounts, |(name, preference)| format!("{name}: {preference}"), "; ")),
+        live("scion.accounts", refinements(&wishes.accounts)),
         live("scion.allow", list(allow, ToString::to_string, ", ")),
         live("scion.deny", list(deny, ToString::to_string, ", ")),
     ]

@@ -3,7 +3,7 @@ use std::io;
 use std::path::PathBuf;
 
 use natsd_core::transform::MappingError;
-use natsd_path::PreferenceError;
+use natsd_path::{AclError, FingerprintError, PreferenceError, SequenceError};
 
 use super::address::AddressError;
 use super::duration::DurationError;
@@ -132,6 +132,26 @@ pub enum ValueError {
     /// Not a list of metrics.
     #[error(transparent)]
     Preference(#[from] PreferenceError),
+    /// Not an ACL.
+    #[error(transparent)]
+    Acl(#[from] AclError),
+    /// Not a sequence.
+    #[error(transparent)]
+    Sequence(#[from] SequenceError),
+    /// Not a fingerprint.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
+    /// Nothing that a path could cross.
+    #[error("{found:?}: {what}")]
+    Hop {
+        /// What is there.
+        found: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// Not a bandwidth.
+    #[error("{0:?} is not a bandwidth; write a number of kbit/s, or \"10Mbit\"")]
+    Bandwidth(String),
     /// Not an ISD-AS.
     #[error(transparent)]
     IsdAs(#[from] natsd_path::AddrError),

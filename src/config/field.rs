@@ -282,6 +282,18 @@ impl<'a> Field<'a> {
         Ok(self.report.errors.len() == before)
     }
 
+    /// As [`map`](Self::map), by two tables with a target each.
+    pub(super) fn split<T, U>(
+        &mut self,
+        one: (&[Key<T>], &mut T),
+        other: (&[Key<U>], &mut U),
+    ) -> Result<bool, ValueError> {
+        let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
+        let before = self.report.errors.len();
+        read_both(map, one, other, &[], self.report);
+        Ok(self.report.errors.len() == before)
+    }
+
     /// As [`map`](Self::map), by two tables.
     pub(super) fn both<T>(
         &mut self,

@@ -6,12 +6,14 @@ use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, Kind, PathId, PathReport, State};
 
 /// The paths to one AS from the report of its manager, made at `now`. How often it switched is not in there, nor of which
-/// lane.
+/// lane, nor what is wanted of it.
 pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport], now: SystemTime) -> api::PeerInfo {
     let active = reports.iter().find(|report| report.active);
     api::PeerInfo {
         remote_as: remote_as.to_string(),
         lane: String::new(),
+        path_preference: Vec::new(),
+        rules: Vec::new(),
         active: active.map(|report| report.fingerprint.to_string()),
         transport: active.map(|report| transport(report.kind)).unwrap_or_default(),
         unprobeable: reports.iter().any(|report| report.unprobeable),
@@ -43,6 +45,7 @@ pub fn path_event(
         EventKind::Down { path, reason } => (Api::Down, name(path), None, Some(reason), None),
         EventKind::Probation { path, .. } => (Api::Probation, name(path), None, None, None),
         EventKind::NoPath { silent_for } => (Api::NoPath, None, None, None, Some(silent_for)),
+        EventKind::NoneAllowed { .. } => (Api::NoneAllowed, None, None, None, None),
         EventKind::Unprobeable => (Api::Unprobeable, None, None, None, None),
         EventKind::Probeable => (Api::Probeable, None, None, None, None),
     };
@@ -104,6 +107,7 @@ fn state(state: State) -> api::PathState {
         State::Suspect => api::PathState::Suspect,
         State::Dead => api::PathState::Dead,
         State::Probation => api::PathState::Probation,
+        State::Excluded => api::PathState::Excluded,
     }
 }
 

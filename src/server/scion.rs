@@ -34,7 +34,7 @@ use crate::transport::{Peer, scion};
 use door::Door;
 use identities::Identities;
 pub use identities::IdentityError;
-use lanes::{Dialers, LaneChoice, wishes};
+use lanes::{Dialers, LaneChoice};
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
@@ -83,7 +83,7 @@ impl ScionSide {
         let current = Arc::new(ArcSwap::from_pointee(scion.clone()));
         let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
         let ScionOptions { daemon, local, .. } = scion.clone();
-        let config = HostConfig { daemon, local, wishes: wishes(scion) }.or_env();
+        let config = HostConfig { daemon, local, wishes: scion.wishes.clone() }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
             host: host.clone(),
@@ -246,9 +246,8 @@ impl ScionSide {
     pub(super) fn adopt(&self, new: &NewIdentities, options: &ScionOptions) {
         self.identities.become_like(&new.0);
         let before = self.options.swap(Arc::new(options.clone()));
-        let wanted = wishes(options);
-        if wanted != wishes(&before) {
-            self.host.set_wishes(wanted);
+        if options.wishes != before.wishes {
+            self.host.set_wishes(options.wishes.clone());
         }
     }
 
@@ -375,6 +374,8 @@ impl PathSource for Paths {
             let links = links.remove(&heading).unwrap_or_default();
             api::PeerInfo {
                 lane: lane_name(&heading.1),
+                path_preference: peer.policy.preference.words(),
+                rules: peer.policy.rules.lines(),
                 switches: history.switches.get(&heading).copied().unwrap_or(0),
                 ..peer_info(peer.remote, links, &peer.paths, now)
             }
@@ -384,7 +385,7 @@ impl PathSource for Paths {
             now: now.into(),
             local_as: status.local_as.map(|local| local.to_string()),
             daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
-            path_preference: self.options.load().path_preference.metrics().iter().map(ToString::to_string).collect(),
+            path_preference: self.options.load().wishes.policy.preference.words(),
             peers: peers.collect(),
             events: history.events.iter().cloned().collect(),
         }

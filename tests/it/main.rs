@@ -36,6 +36,8 @@ mod msgtrace;
 mod operator;
 mod passive;
 #[cfg(feature = "lab")]
+mod path_rules;
+#[cfg(feature = "lab")]
 mod paths;
 mod permissions;
 #[cfg(feature = "lab")]

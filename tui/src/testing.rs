@@ -162,6 +162,8 @@ pub(crate) fn pathz() -> Pathz {
         },
         path_preference: vec!["latency".into(), "bandwidth".into()],
         peers: vec![PeerInfo {
+            path_preference: vec!["latency".into()],
+            rules: Vec::new(),
             remote_as: "1-ff00:0:112".into(),
             lane: String::new(),
             active: Some(paths[0].fingerprint.clone()),

@@ -191,7 +191,7 @@ impl Server {
                 if samples.len() == SAMPLES {
                     samples.pop_front();
                 }
-                let answers = !matches!(path.state, PathState::Dead | PathState::Suspect);
+                let answers = !matches!(path.state, PathState::Dead | PathState::Suspect | PathState::Excluded);
                 samples.push_back(path.measured.rtt_ms.filter(|_| answers));
                 known.insert(key, samples);
             }
@@ -219,7 +219,7 @@ impl Entry {
         let weight = match event.kind {
             PathEventKind::Switch => Weight::Notable,
             PathEventKind::Up => Weight::Good,
-            PathEventKind::Down | PathEventKind::NoPath => Weight::Bad,
+            PathEventKind::Down | PathEventKind::NoPath | PathEventKind::NoneAllowed => Weight::Bad,
             _ => Weight::Plain,
         };
         Self {

@@ -68,6 +68,11 @@ pub struct PeerInfo {
     pub active: Option<String>,
     /// What carries the traffic.
     pub transport: Transport,
+    /// What makes one of its paths better than another, most important first.
+    pub path_preference: Vec<String>,
+    /// The rules and limits for them, a line each, as the configuration says it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// The peer answers no probes, so that its paths are ranked by what is announced and judged by silence alone.
     pub unprobeable: bool,
     /// How often the traffic moved from one path to another, since the start of the server.
@@ -190,6 +195,8 @@ pub enum PathState {
     Dead,
     /// Was dead, answers again, and has yet to prove itself.
     Probation,
+    /// Must not be used: a rule of the operator excludes it.
+    Excluded,
     /// A state that this reader does not know.
     #[serde(other)]
     Unknown,
@@ -206,6 +213,7 @@ impl PathState {
             PathState::Suspect => "suspect",
             PathState::Dead => "dead",
             PathState::Probation => "probation",
+            PathState::Excluded => "excluded",
             PathState::Unknown => "unknown",
         }
     }
@@ -297,6 +305,8 @@ pub enum PathEventKind {
     Removed,
     /// No path to the AS answers.
     NoPath,
+    /// There are paths, and the rules of the operator exclude all of them.
+    NoneAllowed,
     /// The peer answers no probes on any path.
     Unprobeable,
     /// The peer answers probes again.
@@ -319,6 +329,7 @@ impl PathEventKind {
             PathEventKind::Added => "added",
             PathEventKind::Removed => "removed",
             PathEventKind::NoPath => "no_path",
+            PathEventKind::NoneAllowed => "none_allowed",
             PathEventKind::Unprobeable => "unprobeable",
             PathEventKind::Probeable => "probeable",
             PathEventKind::Unknown => "unknown",

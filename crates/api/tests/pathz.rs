@@ -33,6 +33,8 @@ fn sample() -> Pathz {
         daemon: Daemon { address: "127.0.0.1:30255".into(), state: DaemonState::Up, since: at(0), error: None },
         path_preference: vec!["latency".into(), "bandwidth".into()],
         peers: vec![PeerInfo {
+            path_preference: vec!["latency".into()],
+            rules: vec!["isds 1".into()],
             lane: String::new(),
             remote_as: "1-ff00:0:112".into(),
             active: Some(path.fingerprint.clone()),

@@ -44,6 +44,11 @@ impl Preference {
     pub fn metrics(&self) -> &[Metric] {
         &self.0
     }
+
+    /// The words for them, in the same order.
+    pub fn words(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
+    }
 }
 
 impl Default for Preference {

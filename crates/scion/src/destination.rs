@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use foldhash::{HashMap, HashMapExt};
 use natsd_path::{
     Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Lanes, Manager, PathId, PathReport,
-    Preference, Scmp,
+    Policy, Scmp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
@@ -55,6 +55,8 @@ pub struct PeerPaths {
     pub lane: Lane,
     /// The path that carries the traffic.
     pub active: Option<PathId>,
+    /// What is wanted of them.
+    pub policy: Policy,
     /// All paths, best first.
     pub paths: Vec<PathReport>,
     /// The latest events, oldest first, at most 64.
@@ -107,11 +109,11 @@ impl std::fmt::Debug for State {
 impl Destination {
     pub(crate) fn new(
         heading: Heading,
-        preference: Preference,
+        policy: Policy,
         lanes: watch::Sender<Lanes>,
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
-        let config = Config { preference, ..Config::default() };
+        let config = Config { policy, ..Config::default() };
         let config = match heading.lane {
             Lane::Numbered(lane) => Lanes::config(lane, config),
             Lane::Account(_) => config,
@@ -299,8 +301,20 @@ impl Destination {
         state.current.iter().filter(|p| p.mtu > 0).map(room).min()
     }
 
-    pub(crate) fn set_preference(&self, preference: Preference) {
-        self.drive(|manager, now| manager.set_preference(now, preference));
+    /// Chooses by this from now on.
+    pub(crate) fn set_policy(&self, policy: Policy) {
+        let mut state = self.state.lock();
+        state.manager.set_policy(Instant::now(), policy);
+        state.learn_ids();
+        self.generation.store(next_generation(), Ordering::Relaxed);
+        self.settle(&mut state);
+    }
+
+    /// If there are paths and the operator's rules exclude them all: how many, and one of the rules.
+    pub(crate) fn barred(&self) -> Option<(usize, String)> {
+        let state = self.state.lock();
+        let (_, rule) = state.manager.excluded().next().filter(|_| state.manager.active().is_none())?;
+        Some((state.manager.excluded().count(), rule.to_owned()))
     }
 
     pub(crate) fn fingerprint(&self, path: PathId) -> Option<Fingerprint> {
@@ -322,6 +336,7 @@ impl Destination {
             remote: self.heading.isd_as,
             lane: self.heading.lane.clone(),
             active: state.manager.active(),
+            policy: state.manager.policy().clone(),
             paths: state.manager.report(Instant::now()),
             recent: state.recent.iter().cloned().collect(),
             peers: state.live_peers().iter().map(|p| (p.addr, transport(p))).collect(),
@@ -360,6 +375,9 @@ impl Destination {
             }
             let Some(path) = failed else { break };
             state.manager.handle_send_error(Instant::now(), path);
+        }
+        if state.manager.active().is_none() && state.manager.excluded().next().is_some() {
+            state.unroute_all();
         }
         let hedge = state.manager.hedge();
         if hedge != state.hedge {
@@ -463,6 +481,14 @@ impl State {
     fn route_all(&mut self, path: PathId) {
         for peer in self.peers.iter().filter_map(Weak::upgrade) {
             self.route(&peer, path);
+        }
+    }
+
+    /// Nothing more goes to the peers, by whatever way.
+    fn unroute_all(&mut self) {
+        for peer in self.peers.iter().filter_map(Weak::upgrade) {
+            peer.set_hedge(None);
+            peer.clear_route();
         }
     }
 

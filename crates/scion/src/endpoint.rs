@@ -118,13 +118,7 @@ impl Endpoint {
     }
 
     async fn connect(&self, peer: &Arc<Peer>, live: Live) -> Result<Stream, DialError> {
-        loop {
-            let routed = peer.routed.notified();
-            if peer.route().is_some() {
-                break;
-            }
-            routed.await;
-        }
+        self.routed(peer).await;
         let start = |reason: &dyn ToString| DialError::Start { peer: peer.addr, reason: reason.to_string() };
         let config =
             self.identity.client_config(self.mtu(peer)).ok_or_else(|| start(&"there is no identity to dial with"))?;
@@ -134,6 +128,17 @@ impl Endpoint {
         self.identity.judge(&connection).map_err(|reason| DialError::NotAdmitted { peer: peer.addr, reason })?;
         let stream = halves::dialled(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
+    }
+
+    /// Waits until there is a way to the peer.
+    async fn routed(&self, peer: &Peer) {
+        loop {
+            let routed = peer.routed.notified();
+            if peer.route().is_some() {
+                return;
+            }
+            routed.await;
+        }
     }
 
     /// The largest datagram for this peer's paths, if they are known.
@@ -177,11 +182,15 @@ impl Incoming {
         let Self { quic, live, endpoint } = self;
         let peer = live.0.addr;
         let failed = |source| AcceptError::Handshake { peer, source };
+        let lane = || live.0.destination().as_ref().map(|known| known.heading.lane.clone()).unwrap_or_default();
+        if endpoint.socket.is_strict() {
+            endpoint.host.attach(&live.0, lane());
+            endpoint.routed(&live.0).await;
+        }
         let config = endpoint.identity.server_config(endpoint.mtu(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
-        let lane = live.0.destination().as_ref().map(|known| known.heading.lane.clone());
-        endpoint.host.attach(&live.0, lane.unwrap_or_default());
+        endpoint.host.attach(&live.0, lane());
         let stream = halves::accepted(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }

@@ -41,7 +41,7 @@ impl Receiver {
         let (known, local_as) = watch::channel(Some(local));
         let socket = {
             let _within = runtime.enter();
-            Socket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true, local_as)?
+            Socket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true, local_as, Arc::default())?
         };
         Ok(Self { socket, cache: Cache::new(), _local_as: known, _runtime: runtime })
     }

@@ -1,13 +1,13 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
-use natsd_path::{IsdAs, Preference, ScionAddr};
+use natsd_path::{IsdAs, ScionAddr, Wishes};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, watch};
@@ -46,24 +46,6 @@ pub struct HostConfig {
     pub wishes: Wishes,
 }
 
-/// What the operator wants of paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Of all traffic that nothing else is said of.
-    pub preference: Preference,
-    /// Of the traffic in [`Lane::Account`].
-    pub accounts: BTreeMap<String, Preference>,
-}
-
-impl Wishes {
-    fn of(&self, lane: &Lane) -> &Preference {
-        match lane {
-            Lane::Numbered(_) => &self.preference,
-            Lane::Account(account) => self.accounts.get(&**account).unwrap_or(&self.preference),
-        }
-    }
-}
-
 impl HostConfig {
     /// Fills what is not configured from `$SCION_DAEMON`, `$SCION_DAEMON_ADDRESS` and `$SCION_LOCAL_ADDR`.
     pub fn or_env(mut self) -> Self {
@@ -93,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) source: Arc<dyn PathSource>,
     local: Option<IpAddr>,
     wishes: Mutex<Wishes>,
+    /// Whether there is a rule in them.
+    strict: Arc<AtomicBool>,
     pub(crate) local_as: watch::Sender<Option<LocalAs>>,
     daemon: Mutex<DaemonState>,
     started: Instant,
@@ -126,6 +110,7 @@ impl Host {
         let host = Self(Arc::new(Inner {
             source,
             local: config.local,
+            strict: Arc::new(config.wishes.are_strict().into()),
             wishes: Mutex::new(config.wishes),
             local_as: watch::Sender::new(None),
             daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
@@ -210,7 +195,8 @@ impl Host {
         server: Option<(ScionAddr, quinn::ServerConfig)>,
     ) -> Result<Endpoint, ListenError> {
         let bind = |source| ListenError::Bind { address, source };
-        let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe()).map_err(bind)?;
+        let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe(), self.0.strict.clone())
+            .map_err(bind)?;
         let endpoint = Endpoint::new(self.clone(), socket, identity.clone(), server).map_err(bind)?;
         let mut sockets = self.0.sockets.lock();
         sockets.retain(|s| s.strong_count() > 0);
@@ -248,8 +234,9 @@ impl Host {
     /// Replaces what the operator wants of paths.
     pub fn set_wishes(&self, wishes: Wishes) {
         for destination in self.0.destinations.lock().values() {
-            destination.set_preference(wishes.of(&destination.heading.lane).clone());
+            destination.set_policy(destination.heading.policy(&wishes));
         }
+        self.0.strict.store(wishes.are_strict(), Ordering::Relaxed);
         *self.0.wishes.lock() = wishes;
     }
 
@@ -297,6 +284,9 @@ impl Host {
     pub(crate) fn hint(&self, to: IsdAs) -> String {
         match (&self.0.daemon.lock().state, self.known(to).and_then(|d| d.active())) {
             (Err((_, e)), _) => e.to_string(),
+            (Ok(_), None) if let Some((paths, rule)) = self.known(to).and_then(|known| known.barred()) => {
+                format!("the rules for paths exclude all of the {paths} paths to {to}, the first of them by: {rule}")
+            }
             (Ok(_), None) => format!("the SCION daemon knows no path to {to}, is the ISD-AS right?"),
             (Ok(_), Some(_)) => format!("there are paths to {to}"),
         }
@@ -338,8 +328,8 @@ impl Inner {
         }
         let sibling = destinations.values().find(|other| other.heading.isd_as == heading.isd_as);
         let lanes = sibling.map(|other| other.lanes.clone()).unwrap_or_default();
-        let preference = self.wishes.lock().of(&heading.lane).clone();
-        let new = Arc::new(Destination::new(heading.clone(), preference, lanes, self.events.clone()));
+        let policy = heading.policy(&self.wishes.lock());
+        let new = Arc::new(Destination::new(heading.clone(), policy, lanes, self.events.clone()));
         destinations.insert(heading, Arc::clone(&new));
         (new, true)
     }

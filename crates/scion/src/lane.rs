@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use natsd_path::IsdAs;
+use natsd_path::{IsdAs, Policy, Wishes};
 
 /// Connections to one AS that are in the same lane use the same path; each lane watches the paths and moves for itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +11,7 @@ pub enum Lane {
     /// Lane 0 is that of all connections of which nothing else was said. The others keep off the paths that the lanes of
     /// other numbers use, as far as there are paths apart from each other.
     Numbered(u16),
-    /// The traffic of one account, by a preference of its own.
+    /// The traffic of one account, by a policy of its own.
     Account(Arc<str>),
 }
 
@@ -26,6 +26,16 @@ impl Default for Lane {
 pub(crate) struct Heading {
     pub(crate) isd_as: IsdAs,
     pub(crate) lane: Lane,
+}
+
+impl Heading {
+    /// What is wanted of its paths.
+    pub(crate) fn policy(&self, wishes: &Wishes) -> Policy {
+        match &self.lane {
+            Lane::Numbered(_) => wishes.of(self.isd_as, None),
+            Lane::Account(account) => wishes.of(self.isd_as, Some(account)),
+        }
+    }
 }
 
 impl fmt::Display for Heading {

@@ -53,7 +53,7 @@ pub use endpoint::{Endpoint, Incoming};
 pub use error::{
     AcceptError, DaemonError, DialError, HostError, IdentityError, ListenError, LookupError, PingError, TunnelError,
 };
-pub use host::{Host, HostConfig, Status, Wishes};
+pub use host::{Host, HostConfig, Status};
 pub use lane::Lane;
 pub use metadata::PathInfo;
 pub use quic::{Admits, Identity};

@@ -85,7 +85,11 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
             Ok(found) => paths.set_paths(Some(found)),
             Err(_) => paths.set_paths(None),
         }
-        let wait = if failed || paths.active().is_none() { AT_MOST } else { until_next(paths.expiry()) };
+        let wait = if failed || paths.active().is_none() && paths.barred().is_none() {
+            AT_MOST
+        } else {
+            until_next(paths.expiry())
+        };
         drop(inner);
         tokio::time::sleep(AT_MOST).await;
         tokio::select! {

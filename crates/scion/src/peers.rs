@@ -98,6 +98,11 @@ impl Peer {
         self.routed.notify_waiters();
     }
 
+    /// What is sent is lost from now on.
+    pub(crate) fn clear_route(&self) {
+        self.route.store(None);
+    }
+
     pub(crate) fn hedge(&self) -> arc_swap::Guard<Option<Arc<Route>>> {
         self.hedge.load()
     }
@@ -130,7 +135,7 @@ impl Peer {
             destination.set_paths(None);
         }
         let path = self.destination().as_ref().and_then(|d| d.tcp());
-        if self.route().is_none() {
+        if self.route().is_none() && !self.socket.upgrade().is_some_and(|socket| socket.is_strict()) {
             self.set_route(Route::Tcp(path));
         }
     }

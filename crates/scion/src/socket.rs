@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -61,6 +61,7 @@ pub(crate) struct Socket {
     /// Whether strangers may open connections.
     listens: bool,
     local_as: watch::Receiver<Option<LocalAs>>,
+    strict: Arc<AtomicBool>,
     probes_of_strangers: Allowance,
     strays: Allowance,
     receiver: Mutex<Receiver>,
@@ -90,6 +91,7 @@ impl Socket {
         address: SocketAddr,
         listens: bool,
         local_as: watch::Receiver<Option<LocalAs>>,
+        strict: Arc<AtomicBool>,
     ) -> io::Result<Arc<Self>> {
         let underlay = Underlay::bind(address)?;
         let receiver = Receiver {
@@ -105,6 +107,7 @@ impl Socket {
             peers: Peers::new(),
             listens,
             local_as,
+            strict,
             probes_of_strangers: Allowance::new(STRANGERS_PER_SECOND),
             strays: Allowance::new(STRANGERS_PER_SECOND),
             receiver: Mutex::new(receiver),
@@ -115,6 +118,12 @@ impl Socket {
 
     pub(crate) fn peer(&self, addr: ScionAddr) -> Option<Arc<Peer>> {
         self.peers.enter(&self.me, addr)
+    }
+
+    /// Whether rules hold that the way by which a peer comes might break: then nothing goes back that way before the
+    /// paths are known.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict.load(Ordering::Relaxed)
     }
 
     pub(crate) fn isd_as(&self) -> Option<IsdAs> {
@@ -278,7 +287,7 @@ impl Socket {
             None => (0, None),
         };
         let ruled = peer.destination().as_ref().is_some_and(|d| d.active().is_some());
-        if !ruled && peer.new_bootstrap(&back) {
+        if !ruled && !self.is_strict() && peer.new_bootstrap(&back) {
             let raw = header::reverse(header.path)?;
             peer.set_route(Route::Scion(Template::new(here, from, &raw, source, path.1)?));
         }

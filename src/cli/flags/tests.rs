@@ -160,7 +160,11 @@ fn scion_addresses_need_the_flag_or_the_file() {
     assert!(flags(args).options().is_err());
     assert_eq!(options(&format!("--scion {args}")).cluster.expect("cluster").routes.len(), 2);
     let preference = options_over("scion { path_preference: hops }", "--scion").expect("valid").scion;
-    assert_eq!(preference.expect("scion").path_preference.to_string(), "hops", "the flag keeps what the file says");
+    assert_eq!(
+        preference.expect("scion").wishes.policy.preference.to_string(),
+        "hops",
+        "the flag keeps what the file says"
+    );
 }
 
 #[test]

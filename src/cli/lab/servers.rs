@@ -78,7 +78,7 @@ impl Place {
             scion: Some(ScionOptions {
                 daemon: Some(self.daemon.clone()),
                 local: Some(self.scion.host),
-                path_preference: preference.clone(),
+                wishes: preference.clone().into(),
                 ..ScionOptions::default()
             }),
             ..Options::default()

@@ -12,6 +12,7 @@ pub mod mappings;
 pub mod monitoring;
 pub mod msg_trace;
 pub mod operator;
+pub mod paths;
 pub mod permissions;
 pub mod scion;
 pub mod server;

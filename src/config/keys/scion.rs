@@ -1,7 +1,8 @@
 //! `scion {}`, an extension of natsd.
 
-use natsd_path::{IsdAs, Preference};
+use natsd_path::{IsdAs, Policy, Refinement};
 
+use super::paths;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
@@ -33,16 +34,6 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
-        names: &["path_preference"],
-        takes: "string, list of latency, bandwidth, hops, mtu",
-        default: "latency,bandwidth,hops,mtu",
-        doc: "What makes a path a better one, most important first.",
-        read: |scion, field| {
-            scion.path_preference = field.text()?.parse()?;
-            Ok(())
-        },
-    },
-    Key {
         names: &["pool_paths"],
         takes: "shared or disjoint",
         default: "shared",
@@ -57,12 +48,24 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
-        names: &["accounts"],
-        takes: "map of accounts, each `{ path_preference: … }`",
+        names: &["destinations"],
+        takes: "map of ISD-AS, each with keys for paths",
         default: "none",
-        doc: "What makes a path a better one for accounts with routes of their own (`accounts` of `cluster {}`).",
+        doc: "What is wanted besides of the paths to an AS, or to all of an ISD (\"2-0\").",
         read: |scion, field| {
-            scion.accounts = field.entries(account)?.into_iter().collect();
+            let entries = field.entries(|name, field| Ok((name.parse()?, paths::block(field)?)))?;
+            scion.wishes.destinations = entries.into_iter().collect();
+            Ok(())
+        },
+    },
+    Key {
+        names: &["accounts"],
+        takes: "map of accounts, each with keys for paths",
+        default: "none",
+        doc: "What is wanted besides for accounts with routes of their own (`accounts` of `cluster {}`).",
+        read: |scion, field| {
+            let entries = field.entries(|name, field| Ok((name.to_owned(), paths::block(field)?)))?;
+            scion.wishes.accounts = entries.into_iter().collect();
             Ok(())
         },
     },
@@ -82,24 +85,6 @@ pub const KEYS: &[Key<ScionOptions>] = &[
     },
 ];
 
-const ACCOUNT_KEYS: &[Key<Option<Preference>>] = &[Key {
-    names: &["path_preference"],
-    takes: "string, list of latency, bandwidth, hops, mtu",
-    default: "none",
-    doc: "As in `scion {}`, for the routes of this account.",
-    read: |preference, field| {
-        *preference = Some(field.text()?.parse()?);
-        Ok(())
-    },
-}];
-
-/// An entry of `accounts`.
-fn account(name: &str, field: &mut Field<'_>) -> Result<(String, Preference), ValueError> {
-    let mut preference = None;
-    field.map(ACCOUNT_KEYS, &[], &mut preference)?;
-    Ok((name.to_owned(), preference.ok_or(ValueError::Missing("path_preference"))?))
-}
-
 /// One AS or several.
 fn ases(field: &mut Field<'_>) -> Result<Vec<IsdAs>, ValueError> {
     field.each(|item| Ok(item.text()?.parse()?))
@@ -108,7 +93,12 @@ fn ases(field: &mut Field<'_>) -> Result<Vec<IsdAs>, ValueError> {
 /// The value of `scion`: a switch, or a map, which turns it on.
 pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> Result<(), ValueError> {
     let on = match field.value() {
-        Value::Map(_) => return field.map(KEYS, &[], scion.insert(ScionOptions::default())).map(|_| ()),
+        Value::Map(_) => {
+            let (scion, mut wanted) = (scion.insert(ScionOptions::default()), Refinement::default());
+            field.split((KEYS, scion), (paths::KEYS, &mut wanted))?;
+            scion.wishes.policy = Policy::default().refined(&wanted);
+            return Ok(());
+        }
         Value::Bool(on) => *on,
         Value::Text(word) => match word.to_ascii_lowercase().as_str() {
             "enabled" | "enable" => true,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, gateway, leafnodes, mappings, monitoring, msg_trace, operator,
+    accounts, authorization, callout, cluster, gateway, leafnodes, mappings, monitoring, msg_trace, operator, paths,
     permissions, scion, server, sharing, tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, PoolPaths, WriteTimeout};
@@ -237,10 +237,10 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
     let text = "scion { pool_paths: disjoint, accounts { BULK { path_preference: \"bandwidth,hops\" } } }";
     let scion = options(text).scion.expect("scion");
     assert_eq!(scion.pool_paths, PoolPaths::Disjoint);
-    assert_eq!(scion.accounts["BULK"].to_string(), "bandwidth,hops");
+    assert_eq!(scion.wishes.accounts["BULK"].preference.as_ref().expect("it is said").to_string(), "bandwidth,hops");
     for (text, expected) in [
         ("scion { pool_paths: both }", "shared or disjoint"),
-        ("scion { accounts { BULK {} } }", "path_preference is missing"),
+        ("scion { accounts { BULK {} } }", "path_preference, or another key for paths, is missing"),
         ("scion { accounts { BULK { path_preference: \"speed\" } } }", "use latency, bandwidth, hops or mtu"),
     ] {
         let errors = loaded(text).expect_err(text).to_string();
@@ -249,11 +249,42 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
 }
 
 #[test]
+fn paths_have_rules_and_limits() {
+    let text = "scion {
+        acl: [\"- 2-0#0\", \"+\"], sequence: \"1 0*\", isds: [1, 3 ], avoid: \"1-ff00:0:110#3\", pin: \"1e924b9d737700d7\"
+        max_latency: \"80ms\", min_bandwidth: \"10Mbit\", min_mtu: 1400, tcp_fallback: true
+        destinations { \"3-0\" { max_latency: \"200ms\" } }
+        accounts { BULK { path_preference: bandwidth, min_bandwidth: 500, tcp_fallback: false } }
+    }";
+    let wishes = options(text).scion.expect("scion").wishes;
+    let said = |to: &str, account| wishes.of(to.parse().expect("an AS"), account).rules.lines().join("\n");
+    insta::assert_snapshot!(format!("{}\n\n{}", said("1-ff00:0:112", None), said("3-ff00:0:310", Some("BULK"))));
+    let refused = [
+        "acl: \"- 2\"",
+        "sequence: \"1-\"",
+        "isds: 0",
+        "avoid: \"0\"",
+        "avoid: \"x\"",
+        "pin: \"1e92\"",
+        "max_latency: 0",
+        "min_bandwidth: \"10 potatoes\"",
+        "min_bandwidth: 0",
+        "min_mtu: 70000",
+        "destinations { \"3\" { isds: 1 } }",
+        "destinations { \"3-0\" {} }",
+        "accounts { A { acls: [\"+\"] } }",
+    ];
+    let error = |rule: &str| loaded(&format!("scion {{ {rule} }}")).expect_err(rule).to_string();
+    let errors = refused.map(|rule| error(rule).split_once(".conf:").expect("a place").1.to_owned());
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
+#[test]
 fn the_scion_fork_s_two_servers() {
     let first = load(&repository().join("configs/server1.conf"), Options::default()).expect("server1").0;
     let second = load(&repository().join("configs/server2.conf"), Options::default()).expect("server2").0;
     assert_eq!(first.listen, [tcp("0.0.0.0", 4222)]);
-    assert_eq!(first.scion.expect("scion").path_preference.to_string(), "bandwidth,latency");
+    assert_eq!(first.scion.expect("scion").wishes.policy.preference.to_string(), "bandwidth,latency");
     let Listen::Scion(listening) = first.cluster.expect("cluster").listen[0] else { panic!("SCION listener") };
     let PeerAddr::Scion(dialled) = second.cluster.expect("cluster").routes[0].urls[0].address else {
         panic!("SCION route")
@@ -405,7 +436,14 @@ fn the_documentation_lists_every_key() {
         rows(sharing::EXPORT_KEYS),
         rows(sharing::IMPORT_KEYS),
     ];
-    let blocks = [rows(cluster::KEYS), rows(mappings::KEYS), rows(tls::KEYS), rows(scion::KEYS), rows(websocket::KEYS)];
+    let blocks = [
+        rows(cluster::KEYS),
+        rows(mappings::KEYS),
+        rows(tls::KEYS),
+        rows(scion::KEYS),
+        rows(paths::KEYS),
+        rows(websocket::KEYS),
+    ];
     let leafs =
         [rows(leafnodes::KEYS), rows(leafnodes::remotes::KEYS), rows(leafnodes::proxy::KEYS), rows(gateway::KEYS)];
     let others = [rows(server::KEYS), rows(monitoring::KEYS), rows(operator::KEYS), rows(operator::RESOLVER_KEYS)];

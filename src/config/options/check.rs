@@ -32,6 +32,14 @@ pub enum InvalidOptions {
     /// A SCION address while SCION is off.
     #[error("{0} is a SCION address, but SCION is off; start with --scion, or add a scion {{}} block to the file")]
     ScionOff(ScionAddr),
+    /// A peer that the rules for paths exclude.
+    #[error("scion: no path to {address} could be used: {why}; change the rule, or remove the address")]
+    NoPathAllowed {
+        /// The peer.
+        address: ScionAddr,
+        /// The rule, and what it says.
+        why: String,
+    },
     /// Files of TLS that are missing or are not what they should be.
     #[error("{block}: {problem}")]
     Tls {
@@ -153,10 +161,17 @@ impl Options {
         if let Some(gateway) = &self.gateway {
             gateway.check(self)?;
         }
-        match self.scion_addresses().next() {
-            Some(address) if self.scion.is_none() => Err(InvalidOptions::ScionOff(address)),
-            _ => Ok(()),
+        self.check_paths()
+    }
+
+    fn check_paths(&self) -> Result<(), InvalidOptions> {
+        for address in self.scion_addresses() {
+            let scion = self.scion.as_ref().ok_or(InvalidOptions::ScionOff(address))?;
+            if let Some(why) = scion.wishes.contradiction(address.isd_as) {
+                return Err(InvalidOptions::NoPathAllowed { address, why });
+            }
         }
+        Ok(())
     }
 
     fn check_tls(&self) -> Result<(), InvalidOptions> {

@@ -1,8 +1,6 @@
 //! `scion {}`.
 
-use std::collections::BTreeMap;
-
-use natsd_path::{IsdAs, Preference};
+use natsd_path::{IsdAs, Wishes};
 
 /// `pool_paths`: how the connections to one server choose their paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,12 +31,10 @@ pub struct ScionOptions {
     /// `local`: the address of this host inside its AS, for dialling. `SCION_LOCAL_ADDR` when unset, then the
     /// address the kernel would use towards the border router.
     pub local: Option<std::net::IpAddr>,
-    /// `path_preference`.
-    pub path_preference: Preference,
+    /// What is wanted of paths.
+    pub wishes: Wishes,
     /// `pool_paths`.
     pub pool_paths: PoolPaths,
-    /// `accounts`: the preferences of accounts that have routes of their own.
-    pub accounts: BTreeMap<String, Preference>,
     /// `allow`: the ASes that may connect, all when empty; ISD 0 and AS 0 stand for any.
     pub allow: Vec<IsdAs>,
     /// `deny`: the ASes that may not, whatever `allow` says.

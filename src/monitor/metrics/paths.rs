@@ -4,7 +4,7 @@ use natsd_api::{DaemonState, PathInfo, PathState, Pathz, PeerInfo, Time};
 
 use super::text::{Exposition, Kind};
 
-const STATES: [PathState; 7] = [
+const STATES: [PathState; 8] = [
     PathState::Candidate,
     PathState::Probing,
     PathState::Standby,
@@ -12,6 +12,7 @@ const STATES: [PathState; 7] = [
     PathState::Suspect,
     PathState::Dead,
     PathState::Probation,
+    PathState::Excluded,
 ];
 
 /// A number of a path: its name without `natsd_path_`, what it is, its kind, and where it comes from. What nobody knows

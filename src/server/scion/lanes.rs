@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use natsd_core::route::session::Slot;
-use natsd_scion::{Endpoint, Host, Identity, Lane, ListenError, Stream, Wishes};
+use natsd_scion::{Endpoint, Host, Identity, Lane, ListenError, Stream};
 use parking_lot::Mutex;
 
 use crate::config::options::{PoolPaths, ScionOptions};
@@ -26,7 +26,7 @@ impl LaneChoice {
         let options = self.0.load();
         match slot {
             Slot::Pool(index) if options.pool_paths == PoolPaths::Disjoint => Lane::Numbered(*index),
-            Slot::Account(name) if options.accounts.contains_key(name) => Lane::Account(name.as_str().into()),
+            Slot::Account(name) if options.wishes.accounts.contains_key(name) => Lane::Account(name.as_str().into()),
             Slot::Pool(_) | Slot::Account(_) => Lane::default(),
         }
     }
@@ -37,11 +37,6 @@ impl LaneChoice {
         let steer = move |slot: &Slot| host.steer(&stats, choice.lane(slot));
         Connection { steering: Some(Box::new(steer)), ..scion::connection(stream) }
     }
-}
-
-/// What paths are to be chosen by.
-pub(super) fn wishes(options: &ScionOptions) -> Wishes {
-    Wishes { preference: options.path_preference.clone(), accounts: options.accounts.clone() }
 }
 
 /// The endpoints to dial from, one a lane: by its port the other end tells which lane a packet belongs to.
@@ -63,6 +58,8 @@ impl Dialers {
 
 #[cfg(test)]
 mod tests {
+    use natsd_path::{Refinement, Wishes};
+
     use super::*;
 
     fn lane(options: &ScionOptions, slot: Slot) -> Lane {
@@ -79,8 +76,8 @@ mod tests {
 
     #[test]
     fn accounts_with_a_preference_have_a_lane() {
-        let accounts = [("BULK".to_owned(), "bandwidth".parse().expect("a preference"))].into();
-        let options = ScionOptions { accounts, ..ScionOptions::default() };
+        let accounts = [("BULK".to_owned(), Refinement::default())].into();
+        let options = ScionOptions { wishes: Wishes { accounts, ..Wishes::default() }, ..ScionOptions::default() };
         assert_eq!(lane(&options, Slot::Account("BULK".into())), Lane::Account("BULK".into()));
         assert_eq!(lane(&options, Slot::Account("SYS".into())), Lane::Numbered(0));
     }

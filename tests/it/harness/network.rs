@@ -135,7 +135,7 @@ impl Ground {
             scion: Some(ScionOptions {
                 daemon: Some(at.daemon.to_string()),
                 local: Some(at.host),
-                path_preference: preference,
+                wishes: preference.into(),
                 ..ScionOptions::default()
             }),
             ..Options::default()

@@ -48,6 +48,7 @@ impl Theme {
             PathState::Active => self.good(),
             PathState::Suspect | PathState::Probation => self.notable(),
             PathState::Dead => self.bad(),
+            PathState::Excluded => Style::new().add_modifier(Modifier::DIM),
             _ => Style::new(),
         }
     }

@@ -14,8 +14,8 @@ const MOST_PATHS: usize = 128;
 #[derive(Default)]
 pub(super) struct Admission {
     allowed: Vec<Candidate>,
-    /// Each with the rule that excludes it.
-    pub(super) excluded: Vec<(Candidate, String)>,
+    /// Each with its name, and the rule that excludes it.
+    pub(super) excluded: Vec<(PathId, Candidate, String)>,
     /// It was said that there are paths and none is allowed.
     none_said: bool,
 }
@@ -56,24 +56,47 @@ impl Manager {
             return self.settle(now);
         }
         let Admission { mut allowed, excluded, .. } = std::mem::take(&mut self.admission);
-        allowed.extend(excluded.into_iter().map(|(candidate, _)| candidate));
+        allowed.extend(excluded.into_iter().map(|(_, candidate, _)| candidate));
         self.expel(now);
         self.handle_paths(now, &allowed);
     }
 
+    /// What is wanted of the paths.
+    pub fn policy(&self) -> &Policy {
+        &self.config.policy
+    }
+
+    /// The paths that the rules exclude, each with the one that does it.
+    pub fn excluded(&self) -> impl Iterator<Item = (&Candidate, &str)> {
+        self.admission.excluded.iter().map(|(_, candidate, rule)| (candidate, rule.as_str()))
+    }
+
     fn sort_out(&mut self, now: Instant, mut set: Vec<Candidate>) {
         set.retain(|c| c.expiry.is_none_or(|expiry| expiry > now));
-        let rules = &self.config.policy.rules;
         let (mut allowed, mut excluded) = (Vec::new(), Vec::new());
         for candidate in set {
-            match rules.exclusion(&candidate) {
+            match self.config.policy.rules.exclusion(&candidate) {
                 None => allowed.push(candidate),
-                Some(why) if excluded.len() < MOST_PATHS => excluded.push((candidate, why)),
+                Some(why) if excluded.len() < MOST_PATHS => {
+                    excluded.push((self.name_of_excluded(&candidate), candidate, why));
+                }
                 Some(_) => {}
             }
         }
         self.keep_best_announced(&mut allowed);
         (self.admission.allowed, self.admission.excluded) = (allowed, excluded);
+    }
+
+    /// The one that it has already, or a new one.
+    fn name_of_excluded(&mut self, candidate: &Candidate) -> PathId {
+        let known = self.admission.excluded.iter().find(|(_, known, _)| known.fingerprint == candidate.fingerprint);
+        known.map(|(id, ..)| *id).unwrap_or_else(|| self.next_name())
+    }
+
+    fn next_name(&mut self) -> PathId {
+        let id = PathId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        id
     }
 
     fn keep_best_announced(&self, set: &mut Vec<Candidate>) {
@@ -89,8 +112,7 @@ impl Manager {
     }
 
     fn add(&mut self, now: Instant, candidate: Candidate) {
-        let id = PathId(self.next_id);
-        self.next_id = self.next_id.wrapping_add(1);
+        let id = self.next_name();
         self.event(now, EventKind::Added { path: id, fingerprint: candidate.fingerprint });
         let mut path = Path::new(id, candidate);
         path.crowding = path.candidate.crowding(&self.crowd);

@@ -6,10 +6,10 @@ use super::Manager;
 use crate::path::Path;
 use crate::rank::{Cost, Runner, order};
 use crate::why::{self, Subject};
-use crate::{Metric, PathId, PathReport, State};
+use crate::{Metric, PathReport, State};
 
 impl Manager {
-    /// All paths, best first; then those that the rules exclude, which have no [`PathId`] of their own.
+    /// All paths, best first; then those that the rules exclude.
     pub fn report(&self, now: Instant) -> Vec<PathReport> {
         let runners = self.paths.iter().map(|p| Runner { id: p.id, score: p.score(&self.config.policy) }).collect();
         let order = order(runners, &self.config.policy.preference, self.config.latency_margin);
@@ -24,9 +24,8 @@ impl Manager {
             why.push_str(self.remark(this, reports.len()));
             reports.push(self.describe(now, this, reports.len() + 1, why));
         }
-        for (candidate, rule) in &self.admission.excluded {
-            // An id that is never given to a path.
-            let path = Path::new(PathId(u32::MAX), candidate.clone());
+        for (id, candidate, rule) in &self.admission.excluded {
+            let path = Path::new(*id, candidate.clone());
             let report = self.describe(now, &path, reports.len() + 1, rule.clone());
             reports.push(PathReport { state: State::Excluded, ..report });
         }

@@ -3,10 +3,14 @@
 mod acl;
 mod limits;
 mod rule;
+mod wishes;
 
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
 pub use rule::{Avoided, Rule};
+pub use wishes::Wishes;
+
+use std::fmt;
 
 use crate::{Candidate, IsdAs, Kind, Preference};
 
@@ -58,6 +62,13 @@ impl Policy {
                 tcp: tcp.or(self.rules.tcp),
             },
         }
+    }
+}
+
+impl fmt::Display for Refinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let preference = self.preference.iter().map(|preference| format!("path_preference {preference}"));
+        f.write_str(&preference.chain(self.rules.lines()).collect::<Vec<_>>().join("; "))
     }
 }
 
