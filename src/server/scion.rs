@@ -1,6 +1,7 @@
 //! The SCION side of a server: its host, what it listens on, how routes dial, and what became of the paths.
 
 mod door;
+mod handshakes;
 mod identities;
 mod lanes;
 mod renewal;
@@ -16,7 +17,6 @@ use natsd_api as api;
 use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, ScionAddr};
 use natsd_scion::{Endpoint, Host, HostConfig, Identity, Lane, ListenError, PathEvent, Stream, TcpFallback};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
@@ -32,14 +32,13 @@ use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
 use crate::tls::{ClientTls, Facts};
 use crate::transport::{Peer, scion};
 use door::Door;
+use handshakes::{Handshakes, Turn};
 use identities::Identities;
 pub use identities::IdentityError;
 use lanes::{Dialers, LaneChoice};
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
-/// Handshakes that may be under way at a listener.
-const HANDSHAKES: usize = 256;
 
 /// Why a peer is not dialled of whose SCION address others told.
 const NO_IDENTITY: &str =
@@ -292,17 +291,31 @@ fn accept(
     serve: impl Fn(Stream) + Send + Sync + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
     let (serve, refused) = (Arc::new(serve), Arc::new(refused));
-    let permits = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Handshakes::default();
     async move {
-        while let (Ok(permit), Some(incoming)) = (Arc::clone(&permits).acquire_owned().await, endpoint.accept().await) {
+        loop {
+            handshakes.room().await;
+            let Some(incoming) = endpoint.accept().await else { return };
             let peer = incoming.peer();
-            if !admits(peer) {
-                incoming.refuse();
-                continue;
-            }
+            let handshake = match handshakes.turn(peer.isd_as, incoming.is_proven()) {
+                Turn::Prove => {
+                    incoming.ask_for_proof();
+                    continue;
+                }
+                Turn::Refuse => {
+                    refused(peer, "there are too many handshakes of its AS");
+                    incoming.refuse();
+                    continue;
+                }
+                Turn::Begin(_) if !admits(peer) => {
+                    incoming.refuse();
+                    continue;
+                }
+                Turn::Begin(handshake) => handshake,
+            };
             let (serve, refused) = (Arc::clone(&serve), Arc::clone(&refused));
             tokio::spawn(async move {
-                let _permit = permit;
+                let _handshake = handshake;
                 match incoming.await {
                     Ok(stream) => serve(stream),
                     Err(error) => match error.disbelief() {

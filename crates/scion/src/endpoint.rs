@@ -167,6 +167,18 @@ impl Incoming {
         self.live.0.addr
     }
 
+    /// Whether the peer has proven that packets to its address reach it.
+    pub fn is_proven(&self) -> bool {
+        self.quic.remote_address_validated()
+    }
+
+    /// Has the peer come again with a proof of its address, which costs it a round trip and us nothing. Not for a peer that
+    /// [is proven](Self::is_proven).
+    pub fn ask_for_proof(self) {
+        // It refuses those that are proven, who then find that nobody answers.
+        let _ = self.quic.retry();
+    }
+
     /// Turns the peer away, which is told so.
     pub fn refuse(self) {
         self.quic.refuse();

@@ -283,6 +283,33 @@ async fn garbage_does_not_disturb_a_connection() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_asked_to_prove_its_address_does_so() {
+    let (server, client) = (host(true), host(true));
+    within_deadline(async {
+        server.ready().await.expect("runs");
+        let identity = identity();
+        let endpoint = listen(&server, &identity).await;
+        let to = endpoint.local_addr();
+        let asked = tokio::spawn(async move {
+            let unproven = endpoint.accept().await.expect("it comes");
+            assert!(!unproven.is_proven());
+            unproven.ask_for_proof();
+            let proven = endpoint.accept().await.expect("it comes again");
+            assert!(proven.is_proven());
+            let mut stream = proven.await.expect("accepted");
+            stream.write_all(b"INFO").await.expect("writes");
+            stream.shutdown().await.expect("finishes");
+            let _ = stream.read(&mut [0; 1]).await;
+        });
+        let mut stream = client.dialer(&identity).expect("binds").dial(to, None).await.expect("connects");
+        stream.read_exact(&mut [0; 4]).await.expect("a greeting");
+        drop(stream);
+        asked.await.expect("no panic");
+    })
+    .await;
+}
+
 /// A port that nobody listened at a moment ago.
 fn free_port() -> ScionAddr {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
