@@ -83,11 +83,13 @@ fn path_info(report: &PathReport, now: SystemTime) -> api::PathInfo {
             jitter_ms: report.rtt.map(|rtt| millis(rtt.variation)),
             min_ms: report.rtt.map(|rtt| millis(rtt.min)),
             loss: report.loss,
+            traffic_loss: report.traffic_loss.map(|share| (share * 1e4).round() / 1e4),
         },
         unknown: report.unknown.iter().map(ToString::to_string).collect(),
         last_received_ms: report.last_received.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         probes: api::Probes { sent: report.probes_sent, answered: report.probes_answered },
         failures: report.failures,
+        condition: report.condition.clone(),
     }
 }
 
@@ -146,6 +148,8 @@ mod tests {
                 variation: Duration::from_micros(500),
             }),
             measured_bandwidth: None,
+            traffic_loss: None,
+            condition: None,
             loss: Some(0.25),
             last_received: Some(Duration::from_micros(12_900)),
             probes_sent: 8,

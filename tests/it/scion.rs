@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use natsd_core::compression::{Level, Mode};
 use natsd_lab::engine::Unit;
-use natsd_lab::link::Cut;
+use natsd_lab::link::{Cut, LinkChange};
 use natsd_lab::links::Way;
 use natsd_scion::{Host, HostConfig};
 use serde_json::Value;
@@ -236,6 +236,26 @@ fn with_all_links_cut_traffic_takes_tcp_within_two_seconds_and_comes_back() {
         stream.send(100);
         stream.receive_all();
     }
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn a_link_that_loses_a_third_is_left_and_named() {
+    let pair = Pair::start(Ground::emulated(), "latency", false);
+    pair.settle();
+    let (mut stream, routes) = (Stream::start(&pair, 0, 1), pair.routes());
+    let direct = pair.active(0);
+    let lossy = LinkChange { loss_pct: Some(30.0), ..LinkChange::default() };
+    pair.ground.engine.set("peer", &lossy, None).expect("there is such a link");
+    wait_for("the lossy path is left", || {
+        stream.send(1);
+        pair.active(0) != direct
+    });
+    stream.send(100);
+    stream.receive_all();
+    let paths = pair.paths(0)["paths"].as_array().cloned().expect("paths");
+    let left = paths.iter().find(|path| path["interfaces"] == Value::from(direct.clone())).expect("it is listed");
+    assert!(left["condition"].is_string(), "{left}");
     assert_eq!(pair.routes(), routes, "a route was made anew");
 }
 

@@ -174,6 +174,9 @@ pub struct PathInfo {
     pub probes: Probes,
     /// How often it was declared dead.
     pub failures: u32,
+    /// What is wrong with it, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
 }
 
 /// Where a path is in its life.
@@ -241,6 +244,8 @@ pub struct Measured {
     pub min_ms: Option<f64>,
     /// Fraction of the last probes that went unanswered, 0 to 1.
     pub loss: Option<f64>,
+    /// Fraction of the traffic that QUIC found lost, 0 to 1, smoothed; null before there was enough.
+    pub traffic_loss: Option<f64>,
 }
 
 /// Counts of probes.

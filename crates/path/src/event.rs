@@ -130,6 +130,8 @@ pub enum Reason {
     PeerDeaf,
     /// Better by this metric, for as long as the hold time.
     Better(Metric),
+    /// The former path loses so many percent of its packets.
+    Lossy(u8),
     /// It breaks fewer of the operator's limits.
     WithinLimits,
     /// Other lanes use less of it.
@@ -158,6 +160,7 @@ impl fmt::Display for Reason {
             Reason::PeerMoved => f.write_str("the peer sends over another path"),
             Reason::PeerDeaf => f.write_str("the peer hears nothing"),
             Reason::Better(metric) => write!(f, "better {metric}"),
+            Reason::Lossy(percent) => write!(f, "the former path loses {percent} % of its packets"),
             Reason::WithinLimits => f.write_str("breaks fewer limits"),
             Reason::Excluded => f.write_str("a rule excludes the former path"),
             Reason::Apart => f.write_str("further apart from other lanes"),
@@ -247,6 +250,7 @@ mod tests {
             Reason::PeerMoved,
             Reason::PeerDeaf,
             Reason::Better(Metric::Latency),
+            Reason::Lossy(30),
             Reason::WithinLimits,
             Reason::Apart,
             Reason::Excluded,

@@ -76,6 +76,11 @@
 //! traffic stays. Latency is the measured round trip, twice the announced one-way latency before that; the unknown
 //! comes last. Ties are broken by hops, then by fingerprint, but ties move no traffic.
 //!
+//! Before all that, a path that loses much of what it carries is worse than one that does not: 10 % of the traffic by
+//! QUIC's count ([`handle_loss`](Manager::handle_loss)), or 30 % of the last 64 probes. It is trusted again after a while of
+//! losing next to nothing. Then the fewer of the operator's [`Limits`] it breaks, the better. What the [`Rules`] exclude is
+//! no path at all: it is only reported.
+//!
 //! ## TCP/IP
 //!
 //! The TCP/IP fallback of a peer is a path of [`Kind::Tcp`]. It ranks after all others and is not even probed while a
@@ -131,6 +136,7 @@ mod hop;
 mod lanes;
 mod limit;
 mod loss;
+mod lossiness;
 mod manager;
 mod path;
 mod policy;

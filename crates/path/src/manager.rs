@@ -134,6 +134,18 @@ impl Manager {
         self.arrived(now, path, packets);
     }
 
+    /// Of the traffic, QUIC sent so many packets over `path` of late, and declared so many lost. Not to be told of what a failed path
+    /// took with it.
+    pub fn handle_loss(&mut self, now: Instant, path: PathId, sent: u64, lost: u64) {
+        let Some(index) = self.index(path).filter(|index| self.paths[*index].health == Health::Up) else { return };
+        let path = &mut self.paths[index];
+        let before = path.lossiness.is_lossy();
+        path.lossiness.record(sent, lost, &path.loss);
+        if path.lossiness.is_lossy() != before {
+            self.settle(now);
+        }
+    }
+
     /// What came over `path` was an acknowledgement: data sent over other paths is answered by it too, because the two
     /// ends need not send over the same path. In addition to [`handle_received`](Self::handle_received).
     pub fn handle_acknowledgement(&mut self, now: Instant, path: PathId) {

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::event::{EventKind, PathId};
+use crate::event::{EventKind, Millis, PathId};
 use crate::flight::{Flight, Flying};
 use crate::limit::Limit;
 use crate::loss::Window;
+use crate::lossiness::Lossiness;
 use crate::rank::{Score, Standing};
 use crate::rtt::Estimator;
 use crate::silence::Silence;
 use crate::suspicion::{Acquittal, MOST_EVIDENCE, Suspicion};
-use crate::{Candidate, Config, Kind, Policy, State};
+use crate::{Candidate, Config, Kind, Policy, Reason, State};
 
 /// Answers in a row that end a probation, if it has lasted long enough.
 const PROBATION_ANSWERS: u32 = 5;
@@ -24,6 +25,8 @@ const LEAST_LOSS: f64 = 0.003;
 const HEARSAY: Duration = Duration::from_secs(5);
 /// The same of the peer's behaviour. Shorter: a path that carries nothing but acknowledgements has no other evidence.
 const HINTS: Duration = Duration::from_secs(1);
+/// A round trip that is longer by this than the shortest one, and four times as long, waits in queues.
+const FULL_QUEUES: Duration = Duration::from_millis(100);
 /// Longer round trips, announced or measured, are taken for this.
 const LONGEST_RTT: Duration = Duration::from_secs(10);
 
@@ -64,6 +67,9 @@ pub(crate) struct Path {
     pub(crate) flight: Flight,
     pub(crate) rtt: Estimator,
     pub(crate) loss: Window,
+    pub(crate) lossiness: Lossiness,
+    /// What it was found dead of.
+    pub(crate) cause: Option<Reason>,
     pub(crate) proof: Option<Proof>,
     pub(crate) last_received: Option<Instant>,
     /// When the first probe was sent.
@@ -106,6 +112,8 @@ impl Path {
             flight: Flight::default(),
             rtt: Estimator::default(),
             loss: Window::default(),
+            lossiness: Lossiness::default(),
+            cause: None,
             proof: None,
             last_received: None,
             first_asked: None,
@@ -165,7 +173,29 @@ impl Path {
 
     pub(crate) fn score(&self, policy: &Policy) -> Score {
         let measured = self.rtt.get().map(|rtt| rtt.smoothed);
-        Score { crowding: self.crowding, ..Score::new(policy, &self.candidate, self.standing(), measured) }
+        Score {
+            crowding: self.crowding,
+            lossy: self.lossiness.is_lossy(),
+            ..Score::new(policy, &self.candidate, self.standing(), measured)
+        }
+    }
+
+    /// What is wrong with it, in words.
+    pub(crate) fn condition(&self) -> Option<String> {
+        let rtt = self.rtt.get().filter(|rtt| rtt.smoothed >= (rtt.min * 4).max(rtt.min + FULL_QUEUES));
+        match self.health {
+            Health::Dead { .. } | Health::Probation { .. } => self.cause.map(|cause| cause.to_string()),
+            _ if self.lossiness.is_lossy() => Some(format!("loses {} % of its packets", self.percent_lost())),
+            _ => rtt.map(|rtt| {
+                let (now, empty) = (Millis(rtt.smoothed), Millis(rtt.min));
+                format!("its queues are full: {now} there and back, {empty} when they are empty")
+            }),
+        }
+    }
+
+    /// What a lossy path loses.
+    pub(crate) fn percent_lost(&self) -> u8 {
+        self.lossiness.percent(&self.loss)
     }
 
     /// Measured, else announced, else assumed.
@@ -220,6 +250,7 @@ impl Path {
         } else {
             self.loss.record(false);
         }
+        self.lossiness.judge(&self.loss);
         self.probes_answered += 1;
         self.last_received = Some(now);
         self.missed = 0;

@@ -96,6 +96,10 @@ pub struct PathReport {
     pub measured_bandwidth: Option<u64>,
     /// Share of the last 64 probes that was lost, 0 to 1; `None` before the first result.
     pub loss: Option<f64>,
+    /// Share of the traffic that QUIC declared lost, 0 to 1, smoothed; `None` before there was enough.
+    pub traffic_loss: Option<f64>,
+    /// What is wrong with it, in words; `None` if nothing is.
+    pub condition: Option<String>,
     /// Age of the last packet that came over it.
     pub last_received: Option<Duration>,
     /// Probes sent.

@@ -67,6 +67,7 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
             name: id(rank),
             state: answer.as_str(),
             crowding: 0,
+            lossy: None,
             candidate,
             limits: &policy.rules.limits,
             rtt: answer.rtt(),

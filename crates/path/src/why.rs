@@ -14,6 +14,8 @@ pub(crate) struct Subject<'a> {
     /// How often other lanes use its interfaces.
     pub(crate) crowding: usize,
     pub(crate) candidate: &'a Candidate,
+    /// Share of packets that a lossy path loses, percent.
+    pub(crate) lossy: Option<u8>,
     pub(crate) limits: &'a Limits,
     /// Measured.
     pub(crate) rtt: Option<Duration>,
@@ -29,6 +31,9 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
     match ground {
         Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
         Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
+        Ground::Loss => {
+            format!("loses {} % of its packets, {} far fewer", path.lossy.unwrap_or_default(), better.name)
+        }
         Ground::Limits => {
             let broken = |subject: &Subject<'_>| match subject.limits.describe(subject.candidate, subject.rtt) {
                 none if none.is_empty() => "none".to_owned(),

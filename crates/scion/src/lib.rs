@@ -30,6 +30,7 @@ mod heard;
 mod host;
 mod lane;
 mod lookup;
+mod losses;
 mod metadata;
 mod outage;
 mod peers;

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::halves::Inbound;
+use crate::losses::{self, Losses};
 use crate::peers::{Live, Peer};
 use crate::quic;
 
@@ -54,6 +55,7 @@ pub struct StreamStats(Arc<Link>);
 impl Stream {
     pub(crate) fn new(connection: Connection, stream: (SendStream, Inbound), live: Live) -> Self {
         let link = Arc::new(Link { connection, live });
+        tokio::spawn(watch_losses(Arc::downgrade(&link)));
         let (writer, reader) = stream;
         Self {
             reader: ReadHalf { stream: reader, link: Arc::clone(&link) },
@@ -79,6 +81,19 @@ impl Stream {
     /// Halves for two tasks.
     pub fn into_split(self) -> (ReadHalf, WriteHalf) {
         (self.reader, self.writer)
+    }
+}
+
+/// Until the connection is gone.
+async fn watch_losses(link: Weak<Link>) {
+    let mut losses = Losses::default();
+    loop {
+        tokio::time::sleep(losses::INTERVAL).await;
+        let Some(link) = link.upgrade() else { return };
+        if link.connection.close_reason().is_some() {
+            return;
+        }
+        losses.look(&link.connection, &link.live.0);
     }
 }
 

@@ -27,6 +27,9 @@ const NUMBERS: &[Number] = &[
     ("rtt_min_seconds", "Smallest round-trip time of probes", Kind::Gauge, |path| seconds(path.measured.min_ms)),
     ("jitter_seconds", "Mean variation of the round-trip time", Kind::Gauge, |path| seconds(path.measured.jitter_ms)),
     ("loss_ratio", "Part of the last probes that went unanswered", Kind::Gauge, |path| path.measured.loss),
+    ("traffic_loss_ratio", "Part of the traffic that QUIC found lost, smoothed", Kind::Gauge, |path| {
+        path.measured.traffic_loss
+    }),
     ("announced_latency_seconds", "One way, as the ASes announce it", Kind::Gauge, |path| {
         seconds(path.announced.latency_ms)
     }),
@@ -118,7 +121,13 @@ mod tests {
             mtu: Some(1400),
             expiry: Some(Time(std::time::UNIX_EPOCH + std::time::Duration::from_millis(90_500))),
             announced: Announced { latency_ms: None, bandwidth_kbps: Some(1_000) },
-            measured: Measured { rtt_ms: Some(22.401), jitter_ms: Some(0.5), min_ms: None, loss: Some(0.25) },
+            measured: Measured {
+                rtt_ms: Some(22.401),
+                jitter_ms: Some(0.5),
+                min_ms: None,
+                loss: Some(0.25),
+                traffic_loss: Some(0.01),
+            },
             last_received_ms: Some(12),
             probes: Probes { sent: 8, answered: 6 },
             failures: 2,

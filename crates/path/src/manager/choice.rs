@@ -95,6 +95,7 @@ impl Manager {
         if since.is_some_and(|since| since + self.config.hold <= now) {
             let reason = match election.ground(incumbent) {
                 Ground::Metric(metric) => Reason::Better(metric),
+                Ground::Loss => Reason::Lossy(self.paths[active].percent_lost()),
                 Ground::Limits => Reason::WithinLimits,
                 Ground::Crowding => Reason::Apart,
                 _ => Reason::Unproven,

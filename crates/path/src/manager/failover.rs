@@ -196,6 +196,7 @@ impl Manager {
     pub(super) fn condemn(&mut self, now: Instant, index: usize, reason: Reason) {
         let path = &mut self.paths[index];
         path.die(now, &self.config);
+        path.cause = Some(reason);
         let kind = EventKind::Down { path: path.id, reason };
         self.event(now, kind);
     }

@@ -141,6 +141,7 @@ impl Manager {
                 largest = largest.max(Some(probe.size));
                 let sent = probe.sent;
                 path.lost(sent);
+                path.lossiness.judge(&path.loss);
             }
             if let Some(size) = largest {
                 self.consider_misses(now, index, size);
@@ -180,7 +181,11 @@ impl Manager {
     /// The peer sends over the active path, whose probes it does not answer, nor those of any other path.
     fn find_unprobeable(&mut self, now: Instant) -> bool {
         let Some(index) = self.active_index() else { return false };
-        if self.paths[index].ignored < MISSES || self.answered_since(index) {
+        // Whoever has answered probes knows them: on a path that loses many, several in a row go unanswered now and then.
+        let knows = self.paths.iter().any(|path| path.proof.is_some());
+        let path = &self.paths[index];
+        let long = path.missed_since.is_some_and(|since| since + self.config.dead_interval_max <= now);
+        if path.ignored < MISSES || knows && !long || self.answered_since(index) {
             return false;
         }
         self.unprobeable = true;

@@ -4,6 +4,7 @@ mod failover;
 mod fallback;
 mod foreign_peer;
 mod lanes;
+mod lossy;
 mod preference;
 mod quiet;
 mod random_inputs;

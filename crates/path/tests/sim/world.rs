@@ -93,6 +93,13 @@ struct Packet {
     payload: Payload,
 }
 
+struct Tally {
+    path: Option<PathId>,
+    next: Instant,
+    sent: u64,
+    lost: u64,
+}
+
 pub(crate) struct Host {
     pub(crate) manager: Manager,
     pub(crate) events: Vec<Event>,
@@ -112,6 +119,8 @@ pub(crate) struct Host {
     pub(crate) window: usize,
     hedge: Option<PathId>,
     last_ack: Option<u64>,
+    /// Messages sent over the active path of late, and how many of them were lost.
+    tally: Tally,
     ids: BTreeMap<PathId, usize>,
 }
 
@@ -155,6 +164,7 @@ impl World {
             window: usize::MAX,
             hedge: None,
             last_ack: None,
+            tally: Tally { path: None, next: start, sent: 0, lost: 0 },
             ids: BTreeMap::new(),
         };
         let mut world = Self {
@@ -386,8 +396,24 @@ impl World {
         self.drain(side);
     }
 
+    /// As QUIC does, tells the manager once a second what was lost, unless traffic has moved meanwhile.
+    fn tell_losses(&mut self, side: usize) {
+        let now = self.now;
+        let host = &mut self.hosts[side];
+        if host.tally.next > now {
+            return;
+        }
+        let active = host.manager.active();
+        let tally = std::mem::replace(&mut host.tally, Tally { path: active, next: now + secs(1), sent: 0, lost: 0 });
+        if let Some(path) = active.filter(|_| tally.path == active) {
+            host.manager.handle_loss(now, path, tally.sent, tally.lost);
+            self.drain(side);
+        }
+    }
+
     fn act(&mut self, side: usize) {
         let now = self.now;
+        self.tell_losses(side);
         if self.hosts[side].manager.poll_timeout().is_some_and(|at| at <= now) {
             self.hosts[side].manager.handle_timeout(now);
             let next = self.hosts[side].manager.poll_timeout();
@@ -488,7 +514,10 @@ impl World {
             }
             return;
         }
+        let message = matches!(payload, Payload::Message(_));
+        self.hosts[from].tally.sent += u64::from(message);
         if luck < link.loss || size > link.hole {
+            self.hosts[from].tally.lost += u64::from(message);
             return;
         }
         let mut delay = link.delay + link.jitter.mul_f64(wobble);
