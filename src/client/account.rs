@@ -21,9 +21,10 @@ impl Client {
         }
         let account = self.hub.accounts.get(name.as_bytes()).ok_or_else(|| self.unauthorized(""))?;
         self.leave();
+        // Before there is room or not: a limit that comes meanwhile counts this one as well.
+        self.link.account.store(Some(account.clone()));
         let room = account.enter();
         self.hub.events.count_changed(&account);
-        self.link.account.store(Some(account.clone()));
         self.account = account;
         self.entered = true;
         self.adopt_limits();

@@ -191,7 +191,8 @@ impl Visitor<RemoteInterest> for Remote<'_> {
     }
 
     fn group(&mut self, queue: &[u8], members: &[Arc<RemoteInterest>]) {
-        for member in members {
+        // What a server wanted that is gone is forgotten one by one; meanwhile nobody would get what it is drawn for.
+        for member in members.iter().filter(|member| !member.link.is_closing()) {
             let Some(route) = self.route(member) else { continue };
             let group = self.found.group(queue);
             let members = if member.origin().is_some() { &mut group.leafs } else { &mut group.remote };

@@ -1,7 +1,8 @@
 //! Accounts that are not known yet: each is asked for once at a time, with those that it imports from.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -24,15 +25,43 @@ pub(super) struct Lookups {
     /// Who asks for an account holds its door.
     doors: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     misses: Mutex<HashMap<String, Instant>>,
+    /// As many as there are turns, and some that are over.
+    fetches: Mutex<Vec<Weak<Fetch>>>,
+}
+
+/// Tokens that are on their way here.
+pub(super) struct Fetch {
+    keys: Mutex<HashSet<String>>,
+    /// One of them may be another by now.
+    outdated: AtomicBool,
+}
+
+impl Fetch {
+    /// Whether this account is to be fetched as well, which it is only once.
+    fn adds(&self, key: &str) -> bool {
+        let mut keys = self.keys.lock();
+        keys.len() < MAX_TOGETHER && keys.insert(key.to_owned())
+    }
 }
 
 impl Default for Lookups {
     fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(MAX_LOOKUPS)), doors: Mutex::default(), misses: Mutex::default() }
+        let turns = Arc::new(Semaphore::new(MAX_LOOKUPS));
+        Self { turns, doors: Mutex::default(), misses: Mutex::default(), fetches: Mutex::default() }
     }
 }
 
 impl Lookups {
+    /// This account is about to be fetched.
+    pub(super) fn begin(&self, key: &str) -> Arc<Fetch> {
+        let fetch =
+            Arc::new(Fetch { keys: Mutex::new(HashSet::from([key.to_owned()])), outdated: AtomicBool::new(false) });
+        let mut fetches = self.fetches.lock();
+        fetches.retain(|fetch| fetch.strong_count() > 0);
+        fetches.push(Arc::downgrade(&fetch));
+        fetch
+    }
+
     fn is_missing(&self, key: &str) -> bool {
         self.misses.lock().get(key).is_some_and(|since| since.elapsed() < MISS)
     }
@@ -75,10 +104,7 @@ impl Operators {
         let found = match self.usable(key) {
             None if self.lookups.is_missing(key) => None,
             None => {
-                let all = self.fetch_with_imports(hub, key).await;
-                if !all.is_empty() {
-                    self.adopt(hub, all);
-                }
+                self.fetch_and_adopt(hub, key).await;
                 self.usable(key)
             }
             found => found,
@@ -88,15 +114,46 @@ impl Operators {
         found
     }
 
+    async fn fetch_and_adopt(&self, hub: &Hub, key: &str) {
+        loop {
+            let fetch = self.lookups.begin(key);
+            let all = self.fetch_with_imports(hub, &fetch).await;
+            if self.adopt_fetched(hub, all, &fetch) {
+                return;
+            }
+            fetch.keys.lock().iter().for_each(|key| self.lookups.forget_miss(key));
+        }
+    }
+
+    /// From now on these accounts are as said, unless their tokens may have changed since they were fetched: `false`.
+    pub(super) fn adopt_fetched(&self, hub: &Hub, accounts: Vec<Arc<Known>>, fetch: &Fetch) -> bool {
+        let alone = self.adopting.lock();
+        let current = !fetch.outdated.load(Relaxed);
+        if current && !accounts.is_empty() {
+            self.adopt_alone(hub, accounts, &alone);
+        }
+        current
+    }
+
+    /// The token of this account, or of any, may be another now where it comes from. To be said before it is looked which
+    /// accounts are known: one that is being looked up has become known by then, or will be as it is now.
+    pub(super) fn renewed(&self, key: Option<&str>) {
+        let _alone = self.adopting.lock();
+        for fetch in self.lookups.fetches.lock().iter().filter_map(Weak::upgrade) {
+            if key.is_none_or(|key| fetch.keys.lock().contains(key)) {
+                fetch.outdated.store(true, Relaxed);
+            }
+        }
+    }
+
     /// A known account whose token still holds.
     pub(crate) fn usable(&self, key: &str) -> Option<Arc<Known>> {
         self.known(key).filter(|known| !known.claims.has_expired(seconds()))
     }
 
-    async fn fetch_with_imports(&self, hub: &Hub, key: &str) -> Vec<Arc<Known>> {
+    pub(super) async fn fetch_with_imports(&self, hub: &Hub, fetch: &Fetch) -> Vec<Arc<Known>> {
         let mut found = Vec::new();
-        let mut wanted = VecDeque::from([key.to_owned()]);
-        let mut seen = HashSet::from([key.to_owned()]);
+        let mut wanted: VecDeque<String> = fetch.keys.lock().iter().cloned().collect();
         while let Some(next) = wanted.pop_front() {
             let Some(known) = self.fetch(hub, &next).await else {
                 self.lookups.miss(&next);
@@ -104,7 +161,7 @@ impl Operators {
             };
             for import in &known.claims.body.imports {
                 let new = self.usable(&import.account).is_none() && !self.lookups.is_missing(&import.account);
-                if new && seen.len() < MAX_TOGETHER && seen.insert(import.account.clone()) {
+                if new && fetch.adds(&import.account) {
                     wanted.push_back(import.account.clone());
                 }
             }

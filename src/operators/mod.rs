@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use natsd_auth::jwt::{Account, Claims, Trust};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::mpsc;
 
 use crate::accounts_store::StoreError;
@@ -130,7 +130,10 @@ impl Operators {
 
     /// From now on these accounts are as said.
     fn adopt(&self, hub: &Hub, accounts: Vec<Arc<Known>>) {
-        let _alone = self.adopting.lock();
+        self.adopt_alone(hub, accounts, &self.adopting.lock());
+    }
+
+    fn adopt_alone(&self, hub: &Hub, accounts: Vec<Arc<Known>>, _alone: &MutexGuard<'_, ()>) {
         let mut known = self.known.write();
         let keys: HashSet<String> = accounts.iter().map(|account| account.key().to_owned()).collect();
         let changed: HashSet<String> = keys.iter().filter(|key| known.contains_key(*key)).cloned().collect();
@@ -192,6 +195,7 @@ impl Operators {
     pub(crate) fn reload(&self, hub: &Hub) -> Result<(), OperatorStartError> {
         let options = hub.options().clone();
         let Some(operator) = options.operator.as_ref() else { return Ok(()) };
+        self.renewed(None);
         self.lookups.forget_misses();
         let keys: Vec<String> = self.known.read().keys().cloned().collect();
         let (mut changed, mut gone) = (Vec::new(), HashSet::new());

@@ -130,6 +130,7 @@ impl Operators {
 
     /// An account has this token from now on: its clients see what that says.
     fn changed(&self, hub: &Hub, key: &str, token: &str) -> Result<(), natsd_auth::jwt::AccountError> {
+        self.renewed(Some(key));
         self.lookups.forget_miss(key);
         let in_use = match self.known(key) {
             Some(known) => known.token != token,
@@ -198,6 +199,7 @@ impl Operators {
             }
         }
         drop(store);
+        deleted.iter().for_each(|key| self.renewed(Some(key)));
         self.forget(hub, &deleted);
         if problems.is_empty() {
             return done("", &format!("deleted {} accounts", deleted.len()));
@@ -248,6 +250,37 @@ mod tests {
     use crate::config::options::Options;
     use crate::operators::look_up;
     use crate::server::identity::Identity;
+
+    /// What was fetched before it changed is not believed after.
+    #[tokio::test]
+    async fn what_changes_while_it_is_looked_up_is_looked_up_again() {
+        let (realm, directory) = (Realm::new(), tempfile::tempdir().unwrap());
+        let hub = realm.hub(directory.path().to_owned()).await;
+        let operators = hub.operators.get().unwrap();
+        let key = KeyPair::new_account().public_key();
+        let push = |connections, at| {
+            let told = ask(&hub, "$SYS.REQ.CLAIMS.UPDATE", &realm.account(&key, connections, at));
+            assert!(matches!(&told[..], [Answer::Data(_)]), "{told:?}");
+        };
+        push(5, 10);
+        type Change<'a> = (&'a str, Box<dyn Fn() + 'a>, bool);
+        let changes: [Change<'_>; 3] = [
+            ("another account", Box::new(|| operators.renewed(Some("another"))), true),
+            ("this account", Box::new(|| push(3, 20)), false),
+            ("a reload", Box::new(|| operators.reload(&hub).unwrap()), false),
+        ];
+        for (what, change, stays) in changes {
+            let fetch = operators.lookups.begin(&key);
+            let fetched = operators.fetch_with_imports(&hub, &fetch).await;
+            assert_eq!(fetched.len(), 1);
+            change();
+            // Not known, whoever asks next.
+            assert_eq!(operators.adopt_fetched(&hub, fetched, &fetch), stays, "{what}");
+            assert_eq!(operators.known(&key).is_some(), stays, "{what}");
+            operators.forget(&hub, &HashSet::from([key.clone()]));
+        }
+        assert_eq!(look_up(hub.clone(), key).await.unwrap().claims.body.limits.account.conn, 3);
+    }
 
     struct Realm {
         operator: KeyPair,

@@ -21,10 +21,7 @@ fn say_connect(raw: &mut Raw, user: &str) {
 
 /// The next message: its subject, reply and payload.
 pub fn message(raw: &mut Raw) -> (String, String, String) {
-    let mut line = raw.line();
-    while line == "PING" {
-        line = raw.line();
-    }
+    let line = raw.line();
     let words: Vec<_> = line.split(' ').collect();
     let (reply, len, headers) = match &words[..] {
         ["MSG", _, _, len] => ("", len, 0),

@@ -62,7 +62,7 @@ impl Decider {
     }
 
     pub fn asked(&mut self) -> Question {
-        let line = self.raw.news();
+        let line = self.raw.line();
         let words: Vec<&str> = line.split(' ').collect();
         let reply = words[3].to_owned();
         let len: usize = words[words.len() - 1].parse().expect("a length");
@@ -159,7 +159,7 @@ fn who_decides_is_asked_and_obeyed() {
         assert_eq!((said.user.as_str(), said.password.as_str(), said.protocol), ("alice", "p", 0), "{program:?}");
         assert_eq!((said.name.as_str(), said.lang.as_str(), said.version.as_str()), ("me", "rust", "7"), "{program:?}");
         decider.admit(&question, |user| user.body.limits.permissions.publish = subjects(&["only.this"], &[]));
-        assert_eq!(alice.news(), "PONG", "{program:?}");
+        assert_eq!(alice.line(), "PONG", "{program:?}");
         assert_eq!(allowed(&mut alice, &[("PUB", "only.this"), ("PUB", "other")]), [true, false], "{program:?}");
 
         decider.raw.send("SUB $SYS.ACCOUNT.CLIENT.AUTH.ERR 2\r\n");
@@ -171,17 +171,17 @@ fn who_decides_is_asked_and_obeyed() {
         let reason = json!("Auth callout service returned an error: not you");
         assert_eq!(told, (&json!("AUTH"), &json!("mallory"), &reason), "{program:?}");
         decider.raw.send("UNSUB 2\r\n");
-        assert_eq!(mallory.news(), VIOLATION, "{program:?}");
+        assert_eq!(mallory.line(), VIOLATION, "{program:?}");
         // Not even whom the server knows: a user of the configuration.
         let mut app = client(server.port, "app");
         let question = decider.asked();
         assert_eq!(question.connect().user, "app", "{program:?}");
         decider.refuse(&question);
-        assert_eq!(app.news(), VIOLATION, "{program:?}");
+        assert_eq!(app.line(), VIOLATION, "{program:?}");
         assert_eq!(allowed(&mut decider.raw, &[("PUB", SUBJECT), ("PUB", "x")]), [false, true], "{program:?}");
         let mut wrong = Raw::connect(server.port);
         wrong.send("CONNECT {\"user\":\"decider\",\"pass\":\"wrong\",\"verbose\":false}\r\nPING\r\n");
-        assert_eq!(wrong.news(), VIOLATION, "{program:?}");
+        assert_eq!(wrong.line(), VIOLATION, "{program:?}");
         decider.raw.expect_pong();
     }
 }
@@ -238,13 +238,13 @@ fn answers_that_cannot_be_believed_refuse() {
             let question = decider.asked();
             let answer = answer(&mut decider, &question);
             decider.say(&question, &answer);
-            assert_eq!(alice.news(), VIOLATION, "{program:?}: {title}");
+            assert_eq!(alice.line(), VIOLATION, "{program:?}: {title}");
         }
         let mut late = client(server.port, "late");
         decider.asked();
-        assert_eq!(late.news(), VIOLATION, "{program:?}: no answer");
+        assert_eq!(late.line(), VIOLATION, "{program:?}: no answer");
         drop(decider);
-        assert_eq!(client(server.port, "alone").news(), VIOLATION, "{program:?}: nobody there");
+        assert_eq!(client(server.port, "alone").line(), VIOLATION, "{program:?}: nobody there");
     }
 }
 
@@ -259,16 +259,16 @@ fn questions_and_answers_may_be_encrypted() {
         assert_eq!(question.claims.body.server.xkey, alice.info["xkey"], "{program:?}");
         assert!(question.xkey.is_some(), "{program:?}");
         decider.admit(&question, |_| ());
-        assert_eq!(alice.news(), "PONG", "{program:?}");
+        assert_eq!(alice.line(), "PONG", "{program:?}");
         let mut bob = client(server.port, "bob");
         let question = Question { xkey: None, ..decider.asked() };
         decider.admit(&question, |_| ());
-        assert_eq!(bob.news(), "PONG", "{program:?}: an answer in plain");
+        assert_eq!(bob.line(), "PONG", "{program:?}: an answer in plain");
         let mut eve = client(server.port, "eve");
         let question = decider.asked();
         let sealed = XKey::new().seal(b"eyJ", question.xkey.as_ref().expect("a key")).expect("it can be sealed");
         decider.say(&question, &sealed);
-        assert_eq!(eve.news(), VIOLATION, "{program:?}: sealed by a stranger");
+        assert_eq!(eve.line(), VIOLATION, "{program:?}: sealed by a stranger");
     }
 }
 
@@ -278,13 +278,13 @@ fn accounts_may_keep_their_own_users() {
         let issuer = KeyPair::new_account();
         let server = TestServer::start(program, &config(&issuer, ", allowed_accounts: [APP]"));
         let mut decider = Decider::login(server.port, &issuer);
-        assert_eq!(client(server.port, "own").news(), "PONG", "{program:?}");
+        assert_eq!(client(server.port, "own").line(), "PONG", "{program:?}");
         for name in ["app", "nobody"] {
             let mut asked = client(server.port, name);
             let question = decider.asked();
             assert_eq!(question.connect().user, name, "{program:?}");
             decider.admit(&question, |_| ());
-            assert_eq!(asked.news(), "PONG", "{program:?}");
+            assert_eq!(asked.line(), "PONG", "{program:?}");
         }
     }
 }
@@ -298,18 +298,18 @@ fn who_was_let_in_goes_when_that_ends_and_stays_at_a_reload() {
         let mut short = client(server.port, "short");
         let question = decider.asked();
         decider.admit(&question, |user| user.registered.expires = seconds() + 3);
-        assert_eq!(short.news(), "PONG", "{program:?}");
+        assert_eq!(short.line(), "PONG", "{program:?}");
         if program == Program::Natsd {
             let mut stays = client(server.port, "stays");
             let question = decider.asked();
             decider.admit(&question, |user| user.body.limits.permissions.publish = subjects(&["only.this"], &[]));
-            assert_eq!(stays.news(), "PONG");
+            assert_eq!(stays.line(), "PONG");
             // nats-server asks again about everybody.
             server.reconfigure(&format!("max_payload: 100\n{}", config(&issuer, "")));
             server.wait_for_line("Reloaded server configuration");
             assert_eq!(allowed(&mut stays, &[("PUB", "only.this"), ("PUB", "other")]), [true, false]);
         }
-        let said = wait_for("the end", || Some(short.news()).filter(|line| line.starts_with("-ERR")));
+        let said = wait_for("the end", || Some(short.line()).filter(|line| line.starts_with("-ERR")));
         assert_eq!(said, "-ERR 'User Authentication Expired'", "{program:?}");
     }
 }
@@ -338,7 +338,7 @@ fn who_decides_may_be_at_another_server() {
             }
             None
         });
-        assert_eq!(alice.news(), "PONG", "{first:?} {second:?}");
+        assert_eq!(alice.line(), "PONG", "{first:?} {second:?}");
     }
 }
 

@@ -2,9 +2,9 @@
 //! Go's nats-server as well.
 
 use std::borrow::Borrow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::harness::client::{Client, Delivery};
+use crate::harness::client::Client;
 use crate::harness::node::{Kind, Node, Setup};
 use crate::harness::server::TestServer;
 use crate::harness::tls::Authority;
@@ -12,12 +12,8 @@ use crate::harness::{DEADLINE, POLL};
 
 /// Two servers of which the second dials the first, and a client on each, once they see each other.
 fn pair(kinds: [Kind; 2]) -> ([Node; 2], [Client; 2]) {
-    pair_with(kinds, [None, None])
-}
-
-fn pair_with(kinds: [Kind; 2], pools: [Option<i32>; 2]) -> ([Node; 2], [Client; 2]) {
-    let a = Node::start(kinds[0], "a", Setup { pool_size: pools[0], ..Setup::default() });
-    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], pool_size: pools[1], ..Setup::default() });
+    let a = Node::start(kinds[0], "a", Setup::default());
+    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], ..Setup::default() });
     let nodes = [a, b];
     let clients = join(&nodes);
     (nodes, clients.try_into().ok().expect("two clients"))
@@ -51,42 +47,6 @@ fn announce(subscriber: &mut Client, publisher: &mut Client, marker: &str) {
     subscriber.subscribe(marker, marker);
     subscriber.flush();
     publisher.wait_for_interest(marker, true);
-}
-
-/// Two servers that speak TLS with each other, as [`pair`].
-pub fn routes_speak_over_tls(kinds: [Kind; 2]) {
-    let authority = Authority::new();
-    let tls = authority.block("timeout: 5");
-    let a = Node::start(kinds[0], "a", Setup { cluster: &tls, ..Setup::default() });
-    let b = Node::start(kinds[1], "b", Setup { routes: &[&a], cluster: &tls, ..Setup::default() });
-    let nodes = [a, b];
-    let [mut a, mut b]: [Client; 2] = join(&nodes).try_into().ok().expect("two clients");
-    messages_flow(&mut a, &mut b, "m.1");
-    messages_flow(&mut b, &mut a, "m.2");
-    let large = "x".repeat(500_000);
-    a.subscribe("large", "large");
-    announce(&mut a, &mut b, "m.3");
-    for _ in 0..20 {
-        b.publish("large", &large);
-    }
-    assert!(a.take(20).iter().all(|delivery| delivery.payload == large));
-    // A route that is killed is made again over TLS.
-    nodes[0].kill();
-    nodes[0].restart();
-    let mut again = nodes[0].client();
-    again.subscribe("again", "again");
-    again.flush();
-    b.wait_for_interest("again", true);
-}
-
-/// Servers that hear of each other dial over TLS as well.
-pub fn gossip_leads_to_tls(kinds: [Kind; 3]) {
-    let authority = Authority::new();
-    let tls = authority.block("timeout: 5");
-    let seed = Node::start(kinds[0], "a", Setup { cluster: &tls, ..Setup::default() });
-    let second = Node::start(kinds[1], "b", Setup { routes: &[&seed], cluster: &tls, ..Setup::default() });
-    let third = Node::start(kinds[2], "c", Setup { routes: &[&seed], cluster: &tls, ..Setup::default() });
-    join(&[seed, second, third]);
 }
 
 /// The dialer believes another authority than the one of the peer, and is told not to mind.
@@ -149,75 +109,6 @@ fn messages_flow(here: &mut Client, there: &mut Client, marker: &str) {
     there.send("UNSUB 1\r\nUNSUB 2\r\nUNSUB 3\r\n");
 }
 
-/// A request is answered from the other server; one that nobody would answer fails at once.
-pub fn requests_are_answered(kinds: [Kind; 2]) {
-    let (_nodes, [mut a, mut b]) = pair(kinds);
-    requests_are_answered_from_there(&mut a, &mut b, "m.1");
-    requests_are_answered_from_there(&mut b, &mut a, "m.2");
-}
-
-fn requests_are_answered_from_there(asker: &mut Client, answerer: &mut Client, marker: &str) {
-    asker.subscribe("inbox.*", "in");
-    asker.request("service", "inbox.0", "?");
-    let refusal = asker.next();
-    assert!(refusal.headers.starts_with("NATS/1.0 503\r\n"), "{refusal:?}");
-
-    answerer.subscribe("service", "s");
-    announce(answerer, asker, marker);
-    announce(asker, answerer, &format!("{marker}.back"));
-    for number in 1..=20 {
-        asker.request("service", &format!("inbox.{number}"), "?");
-        let question = answerer.next();
-        let reply = question.reply.expect("a request carries a reply subject");
-        answerer.publish(&reply, "!");
-        let answer = asker.next();
-        assert_eq!((answer.subject, answer.payload.as_str()), (format!("inbox.{number}"), "!"));
-    }
-
-    answerer.send("UNSUB s\r\n");
-    answerer.flush();
-    asker.wait_for_interest("service", false);
-    asker.send("UNSUB in\r\n");
-}
-
-/// Members of a queue group share messages evenly, wherever they and the publisher are; each message goes to one.
-pub fn queue_groups_share_evenly(kinds: [Kind; 2]) {
-    const MESSAGES: usize = 4000;
-    let (_nodes, [mut a, mut b]) = pair(kinds);
-    a.subscribe_queue("jobs", "workers", "1");
-    for sid in ["1", "2", "3"] {
-        b.subscribe_queue("jobs", "workers", sid);
-    }
-    a.subscribe("jobs", "watch");
-    b.subscribe("jobs", "watch");
-    announce(&mut b, &mut a, "m.1");
-    announce(&mut a, &mut b, "m.2");
-    for from_a in [true, false] {
-        let (publisher, other) = if from_a { (&mut a, &mut b) } else { (&mut b, &mut a) };
-        for number in 0..MESSAGES {
-            publisher.publish("jobs", &number.to_string());
-        }
-        publisher.publish("jobs", "end");
-        publisher.flush();
-        let of = |client: &mut Client| {
-            let mut got = Vec::new();
-            while !got.iter().any(|d: &Delivery| d.sid == "watch" && d.payload == "end") {
-                got.extend(client.take(1));
-            }
-            got.extend(client.drain());
-            got
-        };
-        let (at_publisher, at_other) = (of(publisher), of(other));
-        let (at_a, at_b) = if from_a { (at_publisher, at_other) } else { (at_other, at_publisher) };
-        let count = |got: &[Delivery], sid: &str| got.iter().filter(|d| d.sid == sid).count();
-        assert_eq!((count(&at_a, "watch"), count(&at_b, "watch")), (MESSAGES + 1, MESSAGES + 1), "plain copies");
-        let shares = [count(&at_a, "1"), count(&at_b, "1"), count(&at_b, "2"), count(&at_b, "3")];
-        assert_eq!(shares.iter().sum::<usize>(), MESSAGES + 1, "each message has one taker");
-        // A fair share is 1000; 150 off is more than five standard deviations.
-        assert!(shares.iter().all(|share| share.abs_diff(MESSAGES / 4) < 150), "from a: {from_a}: {shares:?}");
-    }
-}
-
 /// A queue group that shrinks and goes is followed.
 pub fn queue_groups_shrink(kinds: [Kind; 2]) {
     let (_nodes, [mut a, mut b]) = pair(kinds);
@@ -231,21 +122,6 @@ pub fn queue_groups_shrink(kinds: [Kind; 2]) {
     a.send("UNSUB 2\r\n");
     a.flush();
     b.wait_for_interest("jobs", false);
-}
-
-/// Whatever the pool sizes, messages flow both ways.
-pub fn pool_sizes_need_not_agree(kinds: [Kind; 2]) {
-    for pools in [[1, 1], [1, 3], [3, 1], [3, -1], [-1, 3], [-1, -1], [5, 2]] {
-        let (_nodes, [mut a, mut b]) = pair_with(kinds, pools.map(Some));
-        a.subscribe("x", "1");
-        b.subscribe("y", "1");
-        announce(&mut a, &mut b, "m.1");
-        announce(&mut b, &mut a, "m.2");
-        b.publish("x", "to a");
-        a.publish("y", "to b");
-        assert_eq!((a.next().payload.as_str(), b.next().payload.as_str()), ("to a", "to b"), "pools {pools:?}");
-        assert_eq!((a.drain(), b.drain()), (vec![], vec![]), "pools {pools:?}");
-    }
 }
 
 /// Every server publishes; every other one gets it exactly once.
@@ -272,39 +148,6 @@ pub fn everybody_hears_everybody_once<N: Borrow<Node>>(nodes: &[N], clients: &mu
         client.send("UNSUB all\r\n");
         client.flush();
     }
-}
-
-/// Three servers of which two know only the first become a full mesh.
-pub fn one_seed_makes_a_full_mesh(kinds: [Kind; 3]) {
-    let seed = Node::start(kinds[0], "a", Setup::default());
-    let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
-    let c = Node::start(kinds[2], "c", Setup { routes: &[&seed], ..Setup::default() });
-    let nodes = [seed, b, c];
-    let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients, "before");
-}
-
-/// A server that is killed and comes back gets and gives all interest within two seconds, and nothing comes twice.
-pub fn a_killed_server_comes_back(kinds: [Kind; 3], victim: usize) {
-    let seed = Node::start(kinds[0], "a", Setup::default());
-    let b = Node::start(kinds[1], "b", Setup { routes: &[&seed], ..Setup::default() });
-    let c = Node::start(kinds[2], "c", Setup { routes: &[&seed, &b], ..Setup::default() });
-    let nodes = [seed, b, c];
-    let mut clients = join(&nodes);
-    everybody_hears_everybody_once(&nodes, &mut clients, "before");
-
-    nodes[victim].kill();
-    for (index, client) in clients.iter_mut().enumerate() {
-        if index != victim {
-            client.wait_for_interest(&format!("ready.{}", nodes[victim].name), false);
-        }
-    }
-    nodes[victim].restart();
-    clients[victim] = nodes[victim].client();
-    let start = Instant::now();
-    settle(&nodes, &mut clients, "back");
-    assert!(start.elapsed() < Duration::from_secs(2), "interest is back after {:?}", start.elapsed());
-    everybody_hears_everybody_once(&nodes, &mut clients, "after");
 }
 
 /// Which attempts of two failing ones in a row are in the log: of the dials of a server that was never there, or of one
@@ -367,16 +210,6 @@ mod natsd_only {
     use super::Kind::Natsd;
 
     #[test]
-    fn routes_speak_over_tls() {
-        super::routes_speak_over_tls([Natsd; 2]);
-    }
-
-    #[test]
-    fn gossip_leads_to_tls() {
-        super::gossip_leads_to_tls([Natsd; 3]);
-    }
-
-    #[test]
     fn insecure_dialers_believe_anybody() {
         super::insecure_dialers_believe_anybody([Natsd; 2]);
     }
@@ -392,38 +225,8 @@ mod natsd_only {
     }
 
     #[test]
-    fn requests_are_answered() {
-        super::requests_are_answered([Natsd; 2]);
-    }
-
-    #[test]
-    fn queue_groups_share_evenly() {
-        super::queue_groups_share_evenly([Natsd; 2]);
-    }
-
-    #[test]
     fn queue_groups_shrink() {
         super::queue_groups_shrink([Natsd; 2]);
-    }
-
-    #[test]
-    fn pool_sizes_need_not_agree() {
-        super::pool_sizes_need_not_agree([Natsd; 2]);
-    }
-
-    #[test]
-    fn one_seed_makes_a_full_mesh() {
-        super::one_seed_makes_a_full_mesh([Natsd; 3]);
-    }
-
-    #[test]
-    fn a_killed_seed_comes_back() {
-        super::a_killed_server_comes_back([Natsd; 3], 0);
-    }
-
-    #[test]
-    fn a_killed_member_comes_back() {
-        super::a_killed_server_comes_back([Natsd; 3], 1);
     }
 
     #[test]

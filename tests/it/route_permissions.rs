@@ -70,7 +70,8 @@ fn other_rules_hold_at_once(kind: Program) {
     // nats-server leaves out how many members the group has.
     let told: Vec<_> = told.iter().map(|line| line.trim_end_matches([' ', '1'])).collect();
     assert_eq!(told, ["RS+ $G e.x q", "RS- $G i.x"]);
-    assert_eq!(peer.info["import"], json!({"allow": ["e.>", "both"]}));
+    // It is told beside the interest, before or after.
+    peer.wait_for_info(|info| info["import"] == json!({"allow": ["e.>", "both"]}));
     assert!(!client.sees_interest("e.y") && client.sees_interest("both"));
     // The peer hears that it may tell again what was not heeded.
     peer.send("RS+ $G i.y\r\n");
@@ -80,7 +81,7 @@ fn other_rules_hold_at_once(kind: Program) {
     node.reload("permissions { import: [\"e.>\", both], export: [\"i.>\", both] }", "");
     let told = peer.said();
     assert!(told.contains(&"RS+ $G i.x".to_owned()) && !told.iter().any(|line| line.contains(" both")), "{told:?}");
-    assert_eq!((peer.info.get("import"), peer.info.get("export")), (None, None));
+    peer.wait_for_info(|info| (info.get("import"), info.get("export")) == (None, None));
 }
 
 /// A peer that heeds other interest than before is told all of it once more.

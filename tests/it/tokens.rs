@@ -34,12 +34,12 @@ fn connections_end_when_tokens_do() {
         let mut of_user = member(&server, &lasting, |claims| claims.registered.expires = seconds() + 3);
         let mut of_account = member(&server, &short, |_| ());
         let mut stays = member(&server, &lasting, |_| ());
-        assert_eq!(of_user.news(), "-ERR 'User Authentication Expired'", "{program:?}");
+        assert_eq!(of_user.line(), "-ERR 'User Authentication Expired'", "{program:?}");
         of_user.expect_closed();
-        assert_eq!(of_account.news(), "-ERR 'Account Authentication Expired'", "{program:?}");
+        assert_eq!(of_account.line(), "-ERR 'Account Authentication Expired'", "{program:?}");
         of_account.expect_closed();
         stays.send("PING\r\n");
-        assert_eq!(stays.news(), "PONG", "{program:?}");
+        assert_eq!(stays.line(), "PONG", "{program:?}");
     }
 }
 
@@ -70,7 +70,7 @@ fn what_an_account_says_anew_holds_for_its_clients() {
         tenant.claims.body.signing_keys.0.clear();
         tenant.claims.body.default_permissions.publish = subjects(&["b"], &[]);
         server.reconfigure(&memory(&realm, &[&tenant]));
-        assert_eq!(revoked_client.news(), "-ERR 'User Authentication Revoked'", "{program:?}");
+        assert_eq!(revoked_client.line(), "-ERR 'User Authentication Revoked'", "{program:?}");
         revoked_client.expect_closed();
         // nats-server may say before that a user without its scope has no subscriptions left.
         scoped.drain();
@@ -79,7 +79,7 @@ fn what_an_account_says_anew_holds_for_its_clients() {
         });
         if program == Program::Natsd {
             // nats-server lets who is in stay in an account that is gone.
-            assert_eq!(lost.news(), VIOLATION);
+            assert_eq!(lost.line(), VIOLATION);
         }
     }
 }
@@ -162,11 +162,11 @@ fn tokens_and_accounts_set_limits() {
         let pair = KeyPair::new_user();
         let token = user(&pair, |_| ()).encode(&tenant.pair, seconds()).expect("accounts sign users");
         let (mut fourth, ..) = connect(&server, &token, Some(&pair));
-        assert_eq!(fourth.news(), "-ERR 'maximum account active connections exceeded'", "{program:?}");
+        assert_eq!(fourth.line(), "-ERR 'maximum account active connections exceeded'", "{program:?}");
         fourth.expect_closed();
         tenant.claims.body.limits.account.conn = 1;
         server.reconfigure(&memory(&realm, &[&tenant]));
-        assert_eq!(third.news(), "-ERR 'maximum account active connections exceeded'", "{program:?}");
+        assert_eq!(third.line(), "-ERR 'maximum account active connections exceeded'", "{program:?}");
         second.expect_pong();
     }
 }

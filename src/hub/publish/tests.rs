@@ -1,6 +1,7 @@
 use std::sync::OnceLock;
 
 use natsd_auth::account::AccountSpec;
+use natsd_core::error::CloseReason;
 use natsd_core::route::interest::Change;
 use natsd_core::route::session::Slot;
 use parking_lot::Mutex;
@@ -73,6 +74,23 @@ fn members_of_a_group_share_evenly_wherever_they_are() {
     let here = sent(&client).matches("MSG").count();
     assert!((850..1150).contains(&here), "{here} of 4000, expected a quarter");
     assert_eq!(sent(&route).matches("RMSG").count(), 4000 - here);
+}
+
+/// One that is over is as if it were forgotten already.
+#[test]
+fn no_server_is_drawn_whose_connection_is_over() {
+    let (account, client) = (account(), link(Kind::Client));
+    let [over, other] = [(); 2].map(|()| link(Kind::Route));
+    for route in [&over, &other] {
+        add_remote(&account, route, "foo", Some("q"), 1);
+    }
+    over.close(CloseReason::ClientClosed);
+    for _ in 0..100 {
+        assert!(publish_from(&account, &client, true));
+    }
+    assert_eq!(sent(&other).matches("RMSG").count(), 100);
+    other.close(CloseReason::ClientClosed);
+    assert!(!publish_from(&account, &client, true), "nobody is there to answer");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Starts servers and speaks to them.
 
 pub mod client;
+pub mod flow;
 pub mod http;
 pub mod http_proxy;
 #[cfg(feature = "lab")]

@@ -63,6 +63,13 @@ impl Peer {
         line.trim_end_matches("\r\n").to_owned()
     }
 
+    /// Waits until the server has said of itself what the test waits for.
+    pub fn wait_for_info(&mut self, wanted: impl Fn(&Value) -> bool) {
+        while !wanted(&self.info) {
+            self.line();
+        }
+    }
+
     /// All the server has said so far but PING, INFO and interest in `$SYS`, once it has done what was sent.
     pub fn said(&mut self) -> Vec<String> {
         self.send("PING\r\n");

@@ -9,6 +9,9 @@ use rustls::{ClientConfig, ClientConnection};
 
 use super::DEADLINE;
 
+/// What the server sends after a while, whatever the test does.
+const PING: &str = "PING\r\n";
+
 pub struct Raw {
     stream: TcpStream,
     /// Once there was a handshake.
@@ -89,13 +92,34 @@ impl Raw {
         }
     }
 
-    /// What comes next is `expected`.
+    /// What comes next is `expected`. The PING that the server sends after a while is left out, here and wherever lines are
+    /// read, unless it is what is expected.
     pub fn expect(&mut self, expected: &str) {
+        for line in expected.split_inclusive("\r\n") {
+            self.expect_part(line);
+        }
+    }
+
+    fn expect_part(&mut self, expected: &str) {
+        if !expected.starts_with(PING) {
+            self.skip_pings();
+        }
         let enough = |unread: &[u8]| unread.len() >= expected.len() || !expected.as_bytes().starts_with(unread);
         while !enough(&self.unread) && self.read() {}
         let got = &self.unread[..expected.len().min(self.unread.len())];
         assert_eq!(String::from_utf8_lossy(got), expected, "in all: {:?}", String::from_utf8_lossy(&self.unread));
         self.unread.drain(..expected.len());
+    }
+
+    /// Waits until something else has come than PING, or the server has closed.
+    fn skip_pings(&mut self) {
+        loop {
+            if self.unread.starts_with(PING.as_bytes()) {
+                self.unread.drain(..PING.len());
+            } else if !PING.as_bytes().starts_with(&self.unread) || !self.read() {
+                return;
+            }
+        }
     }
 
     /// The next line is an INFO.
@@ -107,23 +131,13 @@ impl Raw {
 
     /// The next line, without its end.
     pub fn line(&mut self) -> String {
+        self.skip_pings();
         loop {
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
                 let line = self.unread.drain(..end + 2).take(end).collect();
                 return String::from_utf8(line).expect("lines are text");
             }
             assert!(self.read(), "closed before a line ended: {:?}", String::from_utf8_lossy(&self.unread));
-        }
-    }
-
-    /// As [`line`](Self::line), but not the PING that the server sends after a while, whatever the test does.
-    #[cfg(feature = "interop")]
-    pub fn news(&mut self) -> String {
-        loop {
-            let line = self.line();
-            if line != "PING" {
-                return line;
-            }
         }
     }
 
@@ -147,8 +161,8 @@ impl Raw {
         if let Ok(read) = self.stream.read(&mut chunk) {
             self.unread.extend_from_slice(&chunk[..read]);
         }
-        while self.unread.starts_with(b"PING\r\n") {
-            self.unread.drain(..6);
+        while self.unread.starts_with(PING.as_bytes()) {
+            self.unread.drain(..PING.len());
         }
         self.unread.windows(2).any(|pair| pair == b"\r\n")
     }
@@ -165,9 +179,8 @@ impl Raw {
 
     /// The server has done all that it was told, and says nothing more.
     pub fn expect_nothing(&mut self) {
-        self.send("PING\r\n");
-        self.expect("PONG\r\n");
-        assert_eq!(String::from_utf8_lossy(&self.unread), "");
+        self.expect_pong();
+        assert_eq!(String::from_utf8_lossy(&self.unread).replace(PING, ""), "");
     }
 
     /// The server has done all that it was told.
@@ -179,7 +192,7 @@ impl Raw {
     /// The server closes the connection without another word.
     pub fn expect_closed(&mut self) {
         while self.read() {}
-        assert_eq!(String::from_utf8_lossy(&self.unread), "");
+        assert_eq!(String::from_utf8_lossy(&self.unread).replace(PING, ""), "");
     }
 
     /// All that comes until the server closes.

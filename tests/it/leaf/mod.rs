@@ -20,7 +20,7 @@ mod upkeep;
 mod websocket;
 mod wire;
 
-use crate::harness::client::Client;
+pub use crate::harness::flow::{publisher, subscriber};
 use crate::harness::node::free_port;
 use crate::harness::server::{Program, TestServer};
 
@@ -115,19 +115,4 @@ pub fn wait_for_log(server: &mut TestServer, text: &str) {
     if !server.log().iter().any(|line| line.contains(text)) {
         server.wait_for_line(text);
     }
-}
-
-/// A client that has subscribed, before anybody else goes on.
-pub fn subscriber(server: &TestServer, subject: &str) -> Client {
-    let mut client = Client::connect(server.port);
-    client.subscribe(subject, "1");
-    client.flush();
-    client
-}
-
-/// A client that knows of somebody who listens to `subject`.
-pub fn publisher(server: &TestServer, subject: &str) -> Client {
-    let mut client = Client::connect(server.port);
-    client.wait_for_interest(subject, true);
-    client
 }

@@ -168,7 +168,6 @@ mod at_natsd {
         bench.pair.leaf.wait_for_line("maximum account active connections exceeded");
         tenant.claims.body.limits.account.leaf = 1;
         bench.reload(&tenant);
-        bench.pair.hub.wait_for_line("Leafnode connection created");
         let _listener = subscriber(&bench.pair.leaf, "foo");
         let mut at_hub = member(&bench.pair.hub, &tenant);
         wait_for("the interest of the leaf node", || answered(&mut at_hub, "foo").then_some(()));
