@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use natsd_api::{ClientInfo, to_compact_json};
 use natsd_core::encode::Message;
-use natsd_core::header;
+use natsd_core::{ack, header};
 
 use super::account::Account;
 use super::client_info;
@@ -72,6 +72,9 @@ fn expect_answer(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> Option<Vec<u8>> {
+    if let Some(ack) = message.reply.filter(|reply| reply.starts_with(ack::PREFIX)) {
+        return Some(ack.to_vec());
+    }
     let exporter = &service.exporter;
     let latency = service.export.latency.as_ref();
     let measurement = latency.and_then(|latency| Measurement::begin(latency, message, from, service.share, batch));
@@ -112,8 +115,11 @@ fn hand_back(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
-    // The one who asked may answer in turn.
+    // The one who asked may answer in turn. What acknowledges a message of a stream tells of it as well, and stays what it is.
     let reply = message.reply.map(|reply| {
+        if reply.starts_with(ack::PREFIX) {
+            return reply.to_vec();
+        }
         let service = natsd_auth::account::Service {
             response: response.kind,
             threshold: response.threshold,

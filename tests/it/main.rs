@@ -17,6 +17,8 @@ mod harness;
 mod identity;
 #[cfg(feature = "interop")]
 mod interop;
+#[cfg(feature = "interop")]
+mod jetstream;
 #[cfg(feature = "lab")]
 mod lab;
 mod labels;
