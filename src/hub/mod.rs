@@ -12,6 +12,7 @@ pub(crate) mod matches;
 pub(crate) mod msg_trace;
 pub(crate) mod publish;
 pub(crate) mod remote;
+pub(crate) mod remote_latency;
 mod responses;
 pub(crate) mod service;
 mod shadow;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use natsd_api::{ClientInfo, to_compact_json};
+use natsd_auth::account::ResponseType;
 use natsd_core::encode::Message;
 use natsd_core::{ack, header};
 
@@ -13,6 +14,7 @@ use super::imports::ServiceImport;
 use super::latency::{Measurement, Outcome};
 use super::msg_trace::{Trace, switch_off};
 use super::publish::{Publisher, publish_to};
+use super::remote_latency;
 use super::responses::{RESERVED, Response};
 use crate::hub::Hub;
 use crate::link::batch::Batch;
@@ -131,7 +133,7 @@ fn hand_back(
     let on_behalf = Publisher { depth: from.depth + 1, echo: true, ..*from };
     let delivered = publish_to(&response.importer, &answer, &on_behalf, batch);
     if let Some(measurement) = &response.measurement {
-        measurement.end(account, Outcome::Answered, from, batch);
+        measurement.answered(account, message.subject, from, batch);
     }
     if let Some(awaited) = &response.traced {
         // On the way through several accounts it is heard once.
@@ -155,8 +157,12 @@ pub(super) fn expect(exporter: &Arc<Account>, response: Response, from: &Publish
     let now = batch.now().unwrap_or_else(Instant::now);
     let mut responses = exporter.responses.lock();
     let first = responses.is_empty();
+    let measured = response.measurement.is_some() && response.kind == ResponseType::Singleton;
     let lost = responses.add(response, now, &mut subject);
     drop(responses);
+    if measured {
+        remote_latency::mark(&mut subject, from.hub);
+    }
     if first {
         tokio::spawn(sweep(exporter.clone(), from.hub.clone()));
     }

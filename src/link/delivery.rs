@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use natsd_core::ack;
 use natsd_core::encode::Message;
@@ -11,6 +12,7 @@ use natsd_core::subject;
 use super::batch::Batch;
 use super::outbound::Outbound;
 use super::{Kind, Link, trace};
+use crate::hub::remote_latency;
 use crate::hub::subscription::{Imported, Subscription};
 
 impl Link {
@@ -29,6 +31,10 @@ impl Link {
         let message = &self.unmapped(message, &mut out, batch);
         if let (Some(replies), Some(reply)) = (&mut out.replies, message.reply) {
             replies.requested(reply, batch.now());
+        }
+        if let Some(reply) = message.reply.filter(|reply| self.kind == Kind::Client && remote_latency::is_marked(reply))
+        {
+            self.note_asked(reply, &mut out, batch);
         }
         let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
         if trace::enabled() {
@@ -66,6 +72,30 @@ impl Link {
             self.maps_replies.store(true, Relaxed);
         }
         Message { reply: Some(mapped.subject), ..*message }
+    }
+
+    #[cold]
+    fn note_asked(&self, reply: &[u8], out: &mut Outbound, batch: &mut Batch) {
+        if let Some(now) = batch.now() {
+            out.asked.get_or_insert_default().note(reply, now);
+            self.is_measured.store(true, Relaxed);
+        }
+    }
+
+    /// How long the client took, if what it publishes to `subject` is an answer that is measured.
+    pub(crate) fn took(&self, subject: &[u8], batch: &mut Batch) -> Option<Duration> {
+        if !self.is_measured.load(Relaxed) {
+            return None;
+        }
+        let now = batch.now()?;
+        let mut out = self.out.lock();
+        let asked = out.asked.as_mut()?;
+        let took = asked.answered(subject, now);
+        if asked.is_empty() {
+            out.asked = None;
+            self.is_measured.store(false, Relaxed);
+        }
+        took
     }
 
     /// The way to another cluster of what the client publishes to `subject` as an answer.

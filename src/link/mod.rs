@@ -101,6 +101,8 @@ pub(crate) struct Link {
     pub gateway: OnceLock<Box<GatewayPeer>>,
     /// Answers of the client may go to other clusters by ways that it does not know.
     pub maps_replies: AtomicBool,
+    /// It is measured how long some answers of the client take.
+    pub is_measured: AtomicBool,
     /// The key of the trusted proxy that vouches for the client.
     pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
@@ -211,6 +213,7 @@ impl Link {
             leaf: OnceLock::new(),
             gateway: OnceLock::new(),
             maps_replies: AtomicBool::new(false),
+            is_measured: AtomicBool::new(false),
             proxy: Mutex::new(None),
             tls: OnceLock::new(),
             interests: AtomicU64::new(0),

@@ -22,6 +22,7 @@ mod jetstream;
 #[cfg(feature = "lab")]
 mod lab;
 mod labels;
+mod latency;
 mod leaf;
 mod legacy;
 #[cfg(feature = "lab")]
