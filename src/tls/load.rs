@@ -101,6 +101,7 @@ fn own(builder: Dialler, options: &TlsOptions) -> Result<ClientConfig, TlsError>
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// That of the first certificate.
+#[cfg(feature = "scion")]
 pub(super) fn private_key(options: &TlsOptions) -> Result<PrivateKeyDer<'static>, TlsError> {
     identities(options)?.into_iter().next().map(|(_, key)| key).ok_or(TlsError::NoCertificate)
 }
