@@ -13,7 +13,7 @@ use rcgen::{
 use thiserror::Error;
 
 use super::files::{self, Lock};
-use super::{AuthorityError, CA, CA_KEY, NODE, NODE_KEY};
+use super::{AuthorityError, CA, CA_KEY, NODE, NODE_KEY, Validity};
 use crate::tls::{certificate_names, file_validity};
 
 /// How long an authority lasts, and a certificate at most, days.
@@ -102,15 +102,45 @@ impl Authority {
     /// Makes one in `dir`, which has none.
     pub(super) fn make(dir: &Path) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate()?;
-        let mut params = params(MAX_DAYS)?;
         let id: String = serial()?.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        params.distinguished_name.push(DnType::CommonName, format!("natsd cluster authority {id}"));
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let params = authority_params(&format!("natsd cluster authority {id}"))?;
         let ca = params.self_signed(&key)?.pem();
         files::write(&dir.join(CA_KEY), &key.serialize_pem(), true)?;
         files::write(&dir.join(CA), &ca, false)?;
         Ok(Self { dir: dir.into(), ca, issuer: Issuer::new(params, key) })
+    }
+
+    /// Makes the certificate of the authority in `dir` again, for the same key and name and [`MAX_DAYS`] from now on: what it
+    /// has vouched for stays good, and the new certificate and the old one vouch for the same. Directories of nodes below
+    /// get it as well.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there or was not made here, or cannot be written.
+    pub fn renew(dir: &Path) -> Result<Self, AuthorityError> {
+        let _lock = Lock::take(dir)?;
+        let old = Self::read(dir)?;
+        let name = certificate_names(&old.ca).map_or_else(String::new, |(name, _)| name);
+        let params = authority_params(&name)?;
+        let ca = params.signed_by(old.issuer.key(), &old.issuer)?.pem();
+        // Of another name, nothing that it has vouched for would be found to be of this one.
+        if crate::tls::subject_and_issuer(&old.ca) != crate::tls::subject_and_issuer(&ca) {
+            let problem = "natsd has not made it; renew it where it was made".to_owned();
+            return Err(AuthorityError::Content { path: dir.join(CA), problem });
+        }
+        files::write(&dir.join(CA), &ca, false)?;
+        for node in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let copy = node.path().join(CA);
+            if std::fs::read(&copy).is_ok_and(|copy| copy == old.ca.as_bytes()) {
+                files::write(&copy, &ca, false)?;
+            }
+        }
+        Ok(Self { ca, ..old })
+    }
+
+    /// How long the authority is good for. `None` if its certificate cannot be read.
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        file_validity(&self.dir.join(CA))
     }
 
     /// Reads that of `dir`.
@@ -179,7 +209,12 @@ impl Authority {
         let life = file_validity(&dir.join(NODE)).and_then(|it| it.ends.duration_since(it.begins).ok());
         // A day before and after is for clocks that differ.
         let days = life.map_or(u64::from(MAX_DAYS), |life| (life.as_secs() / DAY).saturating_sub(2));
-        self.issue_to(dir, &name, u16::try_from(days.max(1)).unwrap_or(MAX_DAYS))
+        self.issue_to(dir, &name, u16::try_from(days.max(1)).unwrap_or(MAX_DAYS))?;
+        // It may have been made again meanwhile.
+        if files::read(&dir.join(CA))? != self.ca {
+            files::write(&dir.join(CA), &self.ca, false)?;
+        }
+        Ok(())
     }
 }
 
@@ -191,8 +226,19 @@ pub(super) fn authority_of(dir: &Path) -> Option<PathBuf> {
         return Some(dir.to_owned());
     }
     let above = dir.parent().filter(|above| has_key(above))?;
-    let same = std::fs::read(above.join(CA)).ok()? == std::fs::read(dir.join(CA)).ok()?;
-    same.then(|| above.to_owned())
+    let read = |at: &Path| std::fs::read_to_string(at.join(CA)).ok();
+    let (ours, theirs) = (read(dir)?, read(above)?);
+    // One that was made again has the same key and another certificate.
+    (crate::tls::public_key(&ours)? == crate::tls::public_key(&theirs)?).then(|| above.to_owned())
+}
+
+/// For the certificate of an authority of that name.
+fn authority_params(name: &str) -> Result<CertificateParams, AuthorityError> {
+    let mut params = params(MAX_DAYS)?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
 }
 
 /// For a certificate that holds for so many days, and for one already, as clocks differ.

@@ -19,9 +19,9 @@ pub use error::AuthorityError;
 use files::Lock;
 pub use issue::{Authority, MAX_DAYS, NodeName, NodeNameError};
 #[cfg(feature = "scion")]
-pub(crate) use renewal::{Seen, look, renew};
+pub(crate) use renewal::{Seen, ending, look, renew};
 #[cfg(feature = "scion")]
-pub(crate) use schedule::{Schedule, Step};
+pub(crate) use schedule::{Daily, Schedule, Step};
 pub(crate) use validity::Validity;
 
 use crate::config::options::TlsOptions;

@@ -23,10 +23,25 @@ pub(crate) enum Step {
     Warn,
 }
 
+/// Says once a day what is to be said; at once, if the clock was set back.
+#[derive(Default)]
+pub(crate) struct Daily(Option<SystemTime>);
+
+impl Daily {
+    /// Whether it is to be said now, which it will be then.
+    pub(crate) fn is_time(&mut self, now: SystemTime) -> bool {
+        let quiet = self.0.and_then(|said| now.duration_since(said).ok()).is_some_and(|since| since < DAY);
+        if !quiet {
+            self.0 = Some(now);
+        }
+        !quiet
+    }
+}
+
 /// See the [module](self).
 pub(crate) struct Schedule {
     used: Option<[u8; 32]>,
-    warned: Option<SystemTime>,
+    warned: Daily,
     due: Option<SystemTime>,
     tried: bool,
 }
@@ -35,7 +50,7 @@ impl Schedule {
     /// For a server that uses `seen`.
     pub(crate) fn new(seen: Option<&Seen>) -> Self {
         let due = seen.map(|seen| seen.validity.due());
-        Self { used: seen.map(|seen| seen.digest), warned: None, due, tried: false }
+        Self { used: seen.map(|seen| seen.digest), warned: Daily::default(), due, tried: false }
     }
 
     /// What is to be done with what is in the directory now; nothing is known of files that cannot be read.
@@ -45,7 +60,7 @@ impl Schedule {
         self.due = Some(seen.validity.due());
         if self.used != Some(seen.digest) {
             self.used = Some(seen.digest);
-            self.warned = None;
+            self.warned = Daily::default();
             return Some(Step::Adopt);
         }
         if now < seen.validity.due() {
@@ -55,12 +70,7 @@ impl Schedule {
             self.tried = true;
             return Some(Step::Renew);
         }
-        let quiet = self.warned.and_then(|warned| now.duration_since(warned).ok()).is_some_and(|since| since < DAY);
-        if quiet {
-            return None;
-        }
-        self.warned = Some(now);
-        Some(Step::Warn)
+        self.warned.is_time(now).then_some(Step::Warn)
     }
 
     /// How long to wait until the next look.

@@ -72,7 +72,7 @@ pub struct CertsFlags {
     /// How many days certificates hold [default: as long as the authority, 3652]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(crate::authority::MAX_DAYS)))]
     pub days: Option<u16>,
-    /// Replace certificates that are there; keys stay
+    /// Replace certificates that are there: those of the nodes, or without --node that of the authority; keys stay
     #[arg(long)]
     pub renew: bool,
 }

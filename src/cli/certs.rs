@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use thiserror::Error;
 
@@ -28,11 +29,22 @@ pub fn run(flags: &CertsFlags) -> ExitCode {
 }
 
 fn make(flags: &CertsFlags, out: &mut impl Write) -> Result<(), CertsError> {
-    let (authority, made) = Authority::open(&flags.dir)?;
+    let (mut authority, made) = Authority::open(&flags.dir)?;
+    let ca = flags.dir.join(CA);
+    let again = flags.renew && flags.node.is_empty() && !made;
+    if again {
+        authority = Authority::renew(&flags.dir)?;
+    }
     let verb = if made { "made" } else { "found" };
-    writeln!(out, "{verb} the authority {}", flags.dir.join(CA).display())?;
+    writeln!(out, "{} the authority {}", if again { "renewed" } else { verb }, ca.display())?;
     if made {
         writeln!(out, "  whoever has {} can make members: keep it off the nodes", flags.dir.join(CA_KEY).display())?;
+    }
+    if again {
+        writeln!(out, "Its key is the same, so what it has vouched for stays good. Put it where the old one is:")?;
+        writeln!(out, "in the directory of each node, and where clients have it")?;
+    } else if authority.validity().is_some_and(|validity| validity.due() <= SystemTime::now()) {
+        writeln!(out, "  it ends soon: renew it with natsd certs --dir {} --renew", flags.dir.display())?;
     }
     for node in &flags.node {
         let dir = authority.issue(node, flags.days.unwrap_or(MAX_DAYS), flags.renew)?;

@@ -10,6 +10,7 @@ use super::Client;
 use crate::hub::account::map;
 use crate::hub::msg_trace::Trace;
 use crate::hub::publish::{Publisher, publish, publish_to};
+use crate::hub::remote_latency;
 use crate::link::batch::Batch;
 use crate::link::{Kind, Link};
 
@@ -72,6 +73,9 @@ impl Client {
         };
         if self.flags.verbose {
             self.link.send(batch, |out| out.extend_from_slice(b"+OK\r\n"));
+        }
+        if let Some(took) = self.link.took(message.subject, batch) {
+            remote_latency::tell_half((&self.hub, &self.link, &self.account), message.subject, took, batch);
         }
         let from = Publisher { trace, ..Publisher::new(&self.hub, &self.link, self.flags.echo) };
         if let Some(way) = self.link.way_of_answer(message.subject, batch) {

@@ -24,7 +24,7 @@ use crate::link::task::{LinkTask, Protocol, Source};
 use crate::link::{self, Kind, Link};
 use crate::route::gate::{Outcome, Shown, Verdict};
 use crate::tls::Facts;
-use crate::transport::Connection;
+use crate::transport::{Connection, Peer};
 
 /// How a connection came about.
 pub(super) enum Start {
@@ -73,6 +73,12 @@ impl GatewayLink {
     pub(super) fn spawn(shared: &Arc<Shared>, connection: Connection, start: Start) {
         let hub = &shared.hub;
         let Connection { stream, peer, .. } = connection;
+        let facts = match (&start, peer) {
+            (Start::Accepted { .. }, _) => None,
+            // What QUIC speaks; it does not tell the cipher suite.
+            (Start::Dialled { .. }, Peer::Scion(_)) => Some(Facts::of_certificates(&[], false)),
+            (Start::Dialled { .. }, Peer::Tcp(_)) => Facts::of_dialled(&stream),
+        };
         let (source, sink) = Source::split(stream);
         let limits = hub.outbound_limits(Kind::Gateway);
         let link = Arc::new(Link::new(hub.next_id(), Kind::Gateway, peer, None, Out::new(sink), limits));
@@ -90,6 +96,9 @@ impl GatewayLink {
             }
             Start::Dialled { remote, url, end } => {
                 log::info!("{} - Creating outbound gateway connection to {:?}", link.describe(), remote.name);
+                if let Some(facts) = facts {
+                    let _ = link.tls.set(Box::new(facts));
+                }
                 let timing = shared.timing(DIALLED_HANDSHAKE);
                 let role = Role::Dialer { remote, url, outbound: None, _end: end };
                 (Session::dialer(timing, shared.now()), role)

@@ -20,6 +20,7 @@ use super::imports::Imports;
 use super::leafs::{Leafs, Whose};
 use super::matches::Matches;
 use super::remote::RemoteInterest;
+use super::remote_latency::Halves;
 use super::responses::Responses;
 use super::shadow::Follower;
 use super::stats::{Counts, Traffic};
@@ -46,6 +47,8 @@ pub(crate) struct Account {
     pub imports: Imports,
     /// The answers that services here owe to other accounts.
     pub responses: Mutex<Responses>,
+    /// Of measurements of services here.
+    pub(super) halves: Mutex<Halves>,
     /// What the subjects of those answers begin with, once there was a request.
     reply_prefix: OnceLock<Box<[u8]>>,
     /// Clients here, and at other servers as far as these tell.
@@ -83,6 +86,7 @@ impl Account {
             spec: ArcSwap::from_pointee(spec),
             imports: Imports::default(),
             responses: Mutex::default(),
+            halves: Mutex::default(),
             reply_prefix: OnceLock::new(),
             clients: AtomicU64::new(0),
             clients_elsewhere: AtomicU64::new(0),

@@ -1,10 +1,15 @@
 //! What others are told of a client, or of a leaf node.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_api::{ClientInfo, Time};
+use natsd_core::encode::Message;
+use natsd_core::header;
+use parking_lot::RwLock;
 
 use super::Hub;
+use super::service::REQUEST_INFO;
 use crate::link::{Kind, Link};
 
 /// Its account and its round-trip time, which everybody may know. `None` for what is neither.
@@ -48,6 +53,34 @@ pub(crate) fn detailed(hub: &Hub, link: &Link) -> Option<ClientInfo> {
 
 fn client_type(link: &Link) -> String {
     if link.is_websocket() { "websocket" } else { "nats" }.into()
+}
+
+/// What accounts are called at the hubs that they are connected to as leaf nodes.
+#[derive(Default)]
+pub(crate) struct NamesAtHubs(RwLock<HashMap<String, String>>);
+
+impl NamesAtHubs {
+    /// A hub says what an account is called there.
+    pub(crate) fn learn(&self, account: String, at_hub: &str) {
+        if !at_hub.is_empty() {
+            self.0.write().insert(account, at_hub.to_owned());
+        }
+    }
+
+    /// The request as the hub understands it, which knows the account of who asks by another name. `None` if it may go as
+    /// it is. It is written into `body`.
+    #[cold]
+    pub(super) fn translate<'a>(&self, request: &Message<'a>, body: &'a mut Vec<u8>) -> Option<Message<'a>> {
+        let info = header::get(request.headers(), REQUEST_INFO)?;
+        let mut info: serde_json::Value = serde_json::from_slice(info).ok()?;
+        let account = info.get_mut("acc")?;
+        let at_hub = self.0.read().get(account.as_str()?).filter(|name| *account != **name)?.clone();
+        *account = at_hub.into();
+        header::write_with(body, request.headers(), REQUEST_INFO, info.to_string().as_bytes());
+        let header_len = body.len();
+        body.extend_from_slice(request.payload());
+        Some(Message { header_len, body, ..*request })
+    }
 }
 
 /// Adds where it is.

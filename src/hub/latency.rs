@@ -12,9 +12,9 @@ use natsd_core::header;
 use super::account::Account;
 use super::client_info;
 use super::publish::{Publisher, publish_to};
-use super::trace_headers;
-use crate::link::Link;
+use super::{remote_latency, trace_headers};
 use crate::link::batch::Batch;
+use crate::link::{Kind, Link};
 use crate::server::identity::unique_id;
 
 /// The headers that asked for a measurement.
@@ -75,10 +75,17 @@ impl Measurement {
     /// Publishes what came of it, in the account that exports the service.
     pub(super) fn end(&self, exporter: &Arc<Account>, outcome: Outcome, publisher: &Publisher<'_>, batch: &mut Batch) {
         let report = self.report(outcome, publisher, Instant::now());
-        let body = to_compact_json(&report);
-        let message = Message { subject: self.subject.as_bytes(), reply: None, header_len: 0, body: body.as_bytes() };
-        let by_server = Publisher { link: None, echo: true, trace: None, ..*publisher };
-        publish_to(exporter, &message, &by_server, batch);
+        tell(exporter, &self.subject, &report, publisher, batch);
+    }
+
+    /// As [`end`](Self::end), of an answer that came at `reply`: what it looks like from another server may have to be waited for.
+    pub(super) fn answered(&self, exporter: &Arc<Account>, reply: &[u8], publisher: &Publisher<'_>, batch: &mut Batch) {
+        let elsewhere = publisher.link.is_some_and(|link| matches!(link.kind, Kind::Route | Kind::Gateway));
+        if !elsewhere {
+            return self.end(exporter, Outcome::Answered, publisher, batch);
+        }
+        let report = self.report(Outcome::Answered, publisher, Instant::now());
+        remote_latency::conclude(exporter, reply, (report, &self.subject), publisher, batch);
     }
 
     fn report(&self, outcome: Outcome, publisher: &Publisher<'_>, now: Instant) -> ServiceLatency {
@@ -115,6 +122,20 @@ impl Measurement {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// Publishes a report in the account that exports the service.
+pub(super) fn tell(
+    exporter: &Arc<Account>,
+    subject: &str,
+    report: &ServiceLatency,
+    publisher: &Publisher<'_>,
+    batch: &mut Batch,
+) {
+    let body = to_compact_json(report);
+    let message = Message { subject: subject.as_bytes(), reply: None, header_len: 0, body: body.as_bytes() };
+    let by_server = Publisher { link: None, echo: true, trace: None, ..*publisher };
+    publish_to(exporter, &message, &by_server, batch);
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

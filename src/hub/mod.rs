@@ -12,6 +12,7 @@ pub(crate) mod matches;
 pub(crate) mod msg_trace;
 pub(crate) mod publish;
 pub(crate) mod remote;
+pub(crate) mod remote_latency;
 mod responses;
 pub(crate) mod service;
 mod shadow;
@@ -91,6 +92,7 @@ pub(crate) struct Hub {
     pub accounts: Accounts,
     /// The other clusters.
     pub gateways: Arc<Gateways>,
+    pub names_at_hubs: client_info::NamesAtHubs,
     /// What those who listen in the system account are told.
     pub events: Events,
     /// Set at the start, in operator mode.
@@ -123,6 +125,7 @@ impl Hub {
             left: Notify::new(),
             accounts,
             gateways,
+            names_at_hubs: client_info::NamesAtHubs::default(),
             events: Events::default(),
             operators: OnceLock::new(),
             links: Mutex::default(),

@@ -315,6 +315,11 @@ pub(super) fn send_on<'q>(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
+    let mut body = Vec::new();
+    let may_tell = link.kind == Kind::Leaf && message.header_len > 0 && message.reply.is_some();
+    let to_hub = may_tell && link.leaf.get().is_some_and(|peer| peer.solicited);
+    let translated = if to_hub { from.hub.names_at_hubs.translate(message, &mut body) } else { None };
+    let message = translated.as_ref().unwrap_or(message);
     match from.trace {
         None => link.route(&account.name, message, errand, queues, batch),
         Some(trace) => trace.pass_on(link, &account.name, message, (errand, queues), batch),

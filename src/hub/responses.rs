@@ -12,6 +12,7 @@ use natsd_auth::account::{ResponseType, Service};
 use super::account::Account;
 use super::latency::Measurement;
 use super::msg_trace::Awaited;
+use super::remote_latency::unmarked;
 
 /// Answers that may be owed at the same time by one account. Beyond, the ones that would expire first are given up.
 const MAX_RESPONSES: usize = 128 * 1024;
@@ -107,6 +108,11 @@ impl Responses {
         Some(response)
     }
 
+    /// Whether the answer that `subject` is for is owed.
+    pub(super) fn owes(&self, subject: &[u8]) -> bool {
+        id_of(subject).is_some_and(|id| self.owed.contains_key(&id))
+    }
+
     /// The answer that `subject` is for is not owed any more.
     pub(super) fn cancel(&mut self, subject: &[u8]) -> Option<Arc<Response>> {
         let id = id_of(subject)?;
@@ -141,7 +147,7 @@ fn write_digits(out: &mut Vec<u8>, mut number: u64, digits: usize) {
 
 /// The number that the last token stands for.
 fn id_of(subject: &[u8]) -> Option<u64> {
-    let token = subject.rsplit(|byte| *byte == b'.').next().filter(|token| token.len() == LENGTHS.1)?;
+    let token = unmarked(subject).rsplit(|byte| *byte == b'.').next().filter(|token| token.len() == LENGTHS.1)?;
     token.iter().rev().try_fold(0u64, |number, digit| {
         let value = DIGITS.iter().position(|known| known == digit)?;
         number.checked_mul(62)?.checked_add(value as u64)

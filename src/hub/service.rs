@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use natsd_api::{ClientInfo, to_compact_json};
+use natsd_auth::account::ResponseType;
 use natsd_core::encode::Message;
-use natsd_core::header;
+use natsd_core::{ack, header};
 
 use super::account::Account;
 use super::client_info;
@@ -13,6 +14,7 @@ use super::imports::ServiceImport;
 use super::latency::{Measurement, Outcome};
 use super::msg_trace::{Trace, switch_off};
 use super::publish::{Publisher, publish_to};
+use super::remote_latency;
 use super::responses::{RESERVED, Response};
 use crate::hub::Hub;
 use crate::link::batch::Batch;
@@ -72,6 +74,9 @@ fn expect_answer(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> Option<Vec<u8>> {
+    if let Some(ack) = message.reply.filter(|reply| reply.starts_with(ack::PREFIX)) {
+        return Some(ack.to_vec());
+    }
     let exporter = &service.exporter;
     let latency = service.export.latency.as_ref();
     let measurement = latency.and_then(|latency| Measurement::begin(latency, message, from, service.share, batch));
@@ -112,8 +117,11 @@ fn hand_back(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
-    // The one who asked may answer in turn.
+    // The one who asked may answer in turn. What acknowledges a message of a stream tells of it as well, and stays what it is.
     let reply = message.reply.map(|reply| {
+        if reply.starts_with(ack::PREFIX) {
+            return reply.to_vec();
+        }
         let service = natsd_auth::account::Service {
             response: response.kind,
             threshold: response.threshold,
@@ -125,7 +133,7 @@ fn hand_back(
     let on_behalf = Publisher { depth: from.depth + 1, echo: true, ..*from };
     let delivered = publish_to(&response.importer, &answer, &on_behalf, batch);
     if let Some(measurement) = &response.measurement {
-        measurement.end(account, Outcome::Answered, from, batch);
+        measurement.answered(account, message.subject, from, batch);
     }
     if let Some(awaited) = &response.traced {
         // On the way through several accounts it is heard once.
@@ -149,8 +157,12 @@ pub(super) fn expect(exporter: &Arc<Account>, response: Response, from: &Publish
     let now = batch.now().unwrap_or_else(Instant::now);
     let mut responses = exporter.responses.lock();
     let first = responses.is_empty();
+    let measured = response.measurement.is_some() && response.kind == ResponseType::Singleton;
     let lost = responses.add(response, now, &mut subject);
     drop(responses);
+    if measured {
+        remote_latency::mark(&mut subject, from.hub);
+    }
     if first {
         tokio::spawn(sweep(exporter.clone(), from.hub.clone()));
     }

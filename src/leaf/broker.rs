@@ -100,6 +100,7 @@ impl Broker {
     ) -> Option<(Self, bool)> {
         let account = shared.hub.accounts.get(remote.options.account_name().as_bytes())?;
         link.outbound().takes_headers = hub.headers && !shared.hub.options().no_header_support;
+        shared.hub.names_at_hubs.learn(account.display_name(), &hub.remote_account);
         let name = if hub.server_name.is_empty() { &hub.server_id } else { &hub.server_name };
         let peer = LeafPeer {
             name: name.clone(),

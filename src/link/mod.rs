@@ -4,6 +4,7 @@
 //! once; what the bytes mean is up to a [`Protocol`](task::Protocol).
 
 pub(crate) mod batch;
+mod delivery;
 mod label;
 pub(crate) mod outbound;
 mod packing;
@@ -21,7 +22,6 @@ use natsd_core::compression::{Agreement, Change, Mode, Status};
 use natsd_core::connect::Settings;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
-use natsd_core::gateway::reply::{Mapped, PREFIX};
 use natsd_core::route::dag::{MAX_HOPS, wire as dag};
 use natsd_core::route::encode::Head;
 use natsd_core::route::session::Slot;
@@ -29,7 +29,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::gateway::GatewayPeer;
 use crate::hub::account::Account;
-use crate::hub::subscription::{Imported, Subscription, Subscriptions};
+use crate::hub::subscription::Subscriptions;
 use crate::leaf::LeafPeer;
 use crate::operators::Pass;
 use crate::route::{Copies, FarServer};
@@ -101,6 +101,8 @@ pub(crate) struct Link {
     pub gateway: OnceLock<Box<GatewayPeer>>,
     /// Answers of the client may go to other clusters by ways that it does not know.
     pub maps_replies: AtomicBool,
+    /// It is measured how long some answers of the client take.
+    pub is_measured: AtomicBool,
     /// The key of the trusted proxy that vouches for the client.
     pub proxy: Mutex<Option<Box<str>>>,
     /// What came of the handshake of a client over TLS.
@@ -211,6 +213,7 @@ impl Link {
             leaf: OnceLock::new(),
             gateway: OnceLock::new(),
             maps_replies: AtomicBool::new(false),
+            is_measured: AtomicBool::new(false),
             proxy: Mutex::new(None),
             tls: OnceLock::new(),
             interests: AtomicU64::new(0),
@@ -282,69 +285,6 @@ impl Link {
             }
             out.flush_by_task(&self.limits);
         }
-    }
-
-    /// Delivers to a subscription of this link. `false` if it has ended, or had all the messages it asked for.
-    pub(crate) fn deliver(self: &Arc<Self>, to: &Arc<Subscription>, message: &Message<'_>, batch: &mut Batch) -> bool {
-        if let Some(imported) = to.imported() {
-            return self.deliver_imported(imported, message, batch);
-        }
-        let mut out = self.out.lock();
-        if out.is_closing() || !to.count(batch) {
-            return false;
-        }
-        let message = &self.unmapped(message, &mut out, batch);
-        if let (Some(replies), Some(reply)) = (&mut out.replies, message.reply) {
-            replies.requested(reply, batch.now());
-        }
-        let message = if message.header_len > 0 && !out.takes_headers { message.without_headers() } else { *message };
-        if trace::enabled() {
-            self.trace_delivery(to.sid(), &message);
-        }
-        message.write(out.buffer(), to.sid());
-        out.count(message.body.len());
-        if self.kind != Kind::System {
-            batch.count_sent(self.kind, message.body.len());
-        }
-        self.appended(out, batch);
-        true
-    }
-
-    /// `message` as the client gets it: what leads its answer to another cluster is kept here.
-    fn unmapped<'a>(&self, message: &Message<'a>, out: &mut Outbound, batch: &mut Batch) -> Message<'a> {
-        let way = message.reply.filter(|reply| self.kind == Kind::Client && reply.starts_with(PREFIX));
-        let Some((way, mapped)) = way.and_then(|way| Some((way, Mapped::parse(way)?))) else { return *message };
-        if let Some(now) = batch.now() {
-            out.mapped_replies.get_or_insert_default().note(way, &mapped, now);
-            self.maps_replies.store(true, Relaxed);
-        }
-        Message { reply: Some(mapped.subject), ..*message }
-    }
-
-    /// The way to another cluster of what the client publishes to `subject` as an answer.
-    pub(crate) fn way_of_answer(&self, subject: &[u8], batch: &mut Batch) -> Option<Box<[u8]>> {
-        if !self.maps_replies.load(Relaxed) {
-            return None;
-        }
-        let now = batch.now()?;
-        let mut out = self.out.lock();
-        let replies = out.mapped_replies.as_mut()?;
-        let way = replies.way(subject, now);
-        if replies.is_empty() {
-            out.mapped_replies = None;
-            self.maps_replies.store(false, Relaxed);
-        }
-        way
-    }
-
-    /// Delivers what another account exports, under the name that it has in the account of this link.
-    fn deliver_imported(self: &Arc<Self>, to: &Imported, message: &Message<'_>, batch: &mut Batch) -> bool {
-        let mut subject = std::mem::take(&mut batch.imported);
-        subject.clear();
-        let delivered = to.import.renaming.to_local(message.subject, &mut subject)
-            && self.deliver(&to.original, &Message { subject: &subject, ..*message }, batch);
-        batch.imported = subject;
-        delivered
     }
 
     /// Delivers to the server at the other end of a route or a leaf connection. `false` if the link is ending.

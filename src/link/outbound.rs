@@ -18,6 +18,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 
 use super::packing::front;
 use crate::hub::gateways::replies::MappedReplies;
+use crate::hub::remote_latency::Asked;
 use crate::tls::TlsSink;
 use crate::transport::ByteStream;
 use crate::websocket::WsSink;
@@ -83,6 +84,8 @@ pub(crate) struct Outbound {
     pub replies: Option<Box<AllowedReplies>>,
     /// Where answers of the client go that other clusters asked for.
     pub mapped_replies: Option<Box<MappedReplies>>,
+    /// Of a client: what it was asked by other servers that measure how long the answer takes.
+    pub asked: Option<Box<Asked>>,
     /// A route for one account, on which lines name none.
     pub dedicated: bool,
     /// When something was last appended.
@@ -172,6 +175,7 @@ impl Outbound {
             takes_headers: false,
             replies: None,
             mapped_replies: None,
+            asked: None,
             dedicated: false,
             active: None,
             msgs: 0,

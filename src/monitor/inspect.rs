@@ -81,7 +81,7 @@ pub trait Inspect: Send + Sync + 'static {
 }
 
 /// What is asked of other clusters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatewayQuery {
     /// Name of a cluster, or empty for all.
     pub name: String,

@@ -3,6 +3,7 @@
 //! The names that begin with `gnatsd_` are those which the exporter of NATS makes of the JSON documents, so that its
 //! dashboards work: the way to a number in the document is the name of its metric. `natsd_path_*` are natsd's own.
 
+mod links;
 mod paths;
 mod text;
 
@@ -11,7 +12,7 @@ use natsd_api::{Routez, Time, Varz};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::inspect::Route;
+use super::inspect::{GatewayQuery, Route};
 use super::params::DEFAULT_LIMIT;
 use super::{Answer, Context, Params, routez, subsz, varz};
 use text::{Exposition, Kind};
@@ -36,7 +37,8 @@ pub(super) fn metrics(context: &Context, _: &Params) -> Answer {
     if let Ok(subsz) = subsz::document(context, &Params(Vec::new())) {
         numbers(&mut out, "subsz", &subsz);
     }
-    leaf_nodes(&mut out, context);
+    links::write_leafs(&mut out, &context.inspect.leafs(false));
+    links::write_gateways(&mut out, &context.inspect.gatewayz(&GatewayQuery::default()));
     health(&mut out, context);
     if let Some(pathz) = context.inspect.paths() {
         paths::write(&mut out, &pathz);
@@ -135,11 +137,6 @@ fn routes(out: &mut Exposition, context: &Context) {
     each("out_msgs", &|route| Some(route.traffic.out_msgs as f64));
     each("in_bytes", &|route| Some(route.traffic.in_bytes as f64));
     each("out_bytes", &|route| Some(route.traffic.out_bytes as f64));
-}
-
-fn leaf_nodes(out: &mut Exposition, context: &Context) {
-    let count = context.inspect.leafs(false).len();
-    out.family("gnatsd_leafz_conn_nodes_total", "nodes_total", Kind::Gauge).sample(&[], count);
 }
 
 /// 0 is well.

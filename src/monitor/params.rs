@@ -39,8 +39,9 @@ pub(super) enum ParamError {
 }
 
 /// How much is said of subscriptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Subs {
+    #[default]
     Number,
     Subjects,
     Detail,

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-use crate::hub::Hub;
+use crate::hub::{Hub, remote_latency};
 use crate::monitor::documents::Documents;
 use crate::post::{Delivery, Post, deliveries};
 use claims::Claims;
@@ -144,6 +144,7 @@ fn open(hub: &Arc<Hub>, account: &Arc<crate::hub::account::Account>, documents: 
     post.subscribe_here("$SYS.REQ.USER.*.INFO");
     post.subscribe("$SYS.SERVER.ACCOUNT.*.CONNS");
     post.subscribe(&format!("$SYS._INBOX_.{id}"));
+    post.subscribe(&remote_latency::told_at(hub));
     for name in ["STATSZ", "SHUTDOWN", "LAMEDUCK"] {
         post.subscribe(&format!("$SYS.SERVER.*.{name}"));
     }
@@ -213,6 +214,7 @@ impl Service {
                 ["$SYS", "REQ", "USER", _, "INFO"] => self.answer_user(&delivery),
                 ["$SYS", "SERVER", "ACCOUNT", _, "CONNS"] | ["$SYS", "_INBOX_", _] => self.hear_count(&delivery),
                 ["$SYS", "SERVER", _, "STATSZ"] => self.hear_statsz(&delivery).await,
+                ["$SYS", "LATENCY", "M2", _] => remote_latency::hear(&self.hub, delivery.payload),
                 ["$SYS", "SERVER", server, "SHUTDOWN" | "LAMEDUCK"] => self.forget(server),
                 _ => {}
             }

@@ -55,6 +55,13 @@ pub(crate) fn public_key(pem: &str) -> Option<Vec<u8>> {
     Some(parse(&certificate)?.public_key().raw.to_vec())
 }
 
+/// Subject and issuer of the first certificate in a PEM, as they are encoded. `None` if it cannot be read.
+pub(crate) fn subject_and_issuer(pem: &str) -> Option<[Vec<u8>; 2]> {
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let parsed = parse(&certificate)?;
+    Some([parsed.subject(), parsed.issuer()].map(|name| name.as_raw().to_vec()))
+}
+
 /// What monitoring tells of the certificate that a client showed.
 pub(super) fn describe(certificate: &CertificateDer<'_>) -> TlsPeerCert {
     let key = key_digest(certificate).unwrap_or_default();

@@ -54,6 +54,14 @@ impl Facts {
         Self { version, cipher, ..Self::of_certificates(certificates, maps) }
     }
 
+    /// Of the peer that was dialled at the other end of `stream`. `None` if it is no stream over TLS.
+    pub(crate) fn of_dialled(stream: &Stream) -> Option<Self> {
+        let Stream::Tls(_, session) = stream else { return None };
+        let facts = Self::of(session, false);
+        facts.forget_shown();
+        Some(facts)
+    }
+
     /// Of a peer over QUIC, which does not tell the cipher suite.
     pub(crate) fn of_certificates(certificates: &[CertificateDer<'static>], maps: bool) -> Self {
         let names = certificates.first().filter(|_| maps).and_then(certificate::names).map(Arc::new);

@@ -18,7 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 use rustls::{ClientConfig, ServerConfig};
 
 use crate::config::options::{HandshakeFirst, TlsOptions};
-pub(crate) use certificate::{certificate_names, file_ends, file_validity, public_key};
+pub(crate) use certificate::{certificate_names, file_ends, file_validity, public_key, subject_and_issuer};
 pub use error::{HandshakeError, TlsError};
 pub(crate) use handshake::Arrival;
 pub use handshake::Facts;

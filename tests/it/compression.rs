@@ -17,18 +17,24 @@ pub const MODES: [(&str, &str); 6] = [
     ("s2_best", "s2_best"),
 ];
 
+/// `s2_auto` where nobody is far enough away for anything to be packed.
+const NEAR: (&str, &str) = ("{ mode: s2_auto, rtt_thresholds: [\"1m\"] }", "near");
+
+/// Nothing is packed, but all is framed: natsd can be told so, nats-server comes to it by `s2_auto` alone.
+const FRAMED: [(&str, &str); 2] = [("s2_uncompressed", "s2_uncompressed"), NEAR];
+
 /// What a server in the one mode does on a route to a server in the other.
 pub fn expected(own: &str, other: &str) -> &'static str {
     let of = |mode: &str| match mode {
+        "near" | "s2_uncompressed" => "s2_uncompressed",
         "s2_auto" | "s2_better" => "s2_better",
         "s2_fast" => "s2_fast",
-        "s2_uncompressed" => "s2_uncompressed",
         _ => "s2_best",
     };
     match (own, other) {
         ("off", _) | (_, "off") | ("accept", "accept") => "off",
         // What is automatic over there may differ here.
-        ("accept", "s2_auto") => "s2_fast",
+        ("accept", "s2_auto" | "near") => "s2_fast",
         ("accept", other) => of(other),
         (own, _) => of(own),
     }
@@ -41,21 +47,22 @@ struct Member {
     mode: &'static str,
 }
 
+/// What it is configured to do, and what that is called.
+type Configured = (Kind, (&'static str, &'static str));
+
 /// Each dials all before it.
-fn members(kinds: &[Kind], cluster: &str) -> Vec<Member> {
+fn members(wanted: &[Configured], cluster: &str) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
-    for kind in kinds {
-        for (configured, mode) in MODES {
-            let monitoring = free_port();
-            let routes: Vec<_> = members.iter().map(|member| &member.node).collect();
-            let cluster = format!("compression: {configured}\n{cluster}");
-            let more = format!("http: \"127.0.0.1:{monitoring}\"");
-            let (name, routes) = (format!("{kind:?}-{mode}"), &*routes);
-            let setup = Setup { routes, pool_size: Some(1), cluster: &cluster, more: &more, ..Setup::default() };
-            let node = Node::start(*kind, &name, setup);
-            http::wait_until_open(monitoring);
-            members.push(Member { node, monitoring, mode });
-        }
+    for &(kind, (configured, mode)) in wanted {
+        let monitoring = free_port();
+        let routes: Vec<_> = members.iter().map(|member| &member.node).collect();
+        let cluster = format!("compression: {configured}\n{cluster}");
+        let more = format!("http: \"127.0.0.1:{monitoring}\"");
+        let (name, routes) = (format!("{kind:?}-{mode}"), &*routes);
+        let setup = Setup { routes, pool_size: Some(1), cluster: &cluster, more: &more, ..Setup::default() };
+        let node = Node::start(kind, &name, setup);
+        http::wait_until_open(monitoring);
+        members.push(Member { node, monitoring, mode });
     }
     members
 }
@@ -83,7 +90,21 @@ pub fn payloads() -> Vec<String> {
 }
 
 fn every_mode_goes_with_every_other(kinds: &[Kind], cluster: &str) {
-    let members = members(kinds, cluster);
+    let all: Vec<_> = kinds.iter().flat_map(|kind| MODES.map(|mode| (*kind, mode))).collect();
+    they_go_together(&all, cluster);
+}
+
+/// Two that frame alone, dialled by all others, or dialling them if that is wanted.
+fn what_is_only_framed_is_understood(framing: Kind, others: Kind, they_dial: bool) {
+    let framing = FRAMED.map(|mode| (framing, mode)).to_vec();
+    let others = [("accept", "accept"), ("s2_fast", "s2_fast"), ("off", "off"), NEAR].map(|mode| (others, mode));
+    // The same server twice would have one name.
+    let others: Vec<_> = others.into_iter().filter(|other| !framing.contains(other)).collect();
+    they_go_together(&if they_dial { [others, framing] } else { [framing, others] }.concat(), "");
+}
+
+fn they_go_together(wanted: &[Configured], cluster: &str) {
+    let members = members(wanted, cluster);
     let mut clients: Vec<Client> = members.iter().map(|member| member.node.client()).collect();
     for (member, client) in members.iter().zip(&mut clients) {
         client.subscribe("all", "1");
@@ -174,6 +195,11 @@ mod natsd_alone {
     }
 
     #[test]
+    fn what_is_only_framed_is_understood() {
+        super::what_is_only_framed_is_understood(Natsd, Natsd, true);
+    }
+
+    #[test]
     fn it_changes_with_the_configuration() {
         super::it_changes_with_the_configuration([Natsd, Natsd]);
     }
@@ -191,6 +217,16 @@ mod with_go {
     #[test]
     fn every_mode_goes_with_every_other_when_natsd_dials() {
         super::every_mode_goes_with_every_other(&[Go, Natsd], "");
+    }
+
+    #[test]
+    fn what_is_only_framed_is_understood_when_go_dials() {
+        super::what_is_only_framed_is_understood(Natsd, Go, false);
+    }
+
+    #[test]
+    fn what_is_only_framed_is_understood_when_natsd_dials() {
+        super::what_is_only_framed_is_understood(Natsd, Go, true);
     }
 
     #[test]

@@ -323,6 +323,25 @@ fn one_command_makes_members() {
 }
 
 #[test]
+fn members_of_an_authority_that_was_renewed_believe_those_of_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = dir.path().display().to_string();
+    assert_eq!(natsd(&["certs", "--dir", &at, "--node", "alpha"]).status.code(), Some(0));
+    let old = std::fs::read(dir.path().join("alpha/ca.pem")).expect("a certificate");
+    let renewed = natsd(&["certs", "--dir", &at, "--renew"]);
+    let said = String::from_utf8_lossy(&renewed.stdout);
+    assert_eq!(renewed.status.code(), Some(0), "{}", String::from_utf8_lossy(&renewed.stderr));
+    assert!(said.contains("renewed the authority") && said.contains("stays good"), "{said}");
+    assert_eq!(natsd(&["certs", "--dir", &at, "--node", "beta"]).status.code(), Some(0));
+    assert_ne!(std::fs::read(dir.path().join("beta/ca.pem")).expect("a certificate"), old);
+    std::fs::write(dir.path().join("alpha/ca.pem"), old).expect("as it is on a node that nobody has told");
+    let pair = Pair::start_with(Ground::emulated(), |here, cluster| {
+        cluster.authority = Some(dir.path().join(["alpha", "beta"][here]));
+    });
+    pair.wait_for_routes();
+}
+
+#[test]
 fn a_server_without_certificates_begins_an_authority_or_does_not_start() {
     let ground = Ground::emulated();
     let state = tempfile::tempdir().expect("a directory");

@@ -17,9 +17,12 @@ mod harness;
 mod identity;
 #[cfg(feature = "interop")]
 mod interop;
+#[cfg(feature = "interop")]
+mod jetstream;
 #[cfg(feature = "lab")]
 mod lab;
 mod labels;
+mod latency;
 mod leaf;
 mod legacy;
 #[cfg(feature = "lab")]

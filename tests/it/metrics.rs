@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::gateway;
+use crate::harness::client::Client;
 use crate::harness::http::{self, Samples};
 use crate::harness::node::free_port;
-use crate::harness::server::TestServer;
+use crate::harness::server::{Program, TestServer, wait_for};
+use crate::leaf::{self, publisher, subscriber};
 
 fn only(samples: &Samples) -> f64 {
     assert_eq!(samples.len(), 1, "{samples:?}");
@@ -64,4 +67,78 @@ fn routes_are_told_one_by_one() {
     let by_rid = metrics["gnatsd_routez_route_in_msgs"].1.keys().next().expect("a route");
     assert_eq!(by_rid["rid"], info["rid"]);
     drop((first, second));
+}
+
+/// The samples that the metrics of a server have, and what one of its documents says of the same.
+fn told(port: u16, path: &str) -> (impl Fn(&str) -> Samples, serde_json::Value) {
+    let metrics = http::metrics(&http::get(port, "/metrics").body);
+    (
+        move |name: &str| metrics.get(name).map(|(_, samples)| samples.clone()).unwrap_or_default(),
+        http::json(port, path),
+    )
+}
+
+#[test]
+fn other_clusters_are_told_one_by_one() {
+    let http = free_port();
+    let roles = gateway::Roles { dials: Program::Natsd, dialled: Program::Natsd };
+    // The one that is configured last.
+    let more = format!("}}\nhttp: \"127.0.0.1:{http}\"\nmappings {{");
+    let pair = gateway::Setup { a: &more, ..gateway::Setup::default() }.start(roles);
+    let mut listener = subscriber(&pair.b, "foo");
+    let mut client = publisher(&pair.a, "foo");
+    client.publish("foo", "hello");
+    assert_eq!(listener.next().payload, "hello");
+    let mut back = subscriber(&pair.a, "bar");
+    publisher(&pair.b, "bar").publish("bar", "hi");
+    assert_eq!(back.next().payload, "hi");
+    let (of, document) = wait_for("a round-trip time", || {
+        let (of, document) = told(http, "/gatewayz");
+        (of("gnatsd_gatewayz_outbound_gateway_conn_rtt").len() == 1).then_some((of, document))
+    });
+    let remotes = [
+        ("outbound", &document["outbound_gateways"]["B"], 1.0),
+        ("inbound", &document["inbound_gateways"]["B"][0], 0.0),
+    ];
+    for (direction, remote, configured) in remotes {
+        let of = |name: &str| of(&format!("gnatsd_gatewayz_{direction}_gateway_{name}"));
+        assert_eq!(only(&of("configured")), configured, "{direction}");
+        for number in ["in_msgs", "out_msgs", "in_bytes", "out_bytes", "subscriptions", "pending_bytes"] {
+            assert_eq!(Some(only(&of(&format!("conn_{number}")))), remote["connection"][number].as_f64(), "{number}");
+        }
+        let info = of("info").keys().next().expect("one").clone();
+        let labels = ["gateway_name", "remote_gateway_name", "cid", "remote_id"].map(|label| info[label].as_str());
+        let connection = &remote["connection"];
+        let (cid, id) = (connection["cid"].to_string(), connection["name"].as_str().expect("a name"));
+        assert_eq!(labels, ["A", "B", cid.as_str(), id]);
+    }
+    assert!(only(&of("gnatsd_gatewayz_outbound_gateway_conn_out_msgs")) >= 1.0);
+    assert!(only(&of("gnatsd_gatewayz_inbound_gateway_conn_in_bytes")) >= 2.0);
+}
+
+#[test]
+fn leaf_nodes_are_told_one_by_one() {
+    let http = free_port();
+    let hub = format!("http: \"127.0.0.1:{http}\"");
+    let pair = leaf::Setup { hub: &hub, ..leaf::Setup::default() }.start(leaf::Roles::NATSD);
+    let mut listener = subscriber(&pair.leaf, "foo");
+    let mut client: Client = publisher(&pair.hub, "foo");
+    client.publish("foo", "hello");
+    assert_eq!(listener.next().payload, "hello");
+    let (of, document) = told(http, "/leafz");
+    let leaf = &document["leafs"][0];
+    for (number, key) in [
+        ("in_msgs", "in_msgs"),
+        ("out_msgs", "out_msgs"),
+        ("in_bytes", "in_bytes"),
+        ("out_bytes", "out_bytes"),
+        ("subscriptions_total", "subscriptions"),
+    ] {
+        assert_eq!(Some(only(&of(&format!("gnatsd_leafz_conn_{number}")))), leaf[key].as_f64(), "{number}");
+    }
+    assert!(only(&of("gnatsd_leafz_conn_out_msgs")) >= 1.0);
+    let info = of("gnatsd_leafz_info").keys().next().expect("one").clone();
+    let labels = ["account", "ip", "name"].map(|label| info[label].as_str());
+    assert_eq!(labels, ["$G", "127.0.0.1", "leaf"]);
+    assert_eq!(info["port"], leaf["port"].to_string());
 }

@@ -112,7 +112,13 @@ pub(crate) fn pathz() -> Pathz {
     let paths = vec![
         PathInfo {
             announced: Announced { latency_ms: Some(10.0), bandwidth_kbps: Some(100_000) },
-            measured: Measured { rtt_ms: Some(22.4), jitter_ms: Some(0.5), min_ms: Some(20.1), loss: Some(0.0), traffic_loss: None },
+            measured: Measured {
+                rtt_ms: Some(22.4),
+                jitter_ms: Some(0.5),
+                min_ms: Some(20.1),
+                loss: Some(0.0),
+                traffic_loss: None,
+            },
             ..path(
                 1,
                 "5f0c7a1be2d94c11",
@@ -123,12 +129,24 @@ pub(crate) fn pathz() -> Pathz {
         },
         PathInfo {
             announced: Announced { latency_ms: Some(22.0), bandwidth_kbps: Some(1_500_000) },
-            measured: Measured { rtt_ms: Some(48.0), jitter_ms: Some(3.25), min_ms: Some(44.0), loss: Some(0.025), traffic_loss: None },
+            measured: Measured {
+                rtt_ms: Some(48.0),
+                jitter_ms: Some(3.25),
+                min_ms: Some(44.0),
+                loss: Some(0.025),
+                traffic_loss: None,
+            },
             ..path(2, "0a1b2c3d4e5f6071", PathState::Standby, "round trip 48.0 ms", &long)
         },
         PathInfo {
             announced: Announced { latency_ms: None, bandwidth_kbps: None },
-            measured: Measured { rtt_ms: Some(91.3), jitter_ms: Some(9.0), min_ms: Some(80.0), loss: Some(0.4), traffic_loss: None },
+            measured: Measured {
+                rtt_ms: Some(91.3),
+                jitter_ms: Some(9.0),
+                min_ms: Some(80.0),
+                loss: Some(0.4),
+                traffic_loss: None,
+            },
             unknown: vec!["latency".into(), "bandwidth".into()],
             ..path(3, "77aa88bb99cc00dd", PathState::Suspect, "silent", &long[..2])
         },

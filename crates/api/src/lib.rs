@@ -46,7 +46,7 @@ pub use pathz::{
     PeerInfo, Probes, Transport,
 };
 pub use routez::{RouteInfo, Routez};
-pub use service_latency::ServiceLatency;
+pub use service_latency::{RemoteLatency, ServiceLatency};
 pub use subsz::{SubDetail, Subsz};
 pub use system::{
     AccountConns, ApiError, ConnectEvent, DisconnectEvent, EventHead, ResponsePermissions, RouteStat, ServerId,

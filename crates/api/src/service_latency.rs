@@ -40,6 +40,18 @@ pub struct ServiceLatency {
     pub total: u64,
 }
 
+/// The half of a measurement that the server tells which serves who answered; servers alone hear it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RemoteLatency {
+    /// The account that exports the service.
+    pub account: String,
+    /// The reply subject of the request.
+    pub req_id: String,
+    /// What was measured: `responder`, `start`, `service` and `total`.
+    pub m2: ServiceLatency,
+}
+
 impl ServiceLatency {
     /// What [`kind`](Self::kind) says.
     pub const TYPE: &str = "io.nats.server.metric.v1.service_latency";

@@ -1,5 +1,6 @@
 //! The NATS protocol engine: parser, encoder, subjects, subscription lists, route protocol (no IO).
 
+pub mod ack;
 pub mod advertised;
 pub mod compression;
 pub mod connect;

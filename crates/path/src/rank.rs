@@ -167,7 +167,7 @@ pub(crate) fn elect(
     let standing = field.iter().map(|r| r.score.standing).min()?;
     drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
     let lossy = field.iter().map(|r| r.score.lossy).min()?;
-    drop_if(&mut field, Ground::Loss, &|r| r.score.lossy > lossy);
+    drop_if(&mut field, Ground::Loss, &|r| r.score.lossy != lossy);
     let broken = field.iter().map(|r| r.score.broken).min()?;
     drop_if(&mut field, Ground::Limits, &|r| r.score.broken > broken);
     let crowding = field.iter().map(|r| r.score.crowding).min()?;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::identities::Identities;
-use crate::authority::{Schedule, Seen, Step, look, renew};
+use crate::authority::{Daily, Schedule, Seen, Step, ending, look, renew};
 use crate::hub::Hub;
 
 /// The certificate of a directory in use, and what is done with it.
 struct Keeper<A> {
     dir: PathBuf,
     schedule: Schedule,
+    /// Of the authority, that it ends.
+    told: Daily,
     /// Begins to use what is in the directory.
     adopt: A,
 }
@@ -19,11 +21,16 @@ struct Keeper<A> {
 impl<A: FnMut() -> Result<(), String>> Keeper<A> {
     fn new(dir: PathBuf, adopt: A) -> Self {
         let schedule = Schedule::new(look(&dir).as_ref());
-        Self { dir, schedule, adopt }
+        Self { dir, schedule, told: Daily::default(), adopt }
     }
 
     /// Looks once, and does what is to be done. Returns how long to wait until the next time.
     fn turn(&mut self, now: SystemTime) -> Duration {
+        if let Some(ending) = ending(&self.dir, now)
+            && self.told.is_time(now)
+        {
+            log::warn!("{ending}");
+        }
         let seen = look(&self.dir);
         let dir = self.dir.display();
         match (self.schedule.look(seen.as_ref(), now), &seen) {
@@ -63,7 +70,7 @@ pub(super) async fn keep(hub: Arc<Hub>, identities: Identities, dir: PathBuf) {
         Ok(())
     };
     let mut keeper = Keeper::new(dir, adopt);
-    let mut wait = keeper.schedule.wait(SystemTime::now());
+    let mut wait = Duration::ZERO;
     loop {
         tokio::time::sleep(wait).await;
         let turn = tokio::task::spawn_blocking(move || {

@@ -4,10 +4,12 @@
 use libfuzzer_sys::fuzz_target;
 use natsd_path::{Acl, Avoided, Candidate, Fingerprint, Interface, Kind, Rule, Rules, Sequence};
 
-/// Two bytes an interface: its AS and its number.
+/// Three bytes an AS: which, and the interfaces by which it is entered and left.
 fn path(bytes: &[u8]) -> Candidate {
-    let interface = |pair: &[u8]| format!("{}-ff00:0:{}#{}", pair[0] % 4, pair[0], pair[1]).parse::<Interface>().ok();
-    let interfaces: Vec<_> = bytes.chunks_exact(2).filter_map(interface).collect();
+    let ases: Vec<_> = bytes.chunks_exact(3).collect();
+    let interface = |of: u8, id: u8| format!("{}-ff00:0:{of}#{id}", of % 4).parse::<Interface>().ok();
+    let links = ases.windows(2).flat_map(|pair| [interface(pair[0][0], pair[0][2]), interface(pair[1][0], pair[1][1])]);
+    let interfaces: Vec<_> = links.collect::<Option<_>>().unwrap_or_default();
     Candidate { fingerprint: Fingerprint::of(&interfaces), kind: Kind::Scion, interfaces, ..Candidate::tcp() }
 }
 

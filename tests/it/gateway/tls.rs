@@ -1,6 +1,7 @@
 //! Gateways over TLS.
 
 use super::{Roles, Setup, connected, with_roles};
+use crate::harness::http;
 use crate::harness::server::{Program, TestServer};
 use crate::harness::tls::Authority;
 use crate::leaf::{publisher, subscriber, wait_for_log};
@@ -10,7 +11,18 @@ with_roles!(clusters_prove_who_they_are, a_cluster_that_nobody_vouches_for_stays
 fn clusters_prove_who_they_are(roles: Roles) {
     let authority = Authority::new();
     let tls = authority.block("");
-    let pair = Setup { a: &tls, b: &tls, ..Setup::default() }.start(roles);
+    let both = "http: \"127.0.0.1:-1\"";
+    let mut pair = Setup { both, a: &tls, b: &tls, ..Setup::default() }.start(roles);
+    for (server, other) in [(&mut pair.a, "B"), (&mut pair.b, "A")] {
+        let line = server.log().iter().find(|line| line.contains("Starting http monitor on ")).expect("logged").clone();
+        let port = line.rsplit_once(':').expect("host:port").1.parse().expect("a port");
+        let gatewayz = http::json(port, "/gatewayz");
+        for remote in [&gatewayz["outbound_gateways"][other], &gatewayz["inbound_gateways"][other][0]] {
+            let connection = &remote["connection"];
+            let suite = connection["tls_cipher_suite"].as_str().unwrap_or_default();
+            assert!(connection["tls_version"] == "1.3" && suite.starts_with("TLS_"), "{gatewayz}");
+        }
+    }
     for (from, to) in pair.ways() {
         let mut listener = subscriber(to, "foo");
         let mut client = publisher(from, "foo");

@@ -2,13 +2,15 @@
 
 use super::{Pair, Roles, Setup, with_roles};
 use crate::harness::client::Client;
-use crate::harness::server::wait_for;
+use crate::harness::node::free_port;
+use crate::harness::server::{TestServer, wait_for};
 
 with_roles!(
     streams_of_other_accounts_reach_leaf_nodes,
     groups_share_imported_streams,
     leaf_nodes_ask_services_of_other_accounts,
     services_may_be_behind_leaf_nodes,
+    hubs_know_who_asks_by_the_name_of_their_own_account,
 );
 
 /// The leaf node is in account B, which imports from A.
@@ -112,4 +114,51 @@ fn services_may_be_behind_leaf_nodes(roles: Roles) {
     publisher.wait_for_interest("news.leaf", true);
     publisher.publish("news.leaf", "from the leaf");
     wait_for("the stream", || client.drain().into_iter().find(|got| got.payload == "from the leaf"));
+}
+
+/// The leaf node's accounts ASKS and GIVES are FAR and NEAR at the hub; each side has a service that the other one's clients ask
+/// through an account of their own.
+fn hubs_know_who_asks_by_the_name_of_their_own_account(roles: Roles) {
+    let port = free_port();
+    let accounts = |[asks, gives]: [&str; 2]| {
+        format!(
+            "accounts {{ {asks}: {{ users: [{{ user: x, password: x }}], imports: [{{ service: {{ account: {gives}, \
+             subject: help }}, to: \"{asks}.help\" }}] }}, {gives}: {{ users: [{{ user: y, password: y }}], exports: [{{ service: help }}] }} }}"
+        )
+    };
+    let hub = format!(
+        "server_name: hub\nleafnodes {{ listen: \"127.0.0.1:{port}\", compression: off }}\n{}",
+        accounts(["FAR", "NEAR"])
+    );
+    let remote = |user: &str, account: &str| {
+        let url = format!("nats-leaf://{user}:{user}@127.0.0.1:{port}");
+        format!("{{ url: \"{url}\", account: {account}, compression: off }}")
+    };
+    let leaf = format!(
+        "server_name: leaf\nleafnodes {{ remotes: [{}, {}] }}\n{}",
+        remote("x", "ASKS"),
+        remote("y", "GIVES"),
+        accounts(["ASKS", "GIVES"])
+    );
+    let hub = TestServer::start(roles.hub, &hub);
+    let leaf = TestServer::start(roles.leaf, &leaf);
+    for (asks, gives, service_here) in [(&leaf, &hub, "ASKS.help"), (&hub, &leaf, "FAR.help")] {
+        // Both accounts are connected.
+        let mut known = Client::connect_as(gives.port, "x");
+        known.subscribe("known", "1");
+        known.flush();
+        let mut client = Client::connect_as(asks.port, "x");
+        client.wait_for_interest("known", true);
+        let mut service = Client::connect_as(gives.port, "y");
+        service.subscribe("help", "1");
+        service.flush();
+        Client::connect_as(asks.port, "y").wait_for_interest("help", true);
+        client.send(&format!("SUB answer 9\r\nPUB {service_here} answer 1\r\n?\r\n"));
+        let request = service.next();
+        let info = request.headers.lines().find_map(|line| line.strip_prefix("Nats-Request-Info: ")).expect("who asks");
+        let info: serde_json::Value = serde_json::from_str(info).expect("JSON");
+        assert_eq!((&info["acc"], request.payload.as_str()), (&"FAR".into(), "?"), "at the hub it is called so");
+        service.publish(&request.reply.expect("an answer is wanted"), "!");
+        assert_eq!(client.next().payload, "!");
+    }
 }
