@@ -145,8 +145,10 @@ fn node(token: &[u8]) -> Option<Node> {
     u64::from_str_radix(text, 16).ok().map(Node)
 }
 
+/// What counts changes: 18 digits, enough for a billion a second for thirty years, and one more does not overflow.
 fn number(token: Option<&[u8]>) -> Option<u64> {
-    token.and_then(parse_size).map(|number| number as u64)
+    let digits = token.filter(|digits| (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit))?;
+    Some(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }
 
 /// Reads what a line says that begins with `verb`, if that is one of these; what else there is of `input` begins at `after`.
@@ -241,9 +243,15 @@ fn push(out: &mut Vec<u8>, word: &[u8]) {
     out.extend_from_slice(word);
 }
 
-fn push_number(out: &mut Vec<u8>, number: u64) {
+fn push_number(out: &mut Vec<u8>, number: usize) {
     out.push(b' ');
-    write_number(out, number as usize);
+    write_number(out, number);
+}
+
+/// What may be more than a machine has room for.
+fn push_count(out: &mut Vec<u8>, number: u64) {
+    out.push(b' ');
+    out.extend_from_slice(number.to_string().as_bytes());
 }
 
 fn push_node(out: &mut Vec<u8>, node: Node) {
@@ -260,7 +268,7 @@ fn write_node(out: &mut Vec<u8>, Node(hash): Node) {
 pub fn write_record(out: &mut Vec<u8>, of: Node, record: &super::graph::Record) {
     out.extend_from_slice(b"DREC");
     push_node(out, of);
-    push_number(out, record.version);
+    push_count(out, record.version);
     push(out, record.name.as_bytes());
     record.neighbours.iter().for_each(|&neighbour| push_node(out, neighbour));
     out.extend_from_slice(b"\r\n");
@@ -270,7 +278,7 @@ pub fn write_record(out: &mut Vec<u8>, of: Node, record: &super::graph::Record) 
 pub fn write_change(out: &mut Vec<u8>, origin: Node, number: u64, interest: &Interest<'_>) {
     out.extend_from_slice(if interest.origin.is_some() { b"DLSUB" } else { b"DSUB" });
     push_node(out, origin);
-    push_number(out, number);
+    push_count(out, number);
     push_interest(out, interest);
 }
 
@@ -278,8 +286,8 @@ pub fn write_change(out: &mut Vec<u8>, origin: Node, number: u64, interest: &Int
 pub fn write_all(out: &mut Vec<u8>, origin: Node, number: u64, count: usize) {
     out.extend_from_slice(b"DALL");
     push_node(out, origin);
-    push_number(out, number);
-    push_number(out, count as u64);
+    push_count(out, number);
+    push_number(out, count);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -292,7 +300,7 @@ pub fn write_entry(out: &mut Vec<u8>, interest: &Interest<'_>) {
 fn push_interest(out: &mut Vec<u8>, interest: &Interest<'_>) {
     interest.origin.iter().chain(&interest.account).for_each(|word| push(out, word));
     push(out, interest.subject);
-    push_number(out, interest.weight.into());
+    push_number(out, interest.weight as usize);
     interest.queue.iter().for_each(|queue| push(out, queue));
     out.extend_from_slice(b"\r\n");
 }
@@ -332,8 +340,8 @@ impl Message<'_> {
         push(out, self.account);
         push(out, self.subject);
         self.reply.iter().chain(&self.leafs).for_each(|word| push(out, word));
-        push_number(out, self.header_len as u64);
-        push_number(out, self.body.len() as u64);
+        push_number(out, self.header_len);
+        push_number(out, self.body.len());
         out.extend_from_slice(stops);
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(self.body);

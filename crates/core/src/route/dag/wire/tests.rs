@@ -11,6 +11,19 @@ fn op(input: &[u8]) -> Op<'_> {
     }
 }
 
+/// A busy server has changed its interest more than a billion times in the end.
+#[test]
+fn changes_are_counted_for_ever() {
+    let interest = Interest { origin: None, account: Some(b"A"), subject: b"a", queue: None, weight: 1 };
+    for number in [999_999_999, 1_000_000_000, 999_999_999_999_999_999] {
+        let mut out = Vec::new();
+        write_change(&mut out, Node(1), number, &interest);
+        assert_eq!(op(&out), Op::Change { origin: Node(1), number, interest });
+    }
+    let too_long = b"DSUB 0000000000000001 1000000000000000000 A a 1\r\n";
+    assert!(Reader::default().read(too_long).is_err());
+}
+
 #[test]
 fn every_line_is_read_as_it_is_written() {
     let (node, mut out) = (Node(0x1f), Vec::new());
