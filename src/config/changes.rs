@@ -489,7 +489,7 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         fixed("scion.daemon", some(daemon)),
         fixed("scion.local", some(local)),
         live("scion.path_preference", &wishes.policy.preference),
-        live("scion.rules", wishes.policy.rules.lines().join("; ")),
+        live("scion.rules", wishes.policy.lines().join("; ")),
         live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
         live("scion.accounts", refinements(&wishes.accounts)),

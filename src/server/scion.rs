@@ -388,7 +388,7 @@ impl PathSource for Paths {
             api::PeerInfo {
                 lane: lane_name(&heading.1),
                 path_preference: peer.policy.preference.words(),
-                rules: peer.policy.rules.lines(),
+                rules: peer.policy.lines(),
                 switches: history.switches.get(&heading).copied().unwrap_or(0),
                 ..peer_info(peer.remote, links, &peer.paths, now)
             }

@@ -48,6 +48,8 @@ mod pool_paths;
 mod pools;
 mod proxies;
 mod proxy;
+#[cfg(feature = "lab")]
+mod redundancy;
 #[cfg(all(feature = "interop", feature = "lab"))]
 mod reference;
 mod reload;

@@ -18,7 +18,7 @@ fn acl(entries: &[&str]) -> Rules {
 fn ruled(ground: &Ground, server: usize, rules: Rules) -> Options {
     let mut options = ground.options(server, "latency", false);
     let wishes = &mut options.scion.as_mut().expect("they speak SCION").wishes;
-    wishes.policy = Policy::default().refined(&Refinement { rules, preference: None });
+    wishes.policy = Policy::default().refined(&Refinement { rules, ..Refinement::default() });
     options
 }
 
@@ -120,7 +120,7 @@ fn an_account_may_have_rules_of_its_own() {
         options.cluster.as_mut().expect("they are clustered").accounts = vec!["GOV".into()];
         let rules = Rules { strict: acl(&[&format!("- {DIRECT}"), "+"]).strict, ..Rules::default() };
         let wishes = &mut options.scion.as_mut().expect("they speak SCION").wishes;
-        wishes.accounts = [("GOV".to_owned(), Refinement { rules, preference: None })].into();
+        wishes.accounts = [("GOV".to_owned(), Refinement { rules, ..Refinement::default() })].into();
         options
     });
     let pair = Pair::start_of(ground, options);

@@ -21,11 +21,6 @@ impl Window {
         self.results
     }
 
-    /// As [`fraction`](Self::fraction), of a window that is full.
-    pub(crate) fn whole(&self) -> Option<f64> {
-        self.fraction().filter(|_| self.results >= WINDOW)
-    }
-
     /// Notes a result and returns its number, by which [`forgive`](Self::forgive) finds it.
     pub(crate) fn record(&mut self, lost: bool) -> u64 {
         self.lost = self.lost << 1 | u64::from(lost);

@@ -28,6 +28,8 @@ pub(crate) struct Lossiness {
     share: Option<f64>,
     /// The number of the probe at which it was found to be lossy.
     since: Option<u64>,
+    /// That of the first probe which counts.
+    first: u64,
 }
 
 impl Lossiness {
@@ -43,9 +45,14 @@ impl Lossiness {
         self.judge(probes);
     }
 
+    /// The path lives, again or for the first time: what was lost before is no sign of a path that lives.
+    pub(crate) fn begin(&mut self, probes: &Window) {
+        *self = Self { first: probes.results(), ..Self::default() };
+    }
+
     /// Judges anew; after a probe was answered or lost.
     pub(crate) fn judge(&mut self, probes: &Window) {
-        let of_probes = probes.whole();
+        let of_probes = probes.fraction().filter(|_| probes.results() >= self.first + Window::SIZE);
         match self.since {
             None => {
                 let lossy =
@@ -58,7 +65,7 @@ impl Lossiness {
                 if sound
                     || self.share.is_some_and(|share| share <= SOUND) && of_probes.is_none_or(|it| it < LOSSY_PROBES)
                 {
-                    *self = Self::default();
+                    self.begin(probes);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod admit;
 mod choice;
+mod companion;
 mod describe;
 mod failover;
 mod peer;
@@ -42,6 +43,7 @@ pub struct Manager {
     next_id: u32,
     admission: Admission,
     active: Option<PathId>,
+    companion: Option<PathId>,
     /// Since when it carries the traffic.
     active_since: Option<Instant>,
     arrivals: Arrivals,
@@ -76,6 +78,7 @@ impl Manager {
             next_id: 0,
             admission: Admission::default(),
             active: None,
+            companion: None,
             active_since: None,
             arrivals: Arrivals::default(),
             crowd: Vec::new(),
@@ -243,13 +246,14 @@ impl Manager {
         self.active
     }
 
-    /// The path that datagrams shall go over *as well*, while the active one is suspect: one that answered since, or
-    /// the one that the peer moved to. Until judgement falls nobody waits for it, and a false suspicion costs nothing
-    /// but some datagrams that arrive twice. To be read after every `handle_*`; when it changes to a path, the driver
+    /// The path that datagrams shall go over *as well*: the [`companion`](Self::companion), or, while the active one is suspect, one
+    /// that answered since, or the one that the peer moved to. Until judgement falls nobody waits for it, and a false
+    /// suspicion costs nothing but some datagrams that arrive twice. To be read after every `handle_*`; when it changes to a path, the driver
     /// replays the last datagrams over it.
     pub fn hedge(&self) -> Option<PathId> {
-        let suspicion = self.paths[self.active_index()?].suspicion.as_ref()?;
-        suspicion.hedge.filter(|path| Some(*path) != self.active && self.index(*path).is_some())
+        let suspicion = self.paths[self.active_index()?].suspicion.as_ref();
+        let hedge = suspicion.and_then(|suspicion| suspicion.hedge);
+        hedge.filter(|path| Some(*path) != self.active && self.index(*path).is_some()).or(self.companion)
     }
 
     /// The path with this fingerprint.

@@ -250,7 +250,7 @@ impl Path {
         } else {
             self.loss.record(false);
         }
-        self.lossiness.judge(&self.loss);
+        self.judge_losses();
         self.probes_answered += 1;
         self.last_received = Some(now);
         self.missed = 0;
@@ -266,6 +266,13 @@ impl Path {
         self.silence_broken(now);
         let recovered = self.recover(now, probe.sent);
         if acquitted { self.acquit() } else { recovered }
+    }
+
+    /// After a probe was answered or lost.
+    pub(crate) fn judge_losses(&mut self) {
+        if self.health == Health::Up {
+            self.lossiness.judge(&self.loss);
+        }
     }
 
     /// Ends the suspicion in the path's favour.
@@ -286,6 +293,7 @@ impl Path {
             Health::Up => None,
             Health::Untried | Health::Probing => {
                 self.health = Health::Up;
+                self.lossiness.begin(&self.loss);
                 Some(up)
             }
             Health::Dead { since, .. } if asked < *since => None,
@@ -305,6 +313,7 @@ impl Path {
                     return None;
                 }
                 self.health = Health::Up;
+                self.lossiness.begin(&self.loss);
                 Some(up)
             }
         }

@@ -347,7 +347,8 @@ fn a_server_that_came_back_ends_what_it_had_open_when_it_died() {
     drop(server);
     let again = second.block_on(within_deadline(serve(identity.clone())));
     let end = dialer.block_on(within_deadline(async {
-        stream.write_all(b"is anybody there?").await.expect("queued");
+        // It may be over before, if something had to be said again.
+        let _ = stream.write_all(b"is anybody there?").await;
         stream.read(&mut [0; 1]).await.expect_err("the connection is gone")
     }));
     let why = end.get_ref().and_then(|error| error.downcast_ref::<ReadError>());

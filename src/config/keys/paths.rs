@@ -97,6 +97,13 @@ pub const KEYS: &[Key<Refinement>] = &[
         read: |wanted, field| field.integer_in(1..=i64::from(u16::MAX)).map(|mtu| wanted.rules.limits.mtu = Some(mtu)),
     },
     Key {
+        names: &["redundancy"],
+        takes: "1 or 2",
+        default: "1",
+        doc: "Over how many paths each packet goes: with 2 a copy of all takes a path apart from the first, and nobody waits when either fails.",
+        read: |wanted, field| field.integer_in(1..=2).map(|paths: u8| wanted.redundant = Some(paths == 2)),
+    },
+    Key {
         names: &["tcp_fallback"],
         takes: "boolean",
         default: "true, false beside `acl`, `sequence`, `isds`, `avoid` or `pin`",

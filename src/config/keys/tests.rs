@@ -252,12 +252,12 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
 fn paths_have_rules_and_limits() {
     let text = "scion {
         acl: [\"- 2-0#0\", \"+\"], sequence: \"1 0*\", isds: [1, 3 ], avoid: \"1-ff00:0:110#3\", pin: \"1e924b9d737700d7\"
-        max_latency: \"80ms\", min_bandwidth: \"10Mbit\", min_mtu: 1400, tcp_fallback: true
+        max_latency: \"80ms\", min_bandwidth: \"10Mbit\", min_mtu: 1400, tcp_fallback: true, redundancy: 2
         destinations { \"3-0\" { max_latency: \"200ms\" } }
-        accounts { BULK { path_preference: bandwidth, min_bandwidth: 500, tcp_fallback: false } }
+        accounts { BULK { path_preference: bandwidth, min_bandwidth: 500, tcp_fallback: false, redundancy: 1 } }
     }";
     let wishes = options(text).scion.expect("scion").wishes;
-    let said = |to: &str, account| wishes.of(to.parse().expect("an AS"), account).rules.lines().join("\n");
+    let said = |to: &str, account| wishes.of(to.parse().expect("an AS"), account).lines().join("\n");
     insta::assert_snapshot!(format!("{}\n\n{}", said("1-ff00:0:112", None), said("3-ff00:0:310", Some("BULK"))));
     let refused = [
         "acl: \"- 2\"",
@@ -270,6 +270,7 @@ fn paths_have_rules_and_limits() {
         "min_bandwidth: \"10 potatoes\"",
         "min_bandwidth: 0",
         "min_mtu: 70000",
+        "redundancy: 3",
         "destinations { \"3\" { isds: 1 } }",
         "destinations { \"3-0\" {} }",
         "accounts { A { acls: [\"+\"] } }",

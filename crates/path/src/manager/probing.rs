@@ -50,7 +50,7 @@ impl Manager {
         match path.health {
             _ if Some(path.id) == self.active => config.active_interval,
             Health::Probation { .. } => config.probation_interval,
-            Health::Up if self.is_close_standby(path) => config.standby_interval,
+            Health::Up if Some(path.id) == self.companion || self.is_close_standby(path) => config.standby_interval,
             Health::Up => config.spare_interval,
             Health::Probing | Health::Untried if path.missed < MISSES => config.standby_interval,
             Health::Probing | Health::Untried => config.spare_interval,
@@ -141,7 +141,7 @@ impl Manager {
                 largest = largest.max(Some(probe.size));
                 let sent = probe.sent;
                 path.lost(sent);
-                path.lossiness.judge(&path.loss);
+                path.judge_losses();
             }
             if let Some(size) = largest {
                 self.consider_misses(now, index, size);

@@ -23,6 +23,7 @@ impl Manager {
             self.event(now, EventKind::NoPath { silent_for: Duration::ZERO });
         }
         self.remove_withdrawn(now);
+        self.accompany();
         self.probe_regularly(now);
         self.timer = self.next_deadline(now);
     }

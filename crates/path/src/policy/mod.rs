@@ -14,6 +14,8 @@ use std::fmt;
 
 use crate::{Candidate, IsdAs, Kind, Preference};
 
+const REDUNDANT: &str = "redundancy 2";
+
 /// What is wanted of the paths that carry some traffic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
@@ -21,6 +23,8 @@ pub struct Policy {
     pub preference: Preference,
     /// Which may be used.
     pub rules: Rules,
+    /// Whether each packet goes over two of them, so that nobody waits when one fails.
+    pub redundant: bool,
 }
 
 /// Which paths may be used. The default allows all.
@@ -41,6 +45,8 @@ pub struct Refinement {
     pub preference: Option<Preference>,
     /// Strict rules come on top, limits and `tcp` take the place of the others.
     pub rules: Rules,
+    /// In place of the other.
+    pub redundant: Option<bool>,
 }
 
 impl From<Preference> for Policy {
@@ -51,6 +57,12 @@ impl From<Preference> for Policy {
 }
 
 impl Policy {
+    /// All that is said but for the preference, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let redundant = self.redundant.then(|| REDUNDANT.to_owned());
+        self.rules.lines().into_iter().chain(redundant).collect()
+    }
+
     /// As this one, with what `more` says.
     pub fn refined(&self, more: &Refinement) -> Self {
         let Rules { strict, limits, tcp } = &more.rules;
@@ -61,6 +73,7 @@ impl Policy {
                 limits: limits.or(self.rules.limits),
                 tcp: tcp.or(self.rules.tcp),
             },
+            redundant: more.redundant.unwrap_or(self.redundant),
         }
     }
 }
@@ -68,7 +81,8 @@ impl Policy {
 impl fmt::Display for Refinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let preference = self.preference.iter().map(|preference| format!("path_preference {preference}"));
-        f.write_str(&preference.chain(self.rules.lines()).collect::<Vec<_>>().join("; "))
+        let redundancy = self.redundant.map(|it| if it { REDUNDANT } else { "redundancy 1" }.to_owned());
+        f.write_str(&preference.chain(self.rules.lines()).chain(redundancy).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -121,10 +135,18 @@ mod tests {
         let some = all.refined(&Refinement {
             preference: Some("bandwidth".parse().expect("a preference")),
             rules: Rules { strict: vec![avoid("2")], limits: limits(90, None), tcp: Some(false) },
+            redundant: Some(true),
         });
         assert_eq!(some.preference.metrics(), [Metric::Bandwidth]);
-        let said = ["avoid \"1\"", "avoid \"2\"", "max_latency 90.0 ms", "min_mtu 1400 bytes", "tcp_fallback: false"];
-        assert_eq!(some.rules.lines(), said);
+        let said = [
+            "avoid \"1\"",
+            "avoid \"2\"",
+            "max_latency 90.0 ms",
+            "min_mtu 1400 bytes",
+            "tcp_fallback: false",
+            "redundancy 2",
+        ];
+        assert_eq!(some.lines(), said);
         assert_eq!(all.refined(&Refinement::default()), all);
     }
 

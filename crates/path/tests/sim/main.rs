@@ -8,5 +8,6 @@ mod lossy;
 mod preference;
 mod quiet;
 mod random_inputs;
+mod redundancy;
 mod rules;
 mod world;
