@@ -4,6 +4,8 @@
 //! which at once carries out what the manager wants: new templates for every peer, the replay of its last datagram,
 //! probes, log and event stream.
 
+mod routing;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -21,7 +23,6 @@ use crate::lane::{Heading, Lane};
 use crate::metadata::PathInfo;
 use crate::outage::Outage;
 use crate::peers::{Peer, Route};
-use crate::probe::Probe;
 
 /// Events kept for a user interface.
 const RECENT: usize = 64;
@@ -430,97 +431,4 @@ impl Destination {
 fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-impl State {
-    fn live_peers(&mut self) -> Vec<Arc<Peer>> {
-        self.peers.retain(|p| p.strong_count() > 0);
-        self.peers.iter().filter_map(Weak::upgrade).filter(|p| p.is_live()).collect()
-    }
-
-    /// Learns the manager's names after it was given a new set.
-    fn learn_ids(&mut self) {
-        for info in &self.current {
-            if let Some(id) = self.manager.id_of(Fingerprint::of(&info.interfaces)) {
-                self.paths.insert(id, Arc::new(info.clone()));
-                self.by_interfaces.insert(info.ids().into(), id);
-            }
-        }
-        self.tcp = self.manager.id_of(Fingerprint::TCP);
-    }
-
-    fn forget(&mut self, path: PathId) {
-        self.paths.remove(&path);
-        self.last_sent.remove(&path);
-        self.by_interfaces.retain(|_, id| *id != path);
-    }
-
-    fn describe(&self, path: PathId) -> String {
-        match self.paths.get(&path) {
-            Some(info) if info.interfaces.is_empty() => "within the AS".to_owned(),
-            Some(info) => info.interfaces.iter().map(|i| i.to_string()).collect::<Vec<_>>().join(" "),
-            None => "TCP/IP".to_owned(),
-        }
-    }
-
-    /// The route of `peer` over `path`; `None` when it has none there.
-    fn route_of(&self, peer: &Peer, path: PathId) -> Option<Route> {
-        if Some(path) == self.tcp {
-            return peer.tunnel.is_possible().then_some(Route::Tcp(Some(path)));
-        }
-        let template = peer.socket.upgrade()?.template(peer, self.paths.get(&path)?, path)?;
-        Some(Route::Scion(template))
-    }
-
-    fn route(&self, peer: &Arc<Peer>, path: PathId) {
-        if let Some(route) = self.route_of(peer, path) {
-            peer.set_route(route);
-        }
-    }
-
-    fn route_all(&mut self, path: PathId) {
-        for peer in self.peers.iter().filter_map(Weak::upgrade) {
-            self.route(&peer, path);
-        }
-    }
-
-    /// Nothing more goes to the peers, by whatever way.
-    fn unroute_all(&mut self) {
-        for peer in self.peers.iter().filter_map(Weak::upgrade) {
-            peer.set_hedge(None);
-            peer.clear_route();
-        }
-    }
-
-    /// Sends each peer's last datagrams again: the acknowledgement of data tells QUIC at once what was lost, and what
-    /// it acknowledged itself may have been lost as well. Twice after a switch, because the peer believes that we moved
-    /// from the second packet in a row on.
-    fn replay(&mut self, times: usize) {
-        for peer in self.live_peers() {
-            let Some(socket) = peer.socket.upgrade() else { continue };
-            for datagram in peer.last() {
-                for _ in 0..times {
-                    socket.send_now(&peer, &datagram);
-                }
-            }
-        }
-    }
-
-    /// Asks the peer that was heard last. True also when nobody is there to be asked: that is no fault of the path.
-    fn probe(&mut self, probe: natsd_path::Probe) -> bool {
-        let tcp = Some(probe.path) == self.tcp;
-        let peers = self.live_peers();
-        let candidates = peers.iter().filter(|p| !tcp || p.tunnel.is_possible());
-        let Some(peer) = candidates.max_by_key(|p| p.heard()) else { return true };
-        let (Some(socket), Some(route)) = (peer.socket.upgrade(), self.route_of(peer, probe.path)) else { return true };
-        let room = match &route {
-            Route::Scion(template) => {
-                self.paths.get(&probe.path).map_or(1200, |p| usize::from(p.mtu).saturating_sub(template.len()))
-            }
-            Route::Tcp(_) => 1200,
-        };
-        self.last_sent.insert(probe.path, Instant::now());
-        let request = if probe.unanswered { Probe::Unanswered(probe.token) } else { Probe::Request(probe.token) };
-        socket.send_over(peer, &route, &request.encode(usize::from(probe.size).min(room)))
-    }
 }
