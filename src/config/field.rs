@@ -33,12 +33,7 @@ pub(super) struct Report {
     pub(super) scion_addresses: Vec<(Position, String, String)>,
 }
 
-/// Reads `map` by the table `keys`. All errors are reported, in the order of the file.
-pub(super) fn read_map<T>(map: &Map, keys: &[Key<T>], refused: &[&str], target: &mut T, report: &mut Report) {
-    read_both(map, (keys, target), (&[], &mut ()), refused, report);
-}
-
-/// As [`read_map`], by two tables.
+/// Reads `map` by two tables, each with what it fills. All errors are reported, in the order of the file.
 pub(super) fn read_both<T, U>(
     map: &Map,
     one: (&[Key<T>], &mut T),
@@ -276,10 +271,7 @@ impl<'a> Field<'a> {
 
     /// Reads a map by a table of its own. `false` if that reported errors of single keys.
     pub(super) fn map<T>(&mut self, keys: &[Key<T>], unsupported: &[&str], target: &mut T) -> Result<bool, ValueError> {
-        let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
-        let before = self.report.errors.len();
-        read_map(map, keys, unsupported, target, self.report);
-        Ok(self.report.errors.len() == before)
+        self.split((keys, target), (&[], &mut ()), unsupported)
     }
 
     /// As [`map`](Self::map), by two tables with a target each.
@@ -287,10 +279,11 @@ impl<'a> Field<'a> {
         &mut self,
         one: (&[Key<T>], &mut T),
         other: (&[Key<U>], &mut U),
+        unsupported: &[&str],
     ) -> Result<bool, ValueError> {
         let Value::Map(map) = self.value() else { return Err(self.expected("a map, { … }")) };
         let before = self.report.errors.len();
-        read_both(map, one, other, &[], self.report);
+        read_both(map, one, other, unsupported, self.report);
         Ok(self.report.errors.len() == before)
     }
 

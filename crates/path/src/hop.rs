@@ -19,9 +19,7 @@ enum Interfaces {
 
 impl Hop {
     pub(crate) fn matches(self, isd_as: IsdAs, entered: u16, left: u16) -> bool {
-        let is = |wanted: u16, is| wanted == 0 || wanted == is;
-        is(self.isd_as.isd(), isd_as.isd())
-            && (self.isd_as.asn() == 0 || self.isd_as.asn() == isd_as.asn())
+        self.may_be_in(isd_as)
             && match self.interfaces {
                 Interfaces::Either(wanted) => is(wanted, entered) || is(wanted, left),
                 Interfaces::Both(by, to) => is(by, entered) && is(to, left),
@@ -30,30 +28,42 @@ impl Hop {
 
     /// Whether this interface, by which its AS is entered or left, is meant.
     pub(crate) fn is_at(self, interface: Interface, entered: bool) -> bool {
-        let Interface { isd_as, id } = interface;
-        match self.interfaces {
-            Interfaces::Either(_) => self.matches(isd_as, id, id),
-            Interfaces::Both(by, _) if entered => {
-                Self { interfaces: Interfaces::Either(by), ..self }.matches(isd_as, id, id)
+        let wanted = match self.interfaces {
+            Interfaces::Either(wanted) => wanted,
+            Interfaces::Both(by, to) => {
+                if entered {
+                    by
+                } else {
+                    to
+                }
             }
-            Interfaces::Both(_, to) => Self { interfaces: Interfaces::Either(to), ..self }.matches(isd_as, id, id),
-        }
-    }
-
-    /// Whether all of an AS is meant, whatever the interface.
-    pub(crate) fn is_all_of(self, isd_as: IsdAs) -> bool {
-        matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0)) && self.matches(isd_as, 0, 0)
+        };
+        self.may_be_in(interface.isd_as) && is(wanted, interface.id)
     }
 
     /// Whether an interface of the AS may be meant.
     pub(crate) fn may_be_in(self, isd_as: IsdAs) -> bool {
-        Self { interfaces: Interfaces::Either(0), ..self }.matches(isd_as, 0, 0)
+        is(self.isd_as.isd(), isd_as.isd()) && is(self.isd_as.asn(), isd_as.asn())
+    }
+
+    /// Whether all of an AS is meant, whatever the interface.
+    pub(crate) fn is_all_of(self, isd_as: IsdAs) -> bool {
+        self.means_any_interface() && self.may_be_in(isd_as)
     }
 
     /// Whether everything is meant.
     pub(crate) fn is_all(self) -> bool {
-        self.isd_as == IsdAs(0) && matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0))
+        self.means_any_interface() && self.isd_as == IsdAs(0)
     }
+
+    fn means_any_interface(self) -> bool {
+        matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0))
+    }
+}
+
+/// 0 is any.
+fn is<T: PartialEq + Default>(wanted: T, is: T) -> bool {
+    wanted == T::default() || wanted == is
 }
 
 impl FromStr for Hop {

@@ -43,6 +43,7 @@ pub struct Manager {
     next_id: u32,
     admission: Admission,
     active: Option<PathId>,
+    /// Carries a copy of all traffic.
     companion: Option<PathId>,
     /// Since when it carries the traffic.
     active_since: Option<Instant>,
@@ -246,7 +247,7 @@ impl Manager {
         self.active
     }
 
-    /// The path that datagrams shall go over *as well*: the [`companion`](Self::companion), or, while the active one is suspect, one
+    /// The path that datagrams shall go over *as well*: where the [`Policy`](crate::Policy) wants two for every packet the second one, and, while the active one is suspect, one
     /// that answered since, or the one that the peer moved to. Until judgement falls nobody waits for it, and a false
     /// suspicion costs nothing but some datagrams that arrive twice. To be read after every `handle_*`; when it changes to a path, the driver
     /// replays the last datagrams over it.

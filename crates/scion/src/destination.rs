@@ -314,7 +314,7 @@ impl Destination {
     /// If there are paths and the operator's rules exclude them all: how many, and one of the rules.
     pub(crate) fn barred(&self) -> Option<(usize, String)> {
         let state = self.state.lock();
-        let (_, rule) = state.manager.excluded().next().filter(|_| state.manager.active().is_none())?;
+        let (_, rule) = state.manager.excluded().next().filter(|_| state.is_barred())?;
         Some((state.manager.excluded().count(), rule.to_owned()))
     }
 
@@ -377,7 +377,7 @@ impl Destination {
             let Some(path) = failed else { break };
             state.manager.handle_send_error(Instant::now(), path);
         }
-        if state.manager.active().is_none() && state.manager.excluded().next().is_some() {
+        if state.is_barred() {
             state.unroute_all();
         }
         let hedge = state.manager.hedge();

@@ -95,7 +95,7 @@ pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> R
     let on = match field.value() {
         Value::Map(_) => {
             let (scion, mut wanted) = (scion.insert(ScionOptions::default()), Refinement::default());
-            field.split((KEYS, scion), (paths::KEYS, &mut wanted))?;
+            field.split((KEYS, scion), (paths::KEYS, &mut wanted), &[])?;
             scion.wishes.policy = Policy::default().refined(&wanted);
             return Ok(());
         }

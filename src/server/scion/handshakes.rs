@@ -48,7 +48,7 @@ impl Handshakes {
     pub(super) async fn room(&self) {
         loop {
             let ended = self.0.ended.notified();
-            if self.under_way() < MOST {
+            if under_way(&self.0.by_as.lock()) < MOST {
                 return;
             }
             ended.await;
@@ -57,10 +57,9 @@ impl Handshakes {
 
     /// A host of this AS wants to begin, and has `proven` that packets to its address reach it, or not.
     pub(super) fn turn(&self, of: IsdAs, proven: bool) -> Turn {
-        let under_way = self.under_way();
         let mut by_as = self.0.by_as.lock();
         match by_as.get(&of).copied().unwrap_or(0) {
-            _ if under_way >= UNPROVEN && !proven => Turn::Prove,
+            _ if under_way(&by_as) >= UNPROVEN && !proven => Turn::Prove,
             own if own >= MOST_OF_AN_AS => Turn::Refuse,
             own => {
                 by_as.insert(of, own + 1);
@@ -68,10 +67,10 @@ impl Handshakes {
             }
         }
     }
+}
 
-    fn under_way(&self) -> usize {
-        self.0.by_as.lock().values().sum()
-    }
+fn under_way(by_as: &HashMap<IsdAs, usize>) -> usize {
+    by_as.values().sum()
 }
 
 impl Drop for Handshake {

@@ -1,16 +1,10 @@
 //! The second path of traffic that goes over two at once.
 
 use super::Manager;
-use crate::PathId;
 use crate::path::Path;
 
 impl Manager {
-    /// The path that carries a copy of all traffic because the operator wants that ([`Policy`](crate::Policy)).
-    pub fn companion(&self) -> Option<PathId> {
-        self.companion
-    }
-
-    /// It shares as little as possible with the active path, and of those that share as little it is the best. It stays while it works and
+    /// Chooses the companion. It shares as little as possible with the active path, and of those that share as little it is the best. It stays while it works and
     /// none shares less: a copy gains nothing by being quicker.
     pub(super) fn accompany(&mut self) {
         self.companion = self.active_index().filter(|_| self.config.policy.redundant).and_then(|active| {

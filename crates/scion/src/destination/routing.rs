@@ -61,6 +61,11 @@ impl State {
         }
     }
 
+    /// There are paths, and none that the operator's rules allow.
+    pub(super) fn is_barred(&self) -> bool {
+        self.manager.active().is_none() && self.manager.excluded().next().is_some()
+    }
+
     /// Nothing more goes to the peers, by whatever way.
     pub(super) fn unroute_all(&mut self) {
         for peer in self.peers.iter().filter_map(Weak::upgrade) {
