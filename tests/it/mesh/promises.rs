@@ -121,6 +121,17 @@ impl Mesh {
         }
     }
 
+    /// Waits until no other server has a subscription to `subject`, that of the server that was killed. A nats-server
+    /// answers that nobody is there as soon as a route is closed, and sends a group's messages there until its interest is
+    /// removed, all at once, a moment later.
+    fn wait_until_forgotten(&self, killed: usize, subject: &str) {
+        let others = self.monitoring.iter().enumerate().filter(|(at, _)| *at != killed);
+        for (at, &port) in others {
+            let left = || json(port, &format!("/subsz?subs=1&test={subject}"))["total"].as_u64();
+            wait_for(&format!("{} to forget {subject}", self.name(at)), || (left() == Some(0)).then_some(()));
+        }
+    }
+
     fn name(&self, at: usize) -> &str {
         &self.nodes[at].name
     }
@@ -294,6 +305,7 @@ fn kill_and_return(mesh: &Mesh, clients: &mut Vec<Client>, victim: usize, round:
         client.wait_for_interest(&format!("{known}.{}", node.name), false);
     }
     let gone = start.elapsed();
+    mesh.wait_until_forgotten(victim, &format!("{known}.{}", node.name));
     work(clients, 0, JOBS);
     node.restart();
     let start = Instant::now();
