@@ -493,6 +493,7 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
         live("scion.accounts", refinements(&wishes.accounts)),
+        live("scion.paths", refinements(&wishes.subjects)),
         live("scion.allow", list(allow, ToString::to_string, ", ")),
         live("scion.deny", list(deny, ToString::to_string, ", ")),
     ]

@@ -152,6 +152,9 @@ pub enum ValueError {
     /// Not a bandwidth.
     #[error("{0:?} is not a bandwidth; write a number of kbit/s, or \"10Mbit\"")]
     Bandwidth(String),
+    /// More patterns of subjects than there may be connections for.
+    #[error("more than {0} subjects have paths of their own; let one pattern stand for several")]
+    TooManyClasses(usize),
     /// Not an ISD-AS.
     #[error(transparent)]
     IsdAs(#[from] natsd_path::AddrError),

@@ -116,12 +116,12 @@ impl Matches {
         &mut self.groups[at]
     }
 
-    fn route(&mut self, link: &Arc<Link>, renamed: Option<Vec<u8>>) -> usize {
+    fn route(&mut self, link: Arc<Link>, renamed: Option<Vec<u8>>) -> usize {
         let is_same =
-            |known: &RouteMatch| Arc::ptr_eq(&known.link, link) && known.renamed.as_deref() == renamed.as_deref();
+            |known: &RouteMatch| Arc::ptr_eq(&known.link, &link) && known.renamed.as_deref() == renamed.as_deref();
         self.routes.iter().position(is_same).unwrap_or_else(|| {
             let renamed = renamed.map(Vec::into_boxed_slice);
-            self.routes.push(RouteMatch { link: link.clone(), renamed, plain: false, leafs: Vec::new() });
+            self.routes.push(RouteMatch { link, renamed, plain: false, leafs: Vec::new() });
             self.routes.len() - 1
         })
     }
@@ -173,7 +173,8 @@ impl Remote<'_> {
             Cow::Borrowed(_) => None,
             Cow::Owned(name) => Some(name),
         };
-        Some(self.found.route(&member.link, renamed))
+        let carrier = member.link.carrier(renamed.as_deref().unwrap_or(self.subject))?;
+        Some(self.found.route(carrier, renamed))
     }
 }
 

@@ -248,7 +248,7 @@ pub(crate) fn publish_routed<'q>(
             passed_on.push((leaf, &group.name));
             continue;
         }
-        let other = |route: usize| from.link.is_none_or(|from| !Arc::ptr_eq(&matches.routes[route].link, from));
+        let other = |route: usize| from.link.is_none_or(|from| !matches.routes[route].link.shares_server(from));
         if let Some(route) = group.choose_elsewhere(other, &mut batch.rng) {
             passed_on.push((route, &group.name));
         }

@@ -32,7 +32,7 @@ use crate::hub::account::Account;
 use crate::hub::subscription::Subscriptions;
 use crate::leaf::LeafPeer;
 use crate::operators::Pass;
-use crate::route::{Copies, FarServer};
+use crate::route::{Carrier, Carriers, Copies, FarServer};
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::Peer;
@@ -128,6 +128,8 @@ pub(crate) struct PeerServer {
     pub leaf_origins: bool,
     /// It takes messages for queue groups only.
     pub queues_only: bool,
+    /// Where messages go to instead that have connections of their own, by their subjects.
+    pub carriers: Option<Arc<Carriers>>,
 }
 
 /// What another server is told of a message besides.
@@ -417,6 +419,22 @@ impl Link {
                 false
             }
         }
+    }
+
+    /// The connection to the same server that takes messages to `subject`. `None` if none may at the moment.
+    pub(crate) fn carrier(self: &Arc<Self>, subject: &[u8]) -> Option<Arc<Self>> {
+        let carriers = self.server.get().and_then(|server| server.carriers.as_ref());
+        match carriers.map_or(Carrier::Usual, |carriers| carriers.of(subject)) {
+            Carrier::Usual => Some(self.clone()),
+            Carrier::Own(link) => Some(link),
+            Carrier::Missing => None,
+        }
+    }
+
+    /// Whether both are routes to the same server, or the same one.
+    pub(crate) fn shares_server(&self, other: &Self) -> bool {
+        let server = self.server.get().zip(other.server.get());
+        self.id == other.id || server.is_some_and(|(this, other)| this.name == other.name)
     }
 
     /// Whether the connection ends or has ended.

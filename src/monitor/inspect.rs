@@ -221,6 +221,8 @@ pub struct RouteFacts {
     pub subscriptions: u64,
     /// Account, when it serves only one; or empty.
     pub account: String,
+    /// Pattern of subjects, when it is for these alone; or empty.
+    pub class: String,
     /// What is compressed of what goes there.
     pub compression: Status,
 }

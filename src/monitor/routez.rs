@@ -66,6 +66,7 @@ pub(super) fn info(route: Route, now: Time) -> RouteInfo {
         out_bytes: route.traffic.out_bytes,
         subscriptions: route.facts.subscriptions,
         account: route.facts.account,
+        subjects: route.facts.class,
         compression: route.facts.compression.name().into(),
         isd_as: route.peer.isd_as.map(|isd_as| isd_as.to_string()).unwrap_or_default(),
         ..RouteInfo::default()

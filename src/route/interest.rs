@@ -10,6 +10,7 @@ use natsd_core::route::interest::{Change, pool_slot};
 use natsd_core::route::session::{Introduction, Slot};
 use parking_lot::RwLock;
 
+use super::classes::{Carriers, Class, Classes};
 use super::dag::HopRoutes;
 use super::status::RouteStatus;
 use crate::hub::InterestObserver;
@@ -20,6 +21,7 @@ use crate::link::Link;
 /// The open routes, and which accounts each carries.
 pub(crate) struct Announcer {
     pool: ArcSwap<Pool>,
+    classes: ArcSwap<Classes>,
     routes: RwLock<Vec<OpenRoute>>,
     rules: ArcSwap<Rules>,
     /// Where all servers hear of it, over whatever hops.
@@ -71,10 +73,7 @@ impl OpenRoute {
             is_configured: self.configured,
             import: self.peer.info.import.clone(),
             export: self.peer.info.export.clone(),
-            account: match &self.peer.slot {
-                Slot::Pool(_) => None,
-                Slot::Account(account) => Some(account.clone()),
-            },
+            slot: self.peer.slot.clone(),
         }
     }
 }
@@ -84,7 +83,24 @@ impl Announcer {
     pub(crate) fn new(pool_size: Option<u16>, dedicated: Dedicated, permissions: Option<RoutePermissions>) -> Self {
         let rules = ArcSwap::from_pointee(Rules { now: permissions, before: None });
         let pool = ArcSwap::from_pointee(Pool { size: pool_size.unwrap_or(0), dedicated });
-        Self { pool, routes: RwLock::default(), rules, hops: None }
+        let classes = ArcSwap::from_pointee(Classes::new(Vec::new()));
+        Self { pool, classes, routes: RwLock::default(), rules, hops: None }
+    }
+
+    /// From now on these messages have connections of their own, where peers agree. To be
+    /// said before the connections are made anew for it. Returns whether there were others before.
+    pub(crate) fn set_classes(&self, classes: Vec<Class>) -> bool {
+        let new = Classes::new(classes);
+        let differ = !self.classes.load().are_those_of(&new);
+        if differ {
+            self.classes.store(Arc::new(new));
+        }
+        differ
+    }
+
+    /// The connections to this peer that subjects have to themselves.
+    pub(crate) fn carriers(&self, peer: &Introduction) -> Option<Arc<Carriers>> {
+        self.classes.load().carriers(&peer.info.server_id)
     }
 
     /// From now on all servers hear of it that are reached, over whatever hops; first of all that there is, which comes with
@@ -204,6 +220,8 @@ impl Announcer {
             // The peer has one connection for all.
             Slot::Pool(_) => true,
             Slot::Account(name) => name.as_bytes() == account && pool.dedicated.has_own(&peer.info, account),
+            // What is wanted is said on the connection of the account.
+            Slot::Class(_) => false,
         }
     }
 }
@@ -263,7 +281,7 @@ impl LeafOrigins {
 /// The account as lines on a route name it.
 fn named<'a>(slot: &Slot, account: &'a [u8]) -> Option<&'a [u8]> {
     match slot {
-        Slot::Pool(_) => Some(account),
+        Slot::Pool(_) | Slot::Class(_) => Some(account),
         Slot::Account(_) => None,
     }
 }

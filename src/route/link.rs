@@ -182,6 +182,7 @@ impl HubSide {
 
     fn unwind(&mut self) -> bool {
         self.announcer.close(&self.link);
+        self.leave_class();
         if let Some(hops) = self.announcer.hops() {
             hops.link_down(&self.hub, &self.link);
         }
@@ -195,6 +196,15 @@ impl HubSide {
             log::info!("{} - Router connection closed: {reason}{remote}", self.link.describe());
         }
         self.remote.is_empty()
+    }
+
+    /// What the connection was for goes with all else again.
+    fn leave_class(&self) {
+        let Some(server) = self.link.server.get() else { return };
+        if let (Slot::Class(_), Some(carriers)) = (&server.slot, &server.carriers) {
+            carriers.remove(&self.link);
+            self.hub.accounts.forget_matches();
+        }
     }
 
     /// `hops` is how often it may be passed on, where servers do that.
@@ -340,12 +350,14 @@ impl Broker for InBatch<'_> {
             side.dedicated = Some(account.as_bytes().into());
             side.link.outbound().dedicated = true;
         }
+        let carriers = side.announcer.carriers(peer);
         let server = PeerServer {
             name: peer.info.server_name.clone(),
             slot: peer.slot.clone(),
             traces: peer.info.traces_messages(),
             leaf_origins: peer.info.leaf_origins,
             queues_only: peer.info.queues_only,
+            carriers: carriers.clone(),
         };
         // A route is opened once.
         let _ = side.link.server.set(Box::new(server));
@@ -353,6 +365,10 @@ impl Broker for InBatch<'_> {
         side.announcer.open(&side.link, peer, configured, &side.hub.accounts.with_strangers());
         if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {
             directory.introduce(&side.link);
+        }
+        if let (Some(carriers), Slot::Class(pattern)) = (carriers, &peer.slot) {
+            carriers.add(pattern, &side.link);
+            side.hub.accounts.forget_matches();
         }
         if let Some(hops) = side.announcer.hops() {
             hops.link_up(&side.hub, &side.link, &peer.info.server_id);

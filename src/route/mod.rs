@@ -5,6 +5,7 @@
 //! tells peers what clients here subscribe to, [`gate`] knows who may be a peer, [`dial`] and [`race`] find a way to a peer, [`accept`] takes those who find us.
 
 mod accept;
+mod classes;
 mod dag;
 mod dial;
 pub(crate) mod gate;
@@ -32,6 +33,7 @@ use natsd_core::route::dag::FORGET;
 use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
+use natsd_path::Refinement;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -49,6 +51,7 @@ use crate::tls::Facts;
 use crate::tls::RouteTls;
 use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
+pub(crate) use classes::{Carrier, Carriers, Class};
 use dag::HopRoutes;
 pub(crate) use dag::{Copies, FarServer};
 pub(crate) use dial::ScionDial;
@@ -131,6 +134,7 @@ impl Routes {
             pool_size: options.pool(),
             dag: options.is_dag(),
             dedicated: dedicated.clone(),
+            classes: classes(&hub, &options).into_iter().map(|class| class.pattern).collect(),
             shared: shared_accounts(&hub),
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
@@ -145,6 +149,7 @@ impl Routes {
         let hops = options.is_dag().then(|| Arc::new(HopRoutes::new(id, name, system_clock())));
         let announcer = Announcer::new(options.pool(), dedicated, options.permissions.clone()).over(hops.clone());
         let announcer = Arc::new(announcer);
+        announcer.set_classes(classes(&hub, &options));
         let _ = hub.observer.set(announcer.clone());
         announcer.begin(&hub.accounts.with_strangers());
         let Surroundings { scion_dial, tunnel, .. } = around;
@@ -215,10 +220,13 @@ impl Routes {
         if before.compression != options.compression {
             shared.change_compression(&options.compression);
         }
-        if (before.pool(), &before.accounts) != (options.pool(), &options.accounts) {
+        let classes = classes(&shared.hub, options);
+        let other_classes = shared.announcer.set_classes(classes.clone());
+        if (before.pool(), &before.accounts) != (options.pool(), &options.accounts) || other_classes {
             let dedicated = dedicated(&shared.hub, options);
             shared.announcer.set_pool(options.pool(), dedicated.clone());
-            shared.registry.set_pool(options.pool(), dedicated);
+            let patterns = classes.into_iter().map(|class| class.pattern).collect();
+            shared.registry.set_pool(options.pool(), dedicated, patterns);
         }
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
@@ -371,6 +379,18 @@ fn dedicated(hub: &Hub, options: &ClusterOptions) -> Dedicated {
         hub.options().system_account.clone(),
         options.pool().is_none() || options.is_dag(),
     )
+}
+
+/// The messages that are to have connections of their own.
+fn classes(hub: &Hub, options: &ClusterOptions) -> Vec<Class> {
+    let pooled = options.pool().is_some() && !options.is_dag();
+    let options = hub.options();
+    let subjects = options.scion.iter().filter(|_| pooled).flat_map(|scion| &scion.wishes.subjects);
+    let class = |(pattern, wanted): (&String, &Refinement)| Class {
+        pattern: pattern.clone(),
+        strict: wanted.rules.is_strict() || wanted.rules.tcp == Some(false),
+    };
+    subjects.map(class).collect()
 }
 
 /// As other servers are told.

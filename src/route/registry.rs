@@ -135,8 +135,8 @@ impl Registry {
 
     /// Accounts are shared out otherwise from now on. Connections that were greeted before that end, whether the cluster
     /// knows of them yet or not.
-    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated) {
-        self.drive(None, |cluster, now| cluster.set_pool(pool_size, dedicated, now));
+    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<String>) {
+        self.drive(None, |cluster, now| cluster.set_pool(pool_size, dedicated, classes, now));
         let close = || Command::Close(CloseReason::PoolChanged, None);
         self.state.lock().links.retain(|_, sender| sender.try_send(close()).is_ok());
     }

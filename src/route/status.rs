@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_api::SubjectPermissions;
 use natsd_core::route::hello::SubjectRules;
+use natsd_core::route::session::Slot;
 
 use super::{Routes, rules};
 use crate::hub::account::Account;
@@ -29,8 +30,8 @@ pub(crate) struct RouteStatus {
     pub did_solicit: bool,
     /// Whether it is in the configuration.
     pub is_configured: bool,
-    /// The only account that it carries, if it is dedicated to one.
-    pub account: Option<String>,
+    /// Which of the connections to the peer it is.
+    pub slot: Slot,
 }
 
 impl Routes {
@@ -49,6 +50,11 @@ fn shown(rules: SubjectRules) -> SubjectPermissions {
 impl RouteSource for Routes {
     fn facts(&self, rid: u64) -> Option<RouteFacts> {
         let route = self.shared.announcer.status_of(rid)?;
+        let (account, class) = match route.slot {
+            Slot::Pool(_) => Default::default(),
+            Slot::Account(account) => (account, String::new()),
+            Slot::Class(pattern) => (String::new(), pattern),
+        };
         Some(RouteFacts {
             subscriptions: route.link.interests.load(Relaxed),
             remote_id: route.remote_id,
@@ -56,7 +62,8 @@ impl RouteSource for Routes {
             permissions: (route.import.map(shown), route.export.map(shown)),
             did_solicit: route.did_solicit,
             is_configured: route.is_configured,
-            account: route.account.unwrap_or_default(),
+            account,
+            class,
             compression: route.link.compression(),
         })
     }

@@ -437,6 +437,7 @@ fn lane_name(lane: &Lane) -> String {
         Lane::Numbered(0) => String::new(),
         Lane::Numbered(number) => format!("lane {number}"),
         Lane::Account(name) => format!("account {name}"),
+        Lane::Subjects(pattern) => format!("subjects {pattern}"),
     }
 }
 

@@ -85,6 +85,9 @@ pub struct RouteInfo {
     /// `off`, or the name of the compression.
     #[serde(skip_serializing_if = "empty")]
     pub compression: String,
+    /// Pattern of the subjects that the connection is for, if it is for some alone; natsd's own.
+    #[serde(skip_serializing_if = "empty")]
+    pub subjects: String,
     /// ISD and AS of a route over SCION, `1-ff00:0:111`; natsd's own.
     #[serde(skip_serializing_if = "empty")]
     pub isd_as: String,

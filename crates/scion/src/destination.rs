@@ -117,7 +117,7 @@ impl Destination {
         let config = Config { policy, ..Config::default() };
         let config = match heading.lane {
             Lane::Numbered(lane) => Lanes::config(lane, config),
-            Lane::Account(_) => config,
+            Lane::Account(_) | Lane::Subjects(_) => config,
         };
         let state = State {
             manager: Manager::new(config, fastrand::u64(..)),
@@ -206,7 +206,7 @@ impl Destination {
     fn crowd(&self) -> Vec<Interface> {
         match self.heading.lane {
             Lane::Numbered(lane) => self.lanes.borrow().crowd(lane),
-            Lane::Account(_) => Vec::new(),
+            Lane::Account(_) | Lane::Subjects(_) => Vec::new(),
         }
     }
 

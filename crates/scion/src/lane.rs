@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use natsd_path::{IsdAs, Policy, Wishes};
+use natsd_path::{IsdAs, Part, Policy, Wishes};
 
 /// Connections to one AS that are in the same lane use the same path; each lane watches the paths and moves for itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,8 @@ pub enum Lane {
     Numbered(u16),
     /// The traffic of one account, by a policy of its own.
     Account(Arc<str>),
+    /// Messages to the subjects that a pattern matches, by a policy of their own.
+    Subjects(Arc<str>),
 }
 
 impl Default for Lane {
@@ -31,10 +33,12 @@ pub(crate) struct Heading {
 impl Heading {
     /// What is wanted of its paths.
     pub(crate) fn policy(&self, wishes: &Wishes) -> Policy {
-        match &self.lane {
-            Lane::Numbered(_) => wishes.of(self.isd_as, None),
-            Lane::Account(account) => wishes.of(self.isd_as, Some(account)),
-        }
+        let part = match &self.lane {
+            Lane::Numbered(_) => Part::Rest,
+            Lane::Account(account) => Part::Account(account),
+            Lane::Subjects(pattern) => Part::Subjects(pattern),
+        };
+        wishes.of(self.isd_as, part)
     }
 }
 
@@ -44,6 +48,7 @@ impl fmt::Display for Heading {
             Lane::Numbered(0) => self.isd_as.fmt(f),
             Lane::Numbered(lane) => write!(f, "{} in lane {lane}", self.isd_as),
             Lane::Account(account) => write!(f, "{} for account {account}", self.isd_as),
+            Lane::Subjects(pattern) => write!(f, "{} for subjects {pattern}", self.isd_as),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::config::language::Value;
 /// The keys. Those that stand in `destinations` and `accounts` come on top of those of `scion {}`.
 pub const KEYS: &[Key<Refinement>] = &[
     Key {
-        names: &["path_preference"],
+        names: &["path_preference", "prefer"],
         takes: "string, list of latency, bandwidth, hops, mtu",
         default: "latency,bandwidth,hops,mtu",
         doc: "What makes a path a better one, most important first.",

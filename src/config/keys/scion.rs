@@ -1,5 +1,6 @@
 //! `scion {}`, an extension of natsd.
 
+use natsd_core::subject;
 use natsd_path::{IsdAs, Policy, Refinement};
 
 use super::paths;
@@ -7,6 +8,9 @@ use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
 use crate::config::options::{PoolPaths, ScionOptions};
+
+/// Patterns of `paths`: each costs a connection, and probes, for every peer.
+const MAX_CLASSES: usize = 16;
 
 /// The keys of `scion {}`.
 pub const KEYS: &[Key<ScionOptions>] = &[
@@ -66,6 +70,28 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         read: |scion, field| {
             let entries = field.entries(|name, field| Ok((name.to_owned(), paths::block(field)?)))?;
             scion.wishes.accounts = entries.into_iter().collect();
+            Ok(())
+        },
+    },
+    Key {
+        names: &["paths"],
+        takes: "map of subjects, each with keys for paths",
+        default: "none",
+        doc: "What is wanted besides of messages to these subjects (\"orders.>\"), up to 16 patterns. They have routes of their own to servers that list the same patterns.",
+        read: |scion, field| {
+            let entries = field.entries(|name, field| {
+                if !subject::is_valid(name.as_bytes()) {
+                    return Err(ValueError::Word {
+                        found: name.to_owned(),
+                        expected: "a subject, such as \"orders.>\"",
+                    });
+                }
+                Ok((name.to_owned(), paths::block(field)?))
+            })?;
+            if entries.len() > MAX_CLASSES {
+                return Err(ValueError::TooManyClasses(MAX_CLASSES));
+            }
+            scion.wishes.subjects = entries.into_iter().collect();
             Ok(())
         },
     },

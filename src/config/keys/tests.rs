@@ -10,6 +10,7 @@ mod users;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use natsd_path::Part;
 use proptest::prelude::*;
 
 use super::{
@@ -249,6 +250,30 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
 }
 
 #[test]
+fn subjects_have_paths() {
+    let text =
+        "scion { paths { \"orders.>\": { prefer: latency, redundancy: 2 }, \"gov.*\" { acl: [\"- 2-0#0\", \"+\"] } } }";
+    let subjects = options(text).scion.expect("scion").wishes.subjects;
+    assert_eq!(subjects.keys().collect::<Vec<_>>(), ["gov.*", "orders.>"]);
+    assert_eq!(subjects["orders.>"].redundant, Some(true));
+    assert!(subjects["gov.*"].rules.is_strict());
+    let many: String = (0..17).map(|number| format!("\"a.{number}\" {{ redundancy: 2 }} ")).collect();
+    let without_pool = "cluster { listen: \"127.0.0.1:6222\", pool_size: -1 }";
+    for (text, expected) in [
+        ("scion { paths { \"a..b\" { redundancy: 2 } } }", "a subject, such as"),
+        ("scion { paths { \"a\" {} } }", "path_preference, or another key for paths, is missing"),
+        (&format!("scion {{ paths {{ {many} }} }}"), "more than 16 subjects have paths of their own"),
+        (&format!("scion {{ paths {{ a {{ redundancy: 2 }} }} }}\n{without_pool}"), "paths of scion"),
+    ] {
+        let errors = match loaded(text) {
+            Ok((options, _)) => options.check().expect_err(text).to_string(),
+            Err(errors) => errors.to_string(),
+        };
+        assert!(errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
 fn paths_have_rules_and_limits() {
     let text = "scion {
         acl: [\"- 2-0#0\", \"+\"], sequence: \"1 0*\", isds: [1, 3 ], avoid: \"1-ff00:0:110#3\", pin: \"1e924b9d737700d7\"
@@ -257,8 +282,12 @@ fn paths_have_rules_and_limits() {
         accounts { BULK { path_preference: bandwidth, min_bandwidth: 500, tcp_fallback: false, redundancy: 1 } }
     }";
     let wishes = options(text).scion.expect("scion").wishes;
-    let said = |to: &str, account| wishes.of(to.parse().expect("an AS"), account).lines().join("\n");
-    insta::assert_snapshot!(format!("{}\n\n{}", said("1-ff00:0:112", None), said("3-ff00:0:310", Some("BULK"))));
+    let said = |to: &str, part| wishes.of(to.parse().expect("an AS"), part).lines().join("\n");
+    insta::assert_snapshot!(format!(
+        "{}\n\n{}",
+        said("1-ff00:0:112", Part::Rest),
+        said("3-ff00:0:310", Part::Account("BULK"))
+    ));
     let refused = [
         "acl: \"- 2\"",
         "sequence: \"1-\"",

@@ -40,6 +40,9 @@ pub enum InvalidOptions {
         /// The rule, and what it says.
         why: String,
     },
+    /// Subjects cannot have routes of their own.
+    #[error("paths of scion {{}} needs a pool of routes; remove it, or {0} of cluster {{}}")]
+    ClassesWithoutPool(&'static str),
     /// Files of TLS that are missing or are not what they should be.
     #[error("{block}: {problem}")]
     Tls {
@@ -165,6 +168,16 @@ impl Options {
     }
 
     fn check_paths(&self) -> Result<(), InvalidOptions> {
+        if let (Some(scion), Some(cluster)) = (&self.scion, &self.cluster)
+            && !scion.wishes.subjects.is_empty()
+        {
+            if cluster.is_dag() {
+                return Err(InvalidOptions::ClassesWithoutPool("route_type: dag"));
+            }
+            if cluster.pool().is_none() {
+                return Err(InvalidOptions::ClassesWithoutPool("pool_size: -1"));
+            }
+        }
         for address in self.scion_addresses() {
             let scion = self.scion.as_ref().ok_or(InvalidOptions::ScionOff(address))?;
             if let Some(why) = scion.wishes.contradiction(address.isd_as) {

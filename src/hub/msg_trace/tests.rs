@@ -101,6 +101,7 @@ fn a_route_that_ends_is_closed() {
             traces: true,
             leaf_origins: false,
             queues_only: true,
+            carriers: None,
         }))
         .expect("once");
     stage.account.add_remote(Arc::new(RemoteInterest::new(route.clone(), b"foo", None, 1)));

@@ -144,8 +144,14 @@ fn a_group_whose_last_member_here_has_left_is_served_by_another_server() {
 #[test]
 fn what_goes_on_to_another_server_is_for_the_group_alone_if_that_server_knows_what_that_means() {
     let (account, client, from, other) = (account(), link(Kind::Client), link(Kind::Route), link(Kind::Route));
-    let server =
-        PeerServer { name: "other".into(), slot: Slot::Pool(0), traces: false, leaf_origins: false, queues_only: true };
+    let server = PeerServer {
+        name: "other".into(),
+        slot: Slot::Pool(0),
+        traces: false,
+        leaf_origins: false,
+        queues_only: true,
+        carriers: None,
+    };
     other.server.set(Box::new(server)).expect("once");
     add_remote(&account, &other, "foo", Some("q"), 1);
     add_remote(&account, &other, "foo", None, 1);

@@ -250,8 +250,14 @@ impl Far {
         let (out, limits) = (Outbound::new(Sink::Gone), hub.outbound_limits(Kind::Route));
         let link = Link::new(hub.next_id(), Kind::Route, nowhere, None, out, limits);
         let _ = link.far.set(Box::new(FarServer { node, next: ArcSwapOption::empty() }));
-        let server =
-            PeerServer { name: name.into(), slot: Slot::Pool(0), traces: true, leaf_origins: true, queues_only: true };
+        let server = PeerServer {
+            name: name.into(),
+            slot: Slot::Pool(0),
+            traces: true,
+            leaf_origins: true,
+            queues_only: true,
+            carriers: None,
+        };
         let _ = link.server.set(Box::new(server));
         Self { link: Arc::new(link), interests: HashMap::new() }
     }

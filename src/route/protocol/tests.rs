@@ -100,6 +100,7 @@ fn guarded(name: &str, routes: usize, login: Option<Login>) -> Arc<Registry> {
         routes,
         pool_size: Some(1),
         dedicated: Dedicated::default(),
+        classes: Vec::new(),
         shared: Vec::new(),
         advertise: true,
         connect_retries: 0,

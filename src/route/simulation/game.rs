@@ -9,7 +9,7 @@ use natsd_core::route::cluster::{Dial, Place as Target};
 
 use super::checks::{Checks, EVER, Message, Outage, SPREADS, Subscription};
 use super::network::{Arrival, Network, Place};
-use super::server::{ACCOUNTS, Output, Server};
+use super::server::{ACCOUNTS, Output, Server, Sharing};
 use crate::config::options::RouteType;
 use crate::link::Link;
 
@@ -43,6 +43,8 @@ struct Seat {
     pool_size: Option<u16>,
     /// Accounts that it wants to have connections of their own.
     own: &'static [&'static str],
+    /// Subjects that it wants to have connections of their own.
+    classes: &'static [&'static str],
     /// The servers that it is told of by its configuration.
     routes: Vec<usize>,
     /// When it comes back.
@@ -70,6 +72,7 @@ impl Game {
             lives: 0,
             pool_size: [None, Some(1), Some(2), Some(3), Some(3)][rng.usize(..5)],
             own: if is_dag { &[] } else { [&[][..], &ACCOUNTS[..1], &ACCOUNTS[..2], &ACCOUNTS[1..]][rng.usize(..4)] },
+            classes: [&[][..], &["a.>"], &["a.*", "b"], &["a.>", "b"]][rng.usize(..4)],
             // All know the first one, which knows the second.
             routes: if is_dag {
                 let tree = (server > 0).then(|| rng.usize(..server.max(1)));
@@ -278,8 +281,9 @@ impl Game {
             seat.lives += 1;
             let (name, id) = (at.to_string(), format!("N{at}.{}", seat.lives));
             let seed = self.rng.u64(..);
-            let pool = (seat.pool_size, seat.own, self.route_type);
-            seat.server = Some(Server::new((&name, &id), &self.clock, seat.routes.len(), pool, seed));
+            let (pool_size, route_type) = (seat.pool_size, self.route_type);
+            let sharing = Sharing { pool_size, accounts: seat.own, classes: seat.classes, route_type };
+            seat.server = Some(Server::new((&name, &id), &self.clock, seat.routes.len(), sharing, seed));
             self.settle(at);
         }
     }
@@ -358,9 +362,10 @@ impl Game {
         let pool = |peer: &usize| match (self.servers[at].pool_size, self.servers[*peer].pool_size) {
             _ if is_dag => 1,
             (Some(ours), Some(theirs)) => {
-                let theirs_own = self.servers[*peer].own;
-                let both = self.servers[at].own.iter().filter(|account| theirs_own.contains(account));
-                usize::from(ours.max(theirs)) + both.count()
+                let (here, there) = (&self.servers[at], &self.servers[*peer]);
+                let accounts = here.own.iter().filter(|account| there.own.contains(account));
+                let classes = here.classes.iter().filter(|class| there.classes.contains(class));
+                usize::from(ours.max(theirs)) + accounts.count() + classes.count()
             }
             _ => 1,
         };

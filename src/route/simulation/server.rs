@@ -10,6 +10,7 @@ use natsd_core::compression::Mode;
 use natsd_core::encode::Message;
 use natsd_core::error::CloseReason;
 use natsd_core::route::cluster::{Cluster, Config, Dial, LinkId};
+use natsd_path::{Refinement, Wishes};
 
 use super::super::dag::HopRoutes;
 use super::super::gate::{Gate, Terms};
@@ -17,8 +18,8 @@ use super::super::interest::Announcer;
 use super::super::link::RouteLink;
 use super::super::protocol::RouteProtocol;
 use super::super::registry::Registry;
-use super::super::{FIRST_PING, Surroundings, dedicated, own_info, shared_accounts};
-use crate::config::options::{ClusterOptions, Options, RouteType};
+use super::super::{FIRST_PING, Surroundings, classes, dedicated, own_info, shared_accounts};
+use crate::config::options::{ClusterOptions, Options, RouteType, ScionOptions};
 use crate::hub::Hub;
 use crate::hub::account::Account;
 use crate::hub::publish::{Publisher, publish_to};
@@ -83,16 +84,28 @@ pub(super) struct Server {
     began: Duration,
 }
 
+/// How the connections to a server are shared out.
+pub(super) struct Sharing<'a> {
+    pub(super) pool_size: Option<u16>,
+    /// Accounts with connections of their own.
+    pub(super) accounts: &'a [&'a str],
+    /// Subjects with connections of their own.
+    pub(super) classes: &'a [&'a str],
+    pub(super) route_type: RouteType,
+}
+
 impl Server {
     /// `clock` tells nanoseconds; no server had this `id` before. The configured `routes` are only counted here.
     pub(super) fn new(
         (name, id): (&str, &str),
         clock: &Arc<AtomicU64>,
         routes: usize,
-        (pool_size, own, route_type): (Option<u16>, &[&str], RouteType),
+        Sharing { pool_size, accounts, classes: subjects, route_type }: Sharing<'_>,
         seed: u64,
     ) -> Self {
-        let own = own.iter().map(|account| (*account).to_owned()).collect();
+        let own = accounts.iter().map(|account| (*account).to_owned()).collect();
+        let subjects = subjects.iter().map(|pattern| ((*pattern).to_owned(), Refinement::default())).collect();
+        let wishes = Wishes { subjects, ..Wishes::default() };
         let name_of_all = Some("c".into());
         let cluster =
             ClusterOptions { name: name_of_all, pool_size, accounts: own, route_type, ..ClusterOptions::default() };
@@ -101,6 +114,7 @@ impl Server {
             server_name: Some(name.into()),
             accounts: ACCOUNTS.map(accounts).into(),
             cluster: Some(cluster.clone()),
+            scion: Some(ScionOptions { wishes, ..ScionOptions::default() }),
             ..Options::default()
         };
         let identity = Identity { id: id.into(), name: name.into(), ..some_identity().clone() };
@@ -112,6 +126,7 @@ impl Server {
             routes,
             pool_size: cluster.pool(),
             dedicated: dedicated.clone(),
+            classes: classes(&hub, &cluster).into_iter().map(|class| class.pattern).collect(),
             shared: shared_accounts(&hub),
             advertise: true,
             connect_retries: cluster.connect_retries,
@@ -129,6 +144,7 @@ impl Server {
         let gate = Gate::new(Terms::of(&cluster), hub.slow_checks.clone());
         let registry = Arc::new(Registry::new(gate, Mode::Off, clock_of(), |now| Cluster::new(config, now)));
         let announcer = Arc::new(Announcer::new(cluster.pool(), dedicated, None).over(hops));
+        announcer.set_classes(classes(&hub, &cluster));
         let _ = hub.observer.set(announcer.clone());
         announcer.begin(&hub.accounts.with_strangers());
         let publisher = client(&hub);

@@ -1,5 +1,5 @@
 //! Which routes choose their paths for themselves: those of a pool that is spread over disjoint paths, and those of accounts
-//! with a preference of their own.
+//! and of subjects with wishes of their own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +27,10 @@ impl LaneChoice {
         match slot {
             Slot::Pool(index) if options.pool_paths == PoolPaths::Disjoint => Lane::Numbered(*index),
             Slot::Account(name) if options.wishes.accounts.contains_key(name) => Lane::Account(name.as_str().into()),
-            Slot::Pool(_) | Slot::Account(_) => Lane::default(),
+            Slot::Class(pattern) if options.wishes.subjects.contains_key(pattern) => {
+                Lane::Subjects(pattern.as_str().into())
+            }
+            Slot::Pool(_) | Slot::Account(_) | Slot::Class(_) => Lane::default(),
         }
     }
 
@@ -75,9 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn accounts_with_a_preference_have_a_lane() {
+    fn accounts_and_subjects_with_wishes_have_a_lane() {
         let accounts = [("BULK".to_owned(), Refinement::default())].into();
-        let options = ScionOptions { wishes: Wishes { accounts, ..Wishes::default() }, ..ScionOptions::default() };
+        let subjects = [("orders.>".to_owned(), Refinement::default())].into();
+        let wishes = Wishes { accounts, subjects, ..Wishes::default() };
+        let options = ScionOptions { wishes, ..ScionOptions::default() };
+        assert_eq!(lane(&options, Slot::Class("orders.>".into())), Lane::Subjects("orders.>".into()));
+        assert_eq!(lane(&options, Slot::Class("other.>".into())), Lane::Numbered(0));
         assert_eq!(lane(&options, Slot::Account("BULK".into())), Lane::Account("BULK".into()));
         assert_eq!(lane(&options, Slot::Account("SYS".into())), Lane::Numbered(0));
     }

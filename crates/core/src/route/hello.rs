@@ -136,6 +136,12 @@ pub struct RouteInfo {
     /// Accounts that the sender wants to have connections of their own; only natsd says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub route_accounts: Vec<String>,
+    /// Patterns of subjects that the sender wants to have connections of their own; only natsd says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub route_classes: Vec<String>,
+    /// The pattern of subjects that this connection is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub route_class: String,
     /// Whether a TCP connection here may be turned into a tunnel for SCION traffic.
     #[serde(skip_serializing_if = "is_false")]
     pub scion_tunnel: bool,

@@ -19,15 +19,28 @@ pub enum Slot {
     Pool(u16),
     /// Dedicated to one account.
     Account(String),
+    /// For messages to the subjects that this pattern matches, of all accounts that share the pool.
+    Class(String),
 }
 
 impl Slot {
     /// As the dialer's `INFO` names it.
     fn of(info: &RouteInfo) -> Self {
-        if info.route_account.is_empty() {
-            Self::Pool(info.route_pool_idx)
-        } else {
+        if !info.route_account.is_empty() {
             Self::Account(info.route_account.clone())
+        } else if !info.route_class.is_empty() {
+            Self::Class(info.route_class.clone())
+        } else {
+            Self::Pool(info.route_pool_idx)
+        }
+    }
+
+    /// Says in `info` that the connection for which it is meant is this one.
+    fn name_in(&self, info: &mut RouteInfo) {
+        match self {
+            Self::Pool(index) => info.route_pool_idx = *index,
+            Self::Account(account) => info.route_account.clone_from(account),
+            Self::Class(pattern) => info.route_class.clone_from(pattern),
         }
     }
 }
@@ -278,8 +291,8 @@ impl Session {
         };
         let mut hello = connect(dialer, own, self.asked);
         let mut info = self.told(own);
-        if let Slot::Account(account) = &dialer.slot {
-            info.route_account.clone_from(account);
+        if !matches!(dialer.slot, Slot::Pool(_)) {
+            dialer.slot.name_in(&mut info);
         }
         hello.extend_from_slice(&info.to_line());
         self.connected = true;
@@ -457,10 +470,7 @@ fn connect(dialer: &Dialer, own: &RouteInfo, asked: bool) -> Vec<u8> {
 /// `INFO` of the dialer, which says for which connection it is.
 fn introduction(dialer: &Dialer, own: RouteInfo) -> Vec<u8> {
     let mut info = RouteInfo { gossip_mode: dialer.gossip_mode.into(), ..own };
-    match &dialer.slot {
-        Slot::Pool(index) => info.route_pool_idx = *index,
-        Slot::Account(account) => info.route_account.clone_from(account),
-    }
+    dialer.slot.name_in(&mut info);
     info.to_line()
 }
 

@@ -8,7 +8,7 @@ mod wishes;
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
 pub use rule::{Avoided, Rule};
-pub use wishes::Wishes;
+pub use wishes::{Part, Wishes};
 
 use std::fmt;
 

@@ -5,6 +5,17 @@ use std::collections::BTreeMap;
 use super::{Policy, Refinement};
 use crate::{IsdAs, Preference};
 
+/// A part of the traffic between two hosts that may choose its paths for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// What is no other part.
+    Rest,
+    /// That of an account with connections of its own.
+    Account(&'a str),
+    /// Messages to subjects that this pattern matches, where they have connections of their own.
+    Subjects(&'a str),
+}
+
 /// What the operator wants of the paths of all traffic, and of some of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
@@ -14,6 +25,8 @@ pub struct Wishes {
     pub destinations: BTreeMap<IsdAs, Refinement>,
     /// Of the traffic of an account with connections of its own, on top of both.
     pub accounts: BTreeMap<String, Refinement>,
+    /// Of messages to the subjects that a pattern matches, on top of what holds for all and for the destination.
+    pub subjects: BTreeMap<String, Refinement>,
 }
 
 impl From<Preference> for Wishes {
@@ -24,28 +37,33 @@ impl From<Preference> for Wishes {
 }
 
 impl Wishes {
-    /// What holds for the traffic to this AS, of this account if it has connections of its own.
-    pub fn of(&self, to: IsdAs, account: Option<&str>) -> Policy {
+    /// What holds for this part of the traffic to this AS.
+    pub fn of(&self, to: IsdAs, part: Part<'_>) -> Policy {
         let isd = self.destinations.get(&IsdAs(u64::from(to.isd()) << 48));
-        let account = account.and_then(|account| self.accounts.get(account));
-        let more = [isd, self.destinations.get(&to), account];
+        let part = match part {
+            Part::Rest => None,
+            Part::Account(name) => self.accounts.get(name),
+            Part::Subjects(pattern) => self.subjects.get(pattern),
+        };
+        let more = [isd, self.destinations.get(&to), part];
         more.into_iter().flatten().fold(self.policy.clone(), |policy, more| policy.refined(more))
     }
 
     /// Whether there is a rule that no packet may break.
     pub fn are_strict(&self) -> bool {
-        let all = self.destinations.values().chain(self.accounts.values()).map(|more| &more.rules);
+        let parts = self.accounts.values().chain(self.subjects.values());
+        let all = self.destinations.values().chain(parts).map(|more| &more.rules);
         all.chain([&self.policy.rules]).any(|rules| rules.is_strict() || rules.tcp == Some(false))
     }
 
-    /// Why no path to this AS can be allowed, to all traffic or to that of an account, if that is plain without looking
-    /// for one.
+    /// Why no path to this AS can be allowed, to all traffic or to a part of it, if that is plain without looking for one.
     pub fn contradiction(&self, to: IsdAs) -> Option<String> {
-        let of_account = |account: &String| {
-            let why = self.of(to, Some(account)).rules.contradiction(to)?;
-            Some(format!("account {account:?}: {why}"))
-        };
-        self.of(to, None).rules.contradiction(to).or_else(|| self.accounts.keys().find_map(of_account))
+        let why = |part: Part<'_>| self.of(to, part).rules.contradiction(to);
+        let of_account = |name: &String| Some(format!("account {name:?}: {}", why(Part::Account(name))?));
+        let of_subjects = |pattern: &String| Some(format!("paths {pattern:?}: {}", why(Part::Subjects(pattern))?));
+        why(Part::Rest)
+            .or_else(|| self.accounts.keys().find_map(of_account))
+            .or_else(|| self.subjects.keys().find_map(of_subjects))
     }
 }
 
@@ -65,13 +83,17 @@ mod tests {
             policy: Policy::default().refined(&avoid("4")),
             destinations: [(isd_as("2-0"), avoid("5")), (isd_as("2-ff00:0:210"), avoid("6"))].into(),
             accounts: [("GOV".to_owned(), avoid("7"))].into(),
+            subjects: [("gov.>".to_owned(), avoid("8"))].into(),
         };
-        let said = |to: &str, account| wishes.of(isd_as(to), account).rules.lines().join(" ");
-        assert_eq!(said("1-ff00:0:110", None), "avoid \"4\"");
-        assert_eq!(said("2-ff00:0:211", None), "avoid \"4\" avoid \"5\"");
-        assert_eq!(said("2-ff00:0:210", Some("GOV")), "avoid \"4\" avoid \"5\" avoid \"6\" avoid \"7\"");
+        let said = |to: &str, part| wishes.of(isd_as(to), part).rules.lines().join(" ");
+        assert_eq!(said("1-ff00:0:110", Part::Rest), "avoid \"4\"");
+        assert_eq!(said("1-ff00:0:110", Part::Subjects("gov.>")), "avoid \"4\" avoid \"8\"");
+        assert_eq!(said("2-ff00:0:211", Part::Account("OTHER")), "avoid \"4\" avoid \"5\"");
+        assert_eq!(said("2-ff00:0:210", Part::Account("GOV")), "avoid \"4\" avoid \"5\" avoid \"6\" avoid \"7\"");
         assert_eq!(wishes.contradiction(isd_as("2-ff00:0:210")), None);
         let why = wishes.contradiction(isd_as("7-ff00:0:710")).expect("it is plain");
         assert_eq!(why, "account \"GOV\": avoid \"7\" is 7-ff00:0:710 itself");
+        let why = wishes.contradiction(isd_as("8-ff00:0:810")).expect("it is plain");
+        assert_eq!(why, "paths \"gov.>\": avoid \"8\" is 8-ff00:0:810 itself");
     }
 }

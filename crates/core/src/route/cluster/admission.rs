@@ -55,10 +55,18 @@ impl Cluster {
 
     fn check_slot(&self, peer: &Introduction) -> Result<(), Refusal> {
         let pool = self.pool_with(&peer.info);
+        let pooled = self.pool_size.is_some() && peer.info.route_pool_size > 0;
         let text = match &peer.slot {
             Slot::Pool(index) if *index < pool => return Ok(()),
             Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
-            Slot::Account(account) if self.pool_size.is_some() && peer.info.route_pool_size > 0 => {
+            Slot::Class(pattern) if pooled && self.info.route_classes.contains(pattern) => return Ok(()),
+            Slot::Class(pattern) => {
+                let pattern = pattern.escape_debug();
+                format!(
+                    "No route for subjects \"{pattern}\": give both servers a pool and the same scion {{ paths {{}} }}"
+                )
+            }
+            Slot::Account(account) if pooled => {
                 if self.dedicated.is_wanted(account) || !self.shared.contains(account) {
                     return Ok(());
                 }

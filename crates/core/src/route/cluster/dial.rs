@@ -236,7 +236,7 @@ impl Dialing {
             self.targets.remove(&target_id);
             return;
         }
-        let backs_off = self.policy.backoff || matches!(slot, Slot::Account(_));
+        let backs_off = self.policy.backoff || !matches!(slot, Slot::Pool(_));
         let delay = match lost {
             0 if backs_off => doubled(RETRY, all - 1, MAX_BACKOFF),
             0 => RETRY,

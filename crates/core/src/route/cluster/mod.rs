@@ -52,6 +52,8 @@ pub struct Config {
     pub pool_size: Option<u16>,
     /// Accounts that get connections of their own.
     pub dedicated: Dedicated,
+    /// Patterns of subjects that get connections of their own, to peers that want the same.
+    pub classes: Vec<String>,
     /// Accounts of our clients: they share connections, so that none goes over two.
     pub shared: Vec<String>,
     /// Whether clients hear of other servers.
@@ -120,6 +122,7 @@ impl Cluster {
         let policy = Policy { connect_retries: config.connect_retries, backoff: config.connect_backoff };
         let mut info = config.info;
         info.route_accounts = config.dedicated.told();
+        info.route_classes = config.classes;
         info.route_pool_size = config.pool_size.map_or(0, |size| size.clamp(1, MAX_POOL));
         info.passive = config.passive;
         info.route_type = if config.dag { DAG.into() } else { String::new() };
@@ -338,10 +341,10 @@ impl Cluster {
         if !self.peers.contains_key(&id) {
             self.events.push_back(Event::UrlsChanged);
         }
-        let (pool, accounts) = (info.route_pool_size, info.route_accounts.clone());
+        let shares = (info.route_pool_size, info.route_accounts.clone(), info.route_classes.clone());
         let peer = self.peers.entry(id.clone()).or_insert_with(|| Peer::new(info));
         // It may have another pool now, and have kept connections of accounts from before.
-        (peer.info.route_pool_size, peer.info.route_accounts) = (pool, accounts);
+        (peer.info.route_pool_size, peer.info.route_accounts, peer.info.route_classes) = shares;
         peer.links.insert(slot, Link { id: link, since: now, target });
         for target in self.targets_of(&id) {
             self.reconcile(target, now, Duration::ZERO);
@@ -385,7 +388,8 @@ impl Cluster {
         let pool = (1..self.pool_with(&peer.info)).map(Slot::Pool);
         let pooled = self.pool_size.is_some() && peer.info.route_pool_size > 0;
         let dedicated = self.dedicated.with(&peer.info).filter(|_| pooled);
-        let all = pool.chain(dedicated.cloned().map(Slot::Account));
+        let classes = self.info.route_classes.iter().filter(|class| pooled && peer.info.route_classes.contains(class));
+        let all = pool.chain(dedicated.cloned().map(Slot::Account)).chain(classes.cloned().map(Slot::Class));
         all.filter(|slot| !peer.links.contains_key(slot)).collect()
     }
 

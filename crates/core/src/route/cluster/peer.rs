@@ -19,7 +19,13 @@ pub(super) struct Peer {
 
 impl Peer {
     pub(super) fn new(info: RouteInfo) -> Self {
-        let info = RouteInfo { route_account: String::new(), route_pool_idx: 0, gossip_mode: 0, ..info };
+        let info = RouteInfo {
+            route_account: String::new(),
+            route_class: String::new(),
+            route_pool_idx: 0,
+            gossip_mode: 0,
+            ..info
+        };
         Self { info, links: BTreeMap::new(), reminders: 0 }
     }
 

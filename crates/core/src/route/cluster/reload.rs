@@ -61,11 +61,12 @@ impl Cluster {
         }
     }
 
-    /// From now on accounts are shared out otherwise: all connections end, and are made anew as that takes.
-    pub fn set_pool(&mut self, pool_size: Option<u16>, dedicated: Dedicated, now: Duration) {
+    /// From now on accounts and subjects are shared out otherwise: all connections end, and are made anew as that takes.
+    pub fn set_pool(&mut self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<String>, now: Duration) {
         self.pool_size = pool_size.map(|size| size.clamp(1, MAX_POOL));
         self.info.route_pool_size = self.pool_size.unwrap_or(0);
         self.info.route_accounts = dedicated.told();
+        self.info.route_classes = classes;
         self.dedicated = dedicated;
         let open = self.peers.values().flat_map(|peer| peer.links.values()).map(|link| link.id);
         let links: Vec<LinkId> = open.chain(self.pending.keys().copied()).collect();

@@ -485,8 +485,37 @@ fn another_pool_takes_new_connections() {
     let dedicated = Dedicated::new(vec!["A".into()], None, false);
     for server in 0..2 {
         let now = network.now;
-        network.servers[server].cluster.set_pool(Some(4), dedicated.clone(), now);
+        network.servers[server].cluster.set_pool(Some(4), dedicated.clone(), Vec::new(), now);
         network.run(secs(3));
     }
     assert_eq!((before, network.wires.len()), (3, 5));
+}
+
+#[test]
+fn subjects_that_both_servers_list_have_a_connection() {
+    let mut network = Network::with(&[&[], &[0], &[0]], |config| {
+        let of_server: &[&str] = match config.info.server_name.as_str() {
+            "s0" => &["orders.>", "bulk.>"],
+            "s1" => &["bulk.>", "orders.>", "other"],
+            _ => &["bulk.>"],
+        };
+        config.classes = of_server.iter().map(|pattern| (*pattern).to_owned()).collect();
+    });
+    network.run(secs(1));
+    let classes = |network: &Network, of: usize, with: usize| {
+        let peer = &network.servers[of].cluster.peers[&format!("N{with}-0")];
+        let named = |slot: &Slot| if let Slot::Class(pattern) = slot { Some(pattern.clone()) } else { None };
+        (peer.links.len(), peer.links.keys().filter_map(named).collect::<Vec<_>>())
+    };
+    for (of, with) in [(0, 1), (1, 0)] {
+        assert_eq!(classes(&network, of, with), (5, vec!["bulk.>".to_owned(), "orders.>".to_owned()]));
+    }
+    for (of, with) in [(0, 2), (2, 1)] {
+        assert_eq!(classes(&network, of, with), (4, vec!["bulk.>".to_owned()]));
+    }
+    let now = network.now;
+    let dedicated = Dedicated::new(Vec::new(), None, false);
+    network.servers[1].cluster.set_pool(Some(3), dedicated, vec!["other".into()], now);
+    network.run(secs(3));
+    assert_eq!(classes(&network, 0, 1), (3, vec![]), "a reload takes them away");
 }

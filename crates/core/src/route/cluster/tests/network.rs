@@ -77,6 +77,7 @@ pub(super) fn config(info: RouteInfo, routes: usize) -> Config {
         routes,
         pool_size: Some(3),
         dedicated: Dedicated::new(Vec::new(), Some("$SYS".into()), false),
+        classes: Vec::new(),
         shared: vec!["$G".into()],
         advertise: true,
         connect_retries: 0,
