@@ -434,7 +434,7 @@ impl Link {
     /// Whether both are routes to the same server, or the same one.
     pub(crate) fn shares_server(&self, other: &Self) -> bool {
         let server = self.server.get().zip(other.server.get());
-        self.id == other.id || server.is_some_and(|(this, other)| this.name == other.name)
+        std::ptr::eq(self, other) || server.is_some_and(|(this, other)| this.name == other.name)
     }
 
     /// Whether the connection ends or has ended.

@@ -7,6 +7,7 @@ mod auth;
 mod callout;
 #[cfg(feature = "interop")]
 mod claims;
+mod classes;
 mod cluster;
 mod compression;
 mod config;

@@ -257,7 +257,7 @@ fn subjects_have_paths() {
     assert_eq!(subjects.keys().collect::<Vec<_>>(), ["gov.*", "orders.>"]);
     assert_eq!(subjects["orders.>"].redundant, Some(true));
     assert!(subjects["gov.*"].rules.is_strict());
-    let many: String = (0..17).map(|number| format!("\"a.{number}\" {{ redundancy: 2 }} ")).collect();
+    let many: String = (0..17).map(|number| format!("\"a.{number}\" {{ redundancy: 2 }},")).collect();
     let without_pool = "cluster { listen: \"127.0.0.1:6222\", pool_size: -1 }";
     for (text, expected) in [
         ("scion { paths { \"a..b\" { redundancy: 2 } } }", "a subject, such as"),
