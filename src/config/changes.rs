@@ -8,7 +8,7 @@ use natsd_auth::account::{AccountSpec, GLOBAL};
 use natsd_auth::{RoutePermissions, Rule, Rules};
 use natsd_core::compression::Mode;
 
-use natsd_path::Refinement;
+use natsd_path::{Class, Refinement};
 
 use super::options::{
     ClusterOptions, GatewayOptions, GatewayRemote, LeafOptions, LeafRemote, OperatorOptions, Options, Remote,
@@ -481,6 +481,12 @@ fn refinements<T: Display>(more: &BTreeMap<T, Refinement>) -> String {
     more.iter().map(|(name, more)| format!("{name} {{ {more} }}")).collect::<Vec<_>>().join(", ")
 }
 
+fn classes(subjects: &BTreeMap<String, Class>) -> String {
+    let one =
+        |(pattern, Class { wanted, spread }): (&String, &Class)| format!("{pattern} {{ {wanted} spread {spread} }}");
+    subjects.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
     let ScionOptions { daemon, local, wishes, pool_paths, allow, deny } = scion.unwrap_or(&default);
@@ -493,7 +499,7 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
         live("scion.accounts", refinements(&wishes.accounts)),
-        live("scion.paths", refinements(&wishes.subjects)),
+        live("scion.paths", classes(&wishes.subjects)),
         live("scion.allow", list(allow, ToString::to_string, ", ")),
         live("scion.deny", list(deny, ToString::to_string, ", ")),
     ]

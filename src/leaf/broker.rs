@@ -133,7 +133,7 @@ impl Broker {
             denied: Vec::new(),
             peer: Some(peer),
             interests: HashMap::new(),
-            cache: MatchCache::default(),
+            cache: MatchCache::of(link.id),
             entered: true,
         };
         (broker, room)

@@ -421,10 +421,11 @@ impl Link {
         }
     }
 
-    /// The connection to the same server that takes messages to `subject`. `None` if none may at the moment.
-    pub(crate) fn carrier(self: &Arc<Self>, subject: &[u8]) -> Option<Arc<Self>> {
+    /// The connection to the same server that takes messages of this publisher to `subject`. `None` if none may at the
+    /// moment.
+    pub(crate) fn carrier(self: &Arc<Self>, subject: &[u8], publisher: u64) -> Option<Arc<Self>> {
         let carriers = self.server.get().and_then(|server| server.carriers.as_ref());
-        match carriers.map_or(Carrier::Usual, |carriers| carriers.of(subject)) {
+        match carriers.map_or(Carrier::Usual, |carriers| carriers.of(subject, publisher)) {
             Carrier::Usual => Some(self.clone()),
             Carrier::Own(link) => Some(link),
             Carrier::Missing => None,

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use foldhash::quality::FixedState;
+use natsd_core::route::hello::RouteClass;
 use natsd_core::subject;
 use parking_lot::Mutex;
 
@@ -17,6 +20,15 @@ pub(crate) struct Class {
     pub pattern: String,
     /// They go over no other connection, as other paths are forbidden to them.
     pub strict: bool,
+    /// Connections that they are shared out over.
+    pub spread: u16,
+}
+
+impl Class {
+    /// As peers are told.
+    pub(super) fn told(&self) -> RouteClass {
+        RouteClass { subjects: self.pattern.clone(), connections: self.spread }
+    }
 }
 
 /// All classes, the one of the most specific pattern first.
@@ -51,7 +63,7 @@ impl Classes {
             return Some(known);
         }
         peers.retain(|_, known| known.strong_count() > 0);
-        let links = ArcSwap::from_pointee(vec![None; self.all.len()]);
+        let links = ArcSwap::from_pointee(vec![Vec::new(); self.all.len()]);
         let new = Arc::new(Carriers { all: self.all.clone(), links });
         peers.insert(peer.to_owned(), Arc::downgrade(&new));
         Some(new)
@@ -66,6 +78,9 @@ fn specificity(pattern: &str) -> impl Iterator<Item = (u8, &str)> {
     })
 }
 
+/// The connections of a class, each with its number.
+type Numbered = Vec<(u16, Arc<Link>)>;
+
 /// Which connection to a peer takes a message.
 pub(crate) enum Carrier {
     /// That of its account.
@@ -79,8 +94,8 @@ pub(crate) enum Carrier {
 /// The connections to one peer that classes have.
 pub(crate) struct Carriers {
     all: Ordered,
-    /// One a class, while there is one.
-    links: ArcSwap<Vec<Option<Arc<Link>>>>,
+    /// Those that there are, by class and with their number in it.
+    links: ArcSwap<Vec<Numbered>>,
 }
 
 impl fmt::Debug for Carriers {
@@ -90,23 +105,29 @@ impl fmt::Debug for Carriers {
 }
 
 impl Carriers {
-    /// The connection that takes messages to `subject`.
-    pub(crate) fn of(&self, subject: &[u8]) -> Carrier {
+    /// The connection that takes messages to `subject`. Of several it is always the same one for a publisher, as long as it
+    /// is there, so that nothing overtakes what the publisher has sent before.
+    pub(crate) fn of(&self, subject: &[u8], publisher: u64) -> Carrier {
         let matches = |class: &Class| subject::matches(class.pattern.as_bytes(), subject);
         let Some(at) = self.all.iter().position(matches) else { return Carrier::Usual };
-        match self.links.load()[at].clone().filter(|link| !link.is_closing()) {
-            Some(link) => Carrier::Own(link),
+        let links = self.links.load();
+        let there = links[at].iter().filter(|(_, link)| !link.is_closing());
+        // The highest of hashes of both: when one connection is gone, only its publishers move.
+        let weight = |number: u16| FixedState::default().hash_one((publisher, number));
+        match there.max_by_key(|(number, _)| weight(*number)) {
+            Some((_, link)) => Carrier::Own(link.clone()),
             None if self.all[at].strict => Carrier::Missing,
             None => Carrier::Usual,
         }
     }
 
-    /// From now on `link` takes what the class of this pattern has.
-    pub(super) fn add(&self, pattern: &str, link: &Arc<Link>) {
+    /// From now on `link` is the connection of this number for the class of this pattern.
+    pub(super) fn add(&self, (pattern, number): (&str, u16), link: &Arc<Link>) {
         if let Some(class) = self.all.iter().position(|known| known.pattern == pattern) {
             self.links.rcu(|links| {
                 let mut links = Vec::clone(links);
-                links[class] = Some(link.clone());
+                links[class].retain(|(known, _)| *known != number);
+                links[class].push((number, link.clone()));
                 links
             });
         }
@@ -115,8 +136,9 @@ impl Carriers {
     /// `link` is over.
     pub(super) fn remove(&self, link: &Arc<Link>) {
         self.links.rcu(|links| {
-            let stays = |known: &Option<Arc<Link>>| known.clone().filter(|known| !Arc::ptr_eq(known, link));
-            links.iter().map(stays).collect::<Vec<_>>()
+            let mut links = Vec::clone(links);
+            links.iter_mut().for_each(|of_class| of_class.retain(|(_, known)| !Arc::ptr_eq(known, link)));
+            links
         });
     }
 }
@@ -127,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_pattern_counts() {
-        let class = |pattern: &str| Class { pattern: pattern.to_owned(), strict: false };
+        let class = |pattern: &str| Class { pattern: pattern.to_owned(), strict: false, spread: 1 };
         let classes = Classes::new([">", "a.>", "a.*", "a.b", "*.b", "a.b.>"].map(class).into());
         let of = |subject: &str| {
             let mut patterns = classes.all.iter().map(|class| &*class.pattern);
@@ -145,11 +167,11 @@ mod tests {
 
     #[test]
     fn what_may_take_no_other_path_waits_for_its_connection() {
-        let class = |pattern: &str, strict| Class { pattern: pattern.to_owned(), strict };
+        let class = |pattern: &str, strict| Class { pattern: pattern.to_owned(), strict, spread: 1 };
         let classes = Classes::new(vec![class("gov.>", true), class("orders.>", false)]);
         let carriers = classes.carriers("N").expect("there are classes");
-        assert!(matches!(carriers.of(b"gov.x"), Carrier::Missing));
-        assert!(matches!(carriers.of(b"orders.x"), Carrier::Usual));
-        assert!(matches!(carriers.of(b"else"), Carrier::Usual));
+        assert!(matches!(carriers.of(b"gov.x", 1), Carrier::Missing));
+        assert!(matches!(carriers.of(b"orders.x", 1), Carrier::Usual));
+        assert!(matches!(carriers.of(b"else", 1), Carrier::Usual));
     }
 }

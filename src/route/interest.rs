@@ -221,7 +221,7 @@ impl Announcer {
             Slot::Pool(_) => true,
             Slot::Account(name) => name.as_bytes() == account && pool.dedicated.has_own(&peer.info, account),
             // What is wanted is said on the connection of the account.
-            Slot::Class(_) => false,
+            Slot::Class(..) => false,
         }
     }
 }
@@ -281,7 +281,7 @@ impl LeafOrigins {
 /// The account as lines on a route name it.
 fn named<'a>(slot: &Slot, account: &'a [u8]) -> Option<&'a [u8]> {
     match slot {
-        Slot::Pool(_) | Slot::Class(_) => Some(account),
+        Slot::Pool(_) | Slot::Class(..) => Some(account),
         Slot::Account(_) => None,
     }
 }

@@ -201,7 +201,7 @@ impl HubSide {
     /// What the connection was for goes with all else again.
     fn leave_class(&self) {
         let Some(server) = self.link.server.get() else { return };
-        if let (Slot::Class(_), Some(carriers)) = (&server.slot, &server.carriers) {
+        if let (Slot::Class(..), Some(carriers)) = (&server.slot, &server.carriers) {
             carriers.remove(&self.link);
             self.hub.accounts.forget_matches();
         }
@@ -219,7 +219,7 @@ impl HubSide {
             Some(at) => self.accounts.swap(0, at),
             // Accounts that are not here have nobody who listens.
             None => match self.hub.accounts.get(name) {
-                Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
+                Some(account) => self.accounts.insert(0, (account, MatchCache::of(self.link.id))),
                 None => return self.count_stray(len, batch),
             },
         }
@@ -366,8 +366,8 @@ impl Broker for InBatch<'_> {
         if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {
             directory.introduce(&side.link);
         }
-        if let (Some(carriers), Slot::Class(pattern)) = (carriers, &peer.slot) {
-            carriers.add(pattern, &side.link);
+        if let (Some(carriers), Slot::Class(pattern, number)) = (carriers, &peer.slot) {
+            carriers.add((pattern, *number), &side.link);
             side.hub.accounts.forget_matches();
         }
         if let Some(hops) = side.announcer.hops() {

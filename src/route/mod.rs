@@ -33,7 +33,6 @@ use natsd_core::route::dag::FORGET;
 use natsd_core::route::dedicated::Dedicated;
 use natsd_core::route::hello::{PROTOCOL, RouteInfo, SubjectRules};
 use natsd_core::route::session::Timing;
-use natsd_path::Refinement;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -134,7 +133,7 @@ impl Routes {
             pool_size: options.pool(),
             dag: options.is_dag(),
             dedicated: dedicated.clone(),
-            classes: classes(&hub, &options).into_iter().map(|class| class.pattern).collect(),
+            classes: classes(&hub, &options).iter().map(Class::told).collect(),
             shared: shared_accounts(&hub),
             advertise: !options.no_advertise,
             connect_retries: options.connect_retries,
@@ -225,8 +224,8 @@ impl Routes {
         if (before.pool(), &before.accounts) != (options.pool(), &options.accounts) || other_classes {
             let dedicated = dedicated(&shared.hub, options);
             shared.announcer.set_pool(options.pool(), dedicated.clone());
-            let patterns = classes.into_iter().map(|class| class.pattern).collect();
-            shared.registry.set_pool(options.pool(), dedicated, patterns);
+            let classes = classes.iter().map(Class::told).collect();
+            shared.registry.set_pool(options.pool(), dedicated, classes);
         }
         let other_subjects = before.permissions != options.permissions;
         if other_subjects {
@@ -386,9 +385,10 @@ fn classes(hub: &Hub, options: &ClusterOptions) -> Vec<Class> {
     let pooled = options.pool().is_some() && !options.is_dag();
     let options = hub.options();
     let subjects = options.scion.iter().filter(|_| pooled).flat_map(|scion| &scion.wishes.subjects);
-    let class = |(pattern, wanted): (&String, &Refinement)| Class {
+    let class = |(pattern, class): (&String, &natsd_path::Class)| Class {
         pattern: pattern.clone(),
-        strict: wanted.rules.is_strict() || wanted.rules.tcp == Some(false),
+        strict: class.wanted.rules.is_strict() || class.wanted.rules.tcp == Some(false),
+        spread: class.spread,
     };
     subjects.map(class).collect()
 }

@@ -11,7 +11,7 @@ use natsd_core::compression::Mode;
 use natsd_core::route::CloseReason;
 use natsd_core::route::cluster::{ClientUrls, Cluster, Dial, Event, LinkId};
 use natsd_core::route::dedicated::Dedicated;
-use natsd_core::route::hello::RouteInfo;
+use natsd_core::route::hello::{RouteClass, RouteInfo};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -135,7 +135,7 @@ impl Registry {
 
     /// Accounts are shared out otherwise from now on. Connections that were greeted before that end, whether the cluster
     /// knows of them yet or not.
-    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<String>) {
+    pub(crate) fn set_pool(&self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<RouteClass>) {
         self.drive(None, |cluster, now| cluster.set_pool(pool_size, dedicated, classes, now));
         let close = || Command::Close(CloseReason::PoolChanged, None);
         self.state.lock().links.retain(|_, sender| sender.try_send(close()).is_ok());

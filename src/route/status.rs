@@ -53,7 +53,7 @@ impl RouteSource for Routes {
         let (account, class) = match route.slot {
             Slot::Pool(_) => Default::default(),
             Slot::Account(account) => (account, String::new()),
-            Slot::Class(pattern) => (String::new(), pattern),
+            Slot::Class(pattern, _) => (String::new(), pattern),
         };
         Some(RouteFacts {
             subscriptions: route.link.interests.load(Relaxed),

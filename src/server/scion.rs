@@ -437,7 +437,8 @@ fn lane_name(lane: &Lane) -> String {
         Lane::Numbered(0) => String::new(),
         Lane::Numbered(number) => format!("lane {number}"),
         Lane::Account(name) => format!("account {name}"),
-        Lane::Subjects(pattern) => format!("subjects {pattern}"),
+        Lane::Subjects(pattern, 0) => format!("subjects {pattern}"),
+        Lane::Subjects(pattern, number) => format!("subjects {pattern}, lane {number}"),
     }
 }
 

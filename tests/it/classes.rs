@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use natsd::config::options::Options;
 use natsd_lab::link::Cut;
-use natsd_path::{Acl, Refinement, Rule, Rules};
+use natsd_path::{Acl, Class, Refinement, Rule, Rules};
 use serde_json::Value;
 
+use crate::harness::client::Delivery;
 use crate::harness::network::{Ground, Pair, wait_for};
 
 /// The link of the first AS to the second one, over which the path of the least latency goes, and where it ends.
@@ -26,7 +27,7 @@ fn pair(subjects: &[(&str, Refinement)]) -> Pair {
 
 fn wishing(ground: &Ground, server: usize, subjects: &[(&str, Refinement)]) -> Options {
     let mut options = ground.options(server, "latency", false);
-    let named = subjects.iter().map(|(pattern, wanted)| ((*pattern).to_owned(), wanted.clone()));
+    let named = subjects.iter().map(|(pattern, wanted)| ((*pattern).to_owned(), wanted.clone().into()));
     options.scion.as_mut().expect("they speak SCION").wishes.subjects = named.collect();
     options
 }
@@ -88,7 +89,7 @@ fn each_class_of_messages_has_a_connection_and_a_path_of_its_own() {
     }
     let got = there.take(400);
     let of = |sid: &str, subject: &str| {
-        let fits = |got: &&crate::harness::client::Delivery| (&*got.sid, &*got.subject) == (sid, subject);
+        let fits = |got: &&Delivery| (&*got.sid, &*got.subject) == (sid, subject);
         got.iter().filter(fits).map(|got| got.payload.clone()).collect::<Vec<_>>()
     };
     let all: Vec<_> = (0..100).map(|number| number.to_string()).collect();
@@ -168,4 +169,40 @@ fn what_must_not_take_other_paths_goes_to_no_server_that_does_not_know_the_class
     here.publish("gov.a", "for you");
     let got = std::iter::repeat_with(|| there.next()).find(|got| got.subject == "gov.a").expect("it comes");
     assert_eq!(got.payload, "for you");
+}
+
+#[test]
+fn publishers_of_bulk_are_spread_over_paths_apart_and_each_is_heard_in_order() {
+    const PUBLISHERS: usize = 24;
+    let ground = Ground::emulated();
+    let bulk = [("bulk".to_owned(), Class { wanted: Refinement::default(), spread: 3 })];
+    let options = [0, 1].map(|server| {
+        let mut options = ground.options(server, "latency", false);
+        options.scion.as_mut().expect("they speak SCION").wishes.subjects = bulk.clone().into();
+        options
+    });
+    let pair = Pair::start_of(ground, options);
+    wait_for_connections(&pair, 6);
+    let lanes = ["subjects bulk", "subjects bulk, lane 1", "subjects bulk, lane 2"];
+    wait_for("all lanes are apart", || {
+        lanes.iter().filter_map(|name| exit(&pair, 0, name)).collect::<std::collections::BTreeSet<_>>().len() == 3
+    });
+    let mut there = pair.client(1);
+    there.subscribe("bulk", "1");
+    let mut publishers: Vec<_> = (0..PUBLISHERS).map(|_| pair.client(0)).collect();
+    publishers[0].wait_for_interest("bulk", true);
+    for number in 0..50 {
+        for (publisher, client) in publishers.iter_mut().enumerate() {
+            client.publish("bulk", &format!("{publisher} {number}"));
+        }
+    }
+    let got = there.take(PUBLISHERS * 50);
+    for publisher in 0..PUBLISHERS {
+        let of = got.iter().filter_map(|got| got.payload.strip_prefix(&format!("{publisher} ")));
+        assert!(of.eq((0..50).map(|number| number.to_string())), "publisher {publisher} is heard once and in order");
+    }
+    let routes = pair.read(0, "/routez")["routes"].as_array().cloned().expect("a list");
+    let bulk = routes.iter().filter(|route| route["subjects"] == "bulk").map(|route| route["out_msgs"].as_u64());
+    let (least, all) = (bulk.clone().min().flatten(), bulk.flatten().sum::<u64>());
+    assert!(least > Some(0) && all >= 1200, "{least:?} of {all}");
 }

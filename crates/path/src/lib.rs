@@ -160,7 +160,7 @@ pub use config::Config;
 pub use event::{Event, EventKind, PathId, Probe, Reason};
 pub use lanes::Lanes;
 pub use manager::Manager;
-pub use policy::{Acl, AclError, Avoided, Limits, Part, Policy, Refinement, Rule, Rules, Wishes};
+pub use policy::{Acl, AclError, Avoided, Class, Limits, Part, Policy, Refinement, Rule, Rules, Wishes};
 pub use preference::{Metric, Preference, PreferenceError};
 pub use report::{PathReport, Rtt, State};
 pub use scmp::Scmp;

@@ -115,10 +115,7 @@ impl Destination {
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
         let config = Config { policy, ..Config::default() };
-        let config = match heading.lane {
-            Lane::Numbered(lane) => Lanes::config(lane, config),
-            Lane::Account(_) | Lane::Subjects(_) => config,
-        };
+        let config = heading.lane.place().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
         let state = State {
             manager: Manager::new(config, fastrand::u64(..)),
             current: Vec::new(),
@@ -204,28 +201,26 @@ impl Destination {
 
     /// What is known to be used by other lanes.
     fn crowd(&self) -> Vec<Interface> {
-        match self.heading.lane {
-            Lane::Numbered(lane) => self.lanes.borrow().crowd(lane),
-            Lane::Account(_) | Lane::Subjects(_) => Vec::new(),
-        }
+        let place = self.heading.lane.place();
+        place.map(|(class, number)| self.lanes.borrow().crowd(&class, number)).unwrap_or_default()
     }
 
     /// Tells the other lanes where this one is, if it has moved.
     fn show(&self, state: &mut State) {
-        let Lane::Numbered(lane) = self.heading.lane else { return };
+        let Some(place) = self.heading.lane.place() else { return };
         let active = state.manager.active();
         if active != state.shown {
             state.shown = active;
             let path = active.and_then(|active| state.paths.get(&active));
             let interfaces = path.map_or(&[][..], |path| &path.interfaces);
-            self.lanes.send_if_modified(|lanes| lanes.occupy(lane, interfaces));
+            self.lanes.send_if_modified(|lanes| lanes.occupy(place, interfaces));
         }
     }
 
     /// Nobody needs the paths any more.
     pub(crate) fn leave(&self) {
-        if let Lane::Numbered(lane) = self.heading.lane {
-            self.lanes.send_if_modified(|lanes| lanes.leave(lane));
+        if let Some((class, number)) = self.heading.lane.place() {
+            self.lanes.send_if_modified(|lanes| lanes.leave(&class, number));
         }
     }
 

@@ -13,8 +13,20 @@ pub enum Lane {
     Numbered(u16),
     /// The traffic of one account, by a policy of its own.
     Account(Arc<str>),
-    /// Messages to the subjects that a pattern matches, by a policy of their own.
-    Subjects(Arc<str>),
+    /// Messages to the subjects that a pattern matches, by a policy of their own. Where several lanes share them out, they
+    /// keep apart as those that are numbered do.
+    Subjects(Arc<str>, u16),
+}
+
+impl Lane {
+    /// The class of traffic that this lane shares with others, from which it keeps apart, and its number among them.
+    pub(crate) fn place(&self) -> Option<(Arc<str>, u16)> {
+        match self {
+            Self::Numbered(number) => Some(("".into(), *number)),
+            Self::Account(_) => None,
+            Self::Subjects(pattern, number) => Some((pattern.clone(), *number)),
+        }
+    }
 }
 
 impl Default for Lane {
@@ -36,7 +48,7 @@ impl Heading {
         let part = match &self.lane {
             Lane::Numbered(_) => Part::Rest,
             Lane::Account(account) => Part::Account(account),
-            Lane::Subjects(pattern) => Part::Subjects(pattern),
+            Lane::Subjects(pattern, _) => Part::Subjects(pattern),
         };
         wishes.of(self.isd_as, part)
     }
@@ -48,7 +60,8 @@ impl fmt::Display for Heading {
             Lane::Numbered(0) => self.isd_as.fmt(f),
             Lane::Numbered(lane) => write!(f, "{} in lane {lane}", self.isd_as),
             Lane::Account(account) => write!(f, "{} for account {account}", self.isd_as),
-            Lane::Subjects(pattern) => write!(f, "{} for subjects {pattern}", self.isd_as),
+            Lane::Subjects(pattern, 0) => write!(f, "{} for subjects {pattern}", self.isd_as),
+            Lane::Subjects(pattern, lane) => write!(f, "{} for subjects {pattern} in lane {lane}", self.isd_as),
         }
     }
 }

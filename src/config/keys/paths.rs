@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use natsd_path::{Acl, Refinement, Rule};
+use natsd_core::route::cluster::MAX_SPREAD;
+use natsd_path::{Acl, Class, Refinement, Rule};
 
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -111,6 +112,25 @@ pub const KEYS: &[Key<Refinement>] = &[
         read: |wanted, field| field.bool().map(|it| wanted.rules.tcp = Some(it)),
     },
 ];
+
+/// The keys that stand beside those in `paths`.
+pub const CLASS_KEYS: &[Key<u16>] = &[Key {
+    names: &["spread"],
+    takes: "integer from 1 to 8",
+    default: "1",
+    doc: "Over how many routes the messages are shared out, each on a path apart from the others'. Those of one publisher stay together, in their order.",
+    read: |spread, field| field.integer_in(1..=i64::from(MAX_SPREAD)).map(|count| *spread = count),
+}];
+
+/// A block of both.
+pub(super) fn class(field: &mut Field<'_>) -> Result<Class, ValueError> {
+    let (mut wanted, mut spread) = (Refinement::default(), 1);
+    field.split((KEYS, &mut wanted), (CLASS_KEYS, &mut spread), &[])?;
+    if wanted == Refinement::default() && spread == 1 {
+        return Err(ValueError::Missing("path_preference, or another key for paths,"));
+    }
+    Ok(Class { wanted, spread })
+}
 
 /// A block of these keys, with at least one.
 pub(super) fn block(field: &mut Field<'_>) -> Result<Refinement, ValueError> {

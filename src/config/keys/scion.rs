@@ -86,7 +86,7 @@ pub const KEYS: &[Key<ScionOptions>] = &[
                         expected: "a subject, such as \"orders.>\"",
                     });
                 }
-                Ok((name.to_owned(), paths::block(field)?))
+                Ok((name.to_owned(), paths::class(field)?))
             })?;
             if entries.len() > MAX_CLASSES {
                 return Err(ValueError::TooManyClasses(MAX_CLASSES));

@@ -251,16 +251,17 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
 
 #[test]
 fn subjects_have_paths() {
-    let text =
-        "scion { paths { \"orders.>\": { prefer: latency, redundancy: 2 }, \"gov.*\" { acl: [\"- 2-0#0\", \"+\"] } } }";
+    let text = "scion { paths { \"orders.>\": { prefer: latency, redundancy: 2 }, \"gov.*\" { acl: [\"- 2-0#0\", \"+\"], spread: 3 } } }";
     let subjects = options(text).scion.expect("scion").wishes.subjects;
     assert_eq!(subjects.keys().collect::<Vec<_>>(), ["gov.*", "orders.>"]);
-    assert_eq!(subjects["orders.>"].redundant, Some(true));
-    assert!(subjects["gov.*"].rules.is_strict());
+    assert_eq!(subjects["orders.>"].wanted.redundant, Some(true));
+    assert!(subjects["gov.*"].wanted.rules.is_strict());
+    assert_eq!((subjects["orders.>"].spread, subjects["gov.*"].spread), (1, 3));
     let many: String = (0..17).map(|number| format!("\"a.{number}\" {{ redundancy: 2 }},")).collect();
     let without_pool = "cluster { listen: \"127.0.0.1:6222\", pool_size: -1 }";
     for (text, expected) in [
         ("scion { paths { \"a..b\" { redundancy: 2 } } }", "a subject, such as"),
+        ("scion { paths { a { spread: 9 } } }", "use 1 to 8"),
         ("scion { paths { \"a\" {} } }", "path_preference, or another key for paths, is missing"),
         (&format!("scion {{ paths {{ {many} }} }}"), "more than 16 subjects have paths of their own"),
         (&format!("scion {{ paths {{ a {{ redundancy: 2 }} }} }}\n{without_pool}"), "paths of scion"),
@@ -472,6 +473,7 @@ fn the_documentation_lists_every_key() {
         rows(tls::KEYS),
         rows(scion::KEYS),
         rows(paths::KEYS),
+        rows(paths::CLASS_KEYS),
         rows(websocket::KEYS),
     ];
     let leafs =

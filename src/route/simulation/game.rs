@@ -9,7 +9,7 @@ use natsd_core::route::cluster::{Dial, Place as Target};
 
 use super::checks::{Checks, EVER, Message, Outage, SPREADS, Subscription};
 use super::network::{Arrival, Network, Place};
-use super::server::{ACCOUNTS, Output, Server, Sharing};
+use super::server::{ACCOUNTS, Output, SPREAD, Server, Sharing};
 use crate::config::options::RouteType;
 use crate::link::Link;
 
@@ -365,7 +365,8 @@ impl Game {
                 let (here, there) = (&self.servers[at], &self.servers[*peer]);
                 let accounts = here.own.iter().filter(|account| there.own.contains(account));
                 let classes = here.classes.iter().filter(|class| there.classes.contains(class));
-                usize::from(ours.max(theirs)) + accounts.count() + classes.count()
+                let classes: usize = classes.map(|class| 1 + usize::from(*class == SPREAD)).sum();
+                usize::from(ours.max(theirs)) + accounts.count() + classes
             }
             _ => 1,
         };

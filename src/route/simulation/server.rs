@@ -18,7 +18,7 @@ use super::super::interest::Announcer;
 use super::super::link::RouteLink;
 use super::super::protocol::RouteProtocol;
 use super::super::registry::Registry;
-use super::super::{FIRST_PING, Surroundings, classes, dedicated, own_info, shared_accounts};
+use super::super::{Class, FIRST_PING, Surroundings, classes, dedicated, own_info, shared_accounts};
 use crate::config::options::{ClusterOptions, Options, RouteType, ScionOptions};
 use crate::hub::Hub;
 use crate::hub::account::Account;
@@ -34,6 +34,8 @@ use natsd_core::route::session::Timing;
 
 /// The accounts that all servers have. In a pool of three each has a connection of its own.
 pub(super) static ACCOUNTS: [&str; 3] = ["A", "B", "C"];
+/// Of the subjects with connections of their own, those with two of them.
+pub(super) const SPREAD: &str = "b";
 /// Where each server takes routes.
 pub(super) const PORT: u16 = 6222;
 
@@ -104,7 +106,11 @@ impl Server {
         seed: u64,
     ) -> Self {
         let own = accounts.iter().map(|account| (*account).to_owned()).collect();
-        let subjects = subjects.iter().map(|pattern| ((*pattern).to_owned(), Refinement::default())).collect();
+        let class = |pattern: &&str| {
+            let spread = 1 + u16::from(SPREAD == *pattern);
+            ((*pattern).to_owned(), natsd_path::Class { wanted: Refinement::default(), spread })
+        };
+        let subjects = subjects.iter().map(class).collect();
         let wishes = Wishes { subjects, ..Wishes::default() };
         let name_of_all = Some("c".into());
         let cluster =
@@ -126,7 +132,7 @@ impl Server {
             routes,
             pool_size: cluster.pool(),
             dedicated: dedicated.clone(),
-            classes: classes(&hub, &cluster).into_iter().map(|class| class.pattern).collect(),
+            classes: classes(&hub, &cluster).iter().map(Class::told).collect(),
             shared: shared_accounts(&hub),
             advertise: true,
             connect_retries: cluster.connect_retries,

@@ -27,10 +27,10 @@ impl LaneChoice {
         match slot {
             Slot::Pool(index) if options.pool_paths == PoolPaths::Disjoint => Lane::Numbered(*index),
             Slot::Account(name) if options.wishes.accounts.contains_key(name) => Lane::Account(name.as_str().into()),
-            Slot::Class(pattern) if options.wishes.subjects.contains_key(pattern) => {
-                Lane::Subjects(pattern.as_str().into())
+            Slot::Class(pattern, number) if options.wishes.subjects.contains_key(pattern) => {
+                Lane::Subjects(pattern.as_str().into(), *number)
             }
-            Slot::Pool(_) | Slot::Account(_) | Slot::Class(_) => Lane::default(),
+            Slot::Pool(_) | Slot::Account(_) | Slot::Class(..) => Lane::default(),
         }
     }
 
@@ -80,11 +80,11 @@ mod tests {
     #[test]
     fn accounts_and_subjects_with_wishes_have_a_lane() {
         let accounts = [("BULK".to_owned(), Refinement::default())].into();
-        let subjects = [("orders.>".to_owned(), Refinement::default())].into();
+        let subjects = [("orders.>".to_owned(), Refinement::default().into())].into();
         let wishes = Wishes { accounts, subjects, ..Wishes::default() };
         let options = ScionOptions { wishes, ..ScionOptions::default() };
-        assert_eq!(lane(&options, Slot::Class("orders.>".into())), Lane::Subjects("orders.>".into()));
-        assert_eq!(lane(&options, Slot::Class("other.>".into())), Lane::Numbered(0));
+        assert_eq!(lane(&options, Slot::Class("orders.>".into(), 1)), Lane::Subjects("orders.>".into(), 1));
+        assert_eq!(lane(&options, Slot::Class("other.>".into(), 0)), Lane::Numbered(0));
         assert_eq!(lane(&options, Slot::Account("BULK".into())), Lane::Account("BULK".into()));
         assert_eq!(lane(&options, Slot::Account("SYS".into())), Lane::Numbered(0));
     }

@@ -136,9 +136,9 @@ pub struct RouteInfo {
     /// Accounts that the sender wants to have connections of their own; only natsd says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub route_accounts: Vec<String>,
-    /// Patterns of subjects that the sender wants to have connections of their own; only natsd says so.
+    /// Subjects that the sender wants to have connections of their own; only natsd says so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub route_classes: Vec<String>,
+    pub route_classes: Vec<RouteClass>,
     /// The pattern of subjects that this connection is for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub route_class: String,
@@ -154,6 +154,16 @@ pub struct RouteInfo {
     /// The sender dials nobody: servers that are to have a route to it have to be told of it.
     #[serde(skip_serializing_if = "is_false")]
     pub passive: bool,
+}
+
+/// Messages that have connections of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteClass {
+    /// The pattern of their subjects.
+    pub subjects: String,
+    /// How many connections share them out; at least one is made.
+    pub connections: u16,
 }
 
 impl RouteInfo {

@@ -19,8 +19,8 @@ pub enum Slot {
     Pool(u16),
     /// Dedicated to one account.
     Account(String),
-    /// For messages to the subjects that this pattern matches, of all accounts that share the pool.
-    Class(String),
+    /// One of those for messages to the subjects that this pattern matches, of all accounts that share the pool.
+    Class(String, u16),
 }
 
 impl Slot {
@@ -29,7 +29,7 @@ impl Slot {
         if !info.route_account.is_empty() {
             Self::Account(info.route_account.clone())
         } else if !info.route_class.is_empty() {
-            Self::Class(info.route_class.clone())
+            Self::Class(info.route_class.clone(), info.route_pool_idx)
         } else {
             Self::Pool(info.route_pool_idx)
         }
@@ -40,7 +40,10 @@ impl Slot {
         match self {
             Self::Pool(index) => info.route_pool_idx = *index,
             Self::Account(account) => info.route_account.clone_from(account),
-            Self::Class(pattern) => info.route_class.clone_from(pattern),
+            Self::Class(pattern, index) => {
+                info.route_class.clone_from(pattern);
+                info.route_pool_idx = *index;
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ mod wishes;
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
 pub use rule::{Avoided, Rule};
-pub use wishes::{Part, Wishes};
+pub use wishes::{Class, Part, Wishes};
 
 use std::fmt;
 

@@ -26,7 +26,23 @@ pub struct Wishes {
     /// Of the traffic of an account with connections of its own, on top of both.
     pub accounts: BTreeMap<String, Refinement>,
     /// Of messages to the subjects that a pattern matches, on top of what holds for all and for the destination.
-    pub subjects: BTreeMap<String, Refinement>,
+    pub subjects: BTreeMap<String, Class>,
+}
+
+/// What is wanted of messages to some subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// Of their paths.
+    pub wanted: Refinement,
+    /// Over how many connections they are shared out by publisher, each on a path apart from the others'; from 1.
+    pub spread: u16,
+}
+
+impl From<Refinement> for Class {
+    /// They share one connection.
+    fn from(wanted: Refinement) -> Self {
+        Self { wanted, spread: 1 }
+    }
 }
 
 impl From<Preference> for Wishes {
@@ -43,7 +59,7 @@ impl Wishes {
         let part = match part {
             Part::Rest => None,
             Part::Account(name) => self.accounts.get(name),
-            Part::Subjects(pattern) => self.subjects.get(pattern),
+            Part::Subjects(pattern) => self.subjects.get(pattern).map(|class| &class.wanted),
         };
         let more = [isd, self.destinations.get(&to), part];
         more.into_iter().flatten().fold(self.policy.clone(), |policy, more| policy.refined(more))
@@ -51,7 +67,7 @@ impl Wishes {
 
     /// Whether there is a rule that no packet may break.
     pub fn are_strict(&self) -> bool {
-        let parts = self.accounts.values().chain(self.subjects.values());
+        let parts = self.accounts.values().chain(self.subjects.values().map(|class| &class.wanted));
         let all = self.destinations.values().chain(parts).map(|more| &more.rules);
         all.chain([&self.policy.rules]).any(|rules| rules.is_strict() || rules.tcp == Some(false))
     }
@@ -83,7 +99,7 @@ mod tests {
             policy: Policy::default().refined(&avoid("4")),
             destinations: [(isd_as("2-0"), avoid("5")), (isd_as("2-ff00:0:210"), avoid("6"))].into(),
             accounts: [("GOV".to_owned(), avoid("7"))].into(),
-            subjects: [("gov.>".to_owned(), avoid("8"))].into(),
+            subjects: [("gov.>".to_owned(), avoid("8").into())].into(),
         };
         let said = |to: &str, part| wishes.of(isd_as(to), part).rules.lines().join(" ");
         assert_eq!(said("1-ff00:0:110", Part::Rest), "avoid \"4\"");

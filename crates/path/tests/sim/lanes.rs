@@ -31,10 +31,10 @@ impl Pool {
         for side in 0..2 {
             for (lane, world) in (0..).zip(&self.worlds) {
                 let active = world.active(side).map(|link| world.report(side, link).interfaces);
-                self.lanes[side].occupy(lane, &active.unwrap_or_default());
+                self.lanes[side].occupy(("".into(), lane), &active.unwrap_or_default());
             }
             for (lane, world) in (0..).zip(&mut self.worlds) {
-                world.crowd(side, &self.lanes[side].crowd(lane));
+                world.crowd(side, &self.lanes[side].crowd("", lane));
             }
         }
     }

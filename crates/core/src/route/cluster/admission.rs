@@ -59,8 +59,8 @@ impl Cluster {
         let text = match &peer.slot {
             Slot::Pool(index) if *index < pool => return Ok(()),
             Slot::Pool(index) => format!("Invalid route pool index: {index} - pool size is {pool}"),
-            Slot::Class(pattern) if pooled && self.info.route_classes.contains(pattern) => return Ok(()),
-            Slot::Class(pattern) => {
+            Slot::Class(pattern, index) if pooled && *index < self.connections_of(pattern, &peer.info) => return Ok(()),
+            Slot::Class(pattern, _) => {
                 let pattern = pattern.escape_debug();
                 format!(
                     "No route for subjects \"{pattern}\": give both servers a pool and the same scion {{ paths {{}} }}"

@@ -23,13 +23,15 @@ pub use reload::Terms;
 
 use super::CloseReason;
 use super::dedicated::Dedicated;
-use super::hello::{GossipMode, RouteConnect, RouteInfo};
+use super::hello::{GossipMode, RouteClass, RouteConnect, RouteInfo};
 use super::session::{Introduction, Slot};
 
 /// Peers, and servers heard of, beyond which no more are taken.
 pub const MAX_PEERS: usize = 1024;
 /// Connections of a pool, whatever the peer asks for.
 pub const MAX_POOL: u16 = 64;
+/// Connections that share out the messages to some subjects, whatever the peer asks for.
+pub const MAX_SPREAD: u16 = 8;
 /// Accounts with a connection of their own, a peer.
 pub const MAX_DEDICATED: usize = 64;
 /// [`RouteInfo::route_type`] of servers that are hops of others.
@@ -52,8 +54,8 @@ pub struct Config {
     pub pool_size: Option<u16>,
     /// Accounts that get connections of their own.
     pub dedicated: Dedicated,
-    /// Patterns of subjects that get connections of their own, to peers that want the same.
-    pub classes: Vec<String>,
+    /// Subjects that get connections of their own, to peers that want the same.
+    pub classes: Vec<RouteClass>,
     /// Accounts of our clients: they share connections, so that none goes over two.
     pub shared: Vec<String>,
     /// Whether clients hear of other servers.
@@ -364,6 +366,15 @@ impl Cluster {
         }
     }
 
+    /// Connections that messages to these subjects have to themselves.
+    fn connections_of(&self, subjects: &str, peer: &RouteInfo) -> u16 {
+        let of = |info: &RouteInfo| {
+            let class = info.route_classes.iter().find(|class| class.subjects == subjects)?;
+            Some(class.connections.clamp(1, MAX_SPREAD))
+        };
+        of(&self.info).zip(of(peer)).map_or(0, |(ours, theirs)| ours.max(theirs))
+    }
+
     fn targets_of(&self, peer: &str) -> Vec<TargetId> {
         let of_peer = self.dialing.targets.iter().filter(|(_, target)| target.peer.as_deref() == Some(peer));
         of_peer.map(|(&id, _)| id).collect()
@@ -388,8 +399,11 @@ impl Cluster {
         let pool = (1..self.pool_with(&peer.info)).map(Slot::Pool);
         let pooled = self.pool_size.is_some() && peer.info.route_pool_size > 0;
         let dedicated = self.dedicated.with(&peer.info).filter(|_| pooled);
-        let classes = self.info.route_classes.iter().filter(|class| pooled && peer.info.route_classes.contains(class));
-        let all = pool.chain(dedicated.cloned().map(Slot::Account)).chain(classes.cloned().map(Slot::Class));
+        let classes = self.info.route_classes.iter().filter(|_| pooled).flat_map(|class| {
+            let count = self.connections_of(&class.subjects, &peer.info);
+            (0..count).map(|index| Slot::Class(class.subjects.clone(), index))
+        });
+        let all = pool.chain(dedicated.cloned().map(Slot::Account)).chain(classes);
         all.filter(|slot| !peer.links.contains_key(slot)).collect()
     }
 

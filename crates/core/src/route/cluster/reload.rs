@@ -6,7 +6,7 @@ use super::dial::{Place, Policy};
 use super::{ClientUrls, Cluster, Event, GossipMode, LinkId, MAX_POOL};
 use crate::route::CloseReason;
 use crate::route::dedicated::Dedicated;
-use crate::route::hello::SubjectRules;
+use crate::route::hello::{RouteClass, SubjectRules};
 
 /// What can change of a server's part in its cluster; see [`Config`](super::Config).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Cluster {
     }
 
     /// From now on accounts and subjects are shared out otherwise: all connections end, and are made anew as that takes.
-    pub fn set_pool(&mut self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<String>, now: Duration) {
+    pub fn set_pool(&mut self, pool_size: Option<u16>, dedicated: Dedicated, classes: Vec<RouteClass>, now: Duration) {
         self.pool_size = pool_size.map(|size| size.clamp(1, MAX_POOL));
         self.info.route_pool_size = self.pool_size.unwrap_or(0);
         self.info.route_accounts = dedicated.told();

@@ -3,7 +3,7 @@
 mod network;
 
 use super::*;
-use crate::route::hello::SubjectRules;
+use crate::route::hello::{RouteClass, SubjectRules};
 use network::{Network, config, info};
 use proptest::prelude::*;
 
@@ -499,23 +499,31 @@ fn subjects_that_both_servers_list_have_a_connection() {
             "s1" => &["bulk.>", "orders.>", "other"],
             _ => &["bulk.>"],
         };
-        config.classes = of_server.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let class = |subjects: &&str| RouteClass {
+            subjects: (*subjects).to_owned(),
+            // The most that either wants.
+            connections: u16::from(*subjects == "bulk.>" && config.info.server_name == "s1") * 2,
+        };
+        config.classes = of_server.iter().map(class).collect();
     });
     network.run(secs(1));
     let classes = |network: &Network, of: usize, with: usize| {
         let peer = &network.servers[of].cluster.peers[&format!("N{with}-0")];
-        let named = |slot: &Slot| if let Slot::Class(pattern) = slot { Some(pattern.clone()) } else { None };
+        let named = |slot: &Slot| match slot {
+            Slot::Class(pattern, index) => Some(format!("{pattern} {index}")),
+            Slot::Pool(_) | Slot::Account(_) => None,
+        };
         (peer.links.len(), peer.links.keys().filter_map(named).collect::<Vec<_>>())
     };
     for (of, with) in [(0, 1), (1, 0)] {
-        assert_eq!(classes(&network, of, with), (5, vec!["bulk.>".to_owned(), "orders.>".to_owned()]));
+        let expected = ["bulk.> 0", "bulk.> 1", "orders.> 0"].map(str::to_owned);
+        assert_eq!(classes(&network, of, with), (6, expected.into()));
     }
-    for (of, with) in [(0, 2), (2, 1)] {
-        assert_eq!(classes(&network, of, with), (4, vec!["bulk.>".to_owned()]));
-    }
+    assert_eq!(classes(&network, 0, 2), (4, vec!["bulk.> 0".to_owned()]));
+    assert_eq!(classes(&network, 2, 1).0, 5);
     let now = network.now;
     let dedicated = Dedicated::new(Vec::new(), None, false);
-    network.servers[1].cluster.set_pool(Some(3), dedicated, vec!["other".into()], now);
+    network.servers[1].cluster.set_pool(Some(3), dedicated, Vec::new(), now);
     network.run(secs(3));
     assert_eq!(classes(&network, 0, 1), (3, vec![]), "a reload takes them away");
 }
