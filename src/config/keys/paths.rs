@@ -125,8 +125,8 @@ pub const CLASS_KEYS: &[Key<u16>] = &[Key {
 /// A block of both.
 pub(super) fn class(field: &mut Field<'_>) -> Result<Class, ValueError> {
     let (mut wanted, mut spread) = (Refinement::default(), 1);
-    field.split((KEYS, &mut wanted), (CLASS_KEYS, &mut spread), &[])?;
-    if wanted == Refinement::default() && spread == 1 {
+    let fine = field.split((KEYS, &mut wanted), (CLASS_KEYS, &mut spread), &[])?;
+    if fine && wanted == Refinement::default() && spread == 1 {
         return Err(ValueError::Missing("path_preference, or another key for paths,"));
     }
     Ok(Class { wanted, spread })
