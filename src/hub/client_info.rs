@@ -1,6 +1,7 @@
 //! What others are told of a client, or of a leaf node.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use natsd_api::{ClientInfo, Time};
@@ -87,4 +88,6 @@ impl NamesAtHubs {
 pub(crate) fn locate(hub: &Hub, info: &mut ClientInfo) {
     info.server.clone_from(&hub.identity.name);
     info.cluster.clone_from(&hub.news.borrow().cluster);
+    let name = |link: &Arc<Link>| link.gateway.get().map(|peer| peer.name.clone());
+    info.alternates = hub.gateways.outbound().iter().filter_map(name).collect();
 }

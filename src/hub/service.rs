@@ -33,7 +33,10 @@ pub(super) fn request(
     batch: &mut Batch,
 ) -> bool {
     let mut subject = Vec::new();
-    if from.depth >= MAX_DEPTH || !service.renaming.to_foreign(message.subject, &mut subject) {
+    if from.depth >= MAX_DEPTH
+        || service.leaves_out(message.subject)
+        || !service.renaming.to_foreign(message.subject, &mut subject)
+    {
         return false;
     }
     let exporter = &service.exporter;

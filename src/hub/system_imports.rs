@@ -29,6 +29,7 @@ const OFFERS: &[Offer] = &[
         share: false,
     },
     USER,
+    STREAMS,
 ];
 
 const USER: Offer = Offer {
@@ -38,6 +39,24 @@ const USER: Offer = Offer {
     share: true,
 };
 
+/// Streams of nats-server in the same cluster, or in another one.
+const STREAMS: Offer =
+    Offer { local: "$JS.API.>", foreign: "$JS.API.>", response: ResponseType::Singleton, share: true };
+/// What is asked of a stream or consumer itself, which listens in the account that it is in.
+const OF_STREAMS: [&[u8]; 2] = [b"$JS.API.CONSUMER.MSG.NEXT.", b"$JS.API.DIRECT.GET."];
+
+impl ServiceImport {
+    /// Whether a request is for those alone who listen in the account itself.
+    pub(super) fn leaves_out(&self, subject: &[u8]) -> bool {
+        !self.is_told_to_leafs() && OF_STREAMS.iter().any(|prefix| subject.starts_with(prefix))
+    }
+
+    /// Leaf nodes have streams of their own under the same names, and ask for those of others by their domain.
+    pub(super) fn is_told_to_leafs(&self) -> bool {
+        !(self.share && self.renaming.local() == STREAMS.local.as_bytes())
+    }
+}
+
 /// Adds them to the `services` that `account` takes, where it does not take the same by its configuration.
 pub(super) fn add(account: &Account, system: &Arc<Account>, services: &mut Vec<Arc<ServiceImport>>) {
     let offers = if account.name == system.name { std::slice::from_ref(&USER) } else { OFFERS };
@@ -46,7 +65,9 @@ pub(super) fn add(account: &Account, system: &Arc<Account>, services: &mut Vec<A
     if name == "PING" {
         return;
     }
-    for offer in offers {
+    let has_streams = |import: &Arc<ServiceImport>| import.renaming.local().starts_with(b"$JS.API.");
+    let elsewhere = services.iter().any(has_streams);
+    for offer in offers.iter().filter(|offer| !elsewhere || offer.local != STREAMS.local) {
         // A name that is no token of a subject cannot ask.
         let Ok(renaming) = Renaming::new(&offer.foreign.replace("{}", &name), offer.local) else { continue };
         let known = |import: &Arc<ServiceImport>| {

@@ -164,6 +164,7 @@ fn about(hub: &Hub, link: &Link) -> Option<ClientInfo> {
         rtt: 0,
         server: String::new(),
         cluster: String::new(),
+        alternates: Vec::new(),
         ..info
     })
 }

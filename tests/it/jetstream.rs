@@ -127,12 +127,34 @@ fn consumers_are_served(streams: u16, here: u16, api: &str) {
     wait_until_acknowledged(&mut owner, "PULL", 3);
 }
 
+/// Streams and consumers are made, looked at and removed at a server that has none itself.
+fn the_whole_api_answers(here: u16) {
+    let mut client = Client::connect(here);
+    order(&mut client, "STREAM.CREATE.T", &json!({"name": "T", "subjects": ["parts.*"], "storage": "memory"}));
+    client.subscribe("stored", "stored");
+    let stored = answered(&mut client, "stored", "parts.1", "bolt");
+    assert!(stored.payload.contains("\"stream\":\"T\""), "{stored:?}");
+    client.send("UNSUB answers\r\n");
+    assert_eq!(ask(&mut client, "STREAM.INFO.T", "")["state"]["messages"], 1);
+    assert_eq!(ask(&mut client, "STREAM.MSG.GET.T", "{\"seq\":1}")["message"]["subject"], "parts.1");
+    assert!(ask(&mut client, "STREAM.NAMES", "")["streams"].as_array().expect("a list").contains(&json!("T")));
+    let consumer = json!({"stream_name": "T", "config": {"durable_name": "C", "ack_policy": "explicit"}});
+    order(&mut client, "CONSUMER.DURABLE.CREATE.T.C", &consumer);
+    client.subscribe("pulled", "pulled");
+    let got = answered(&mut client, "pulled", "$JS.API.CONSUMER.MSG.NEXT.T.C", "");
+    assert_eq!((&*got.subject, &*got.payload), ("parts.1", "bolt"));
+    assert!(client.drain().is_empty(), "one answer is all");
+    assert_eq!(ask(&mut client, "STREAM.DELETE.T", "")["success"], true);
+    assert_eq!(ask(&mut client, "STREAM.INFO.NONE", "")["error"]["err_code"], 10059);
+}
+
 /// Two servers with streams, as one alone would not make a cluster, and one that is dialled by both.
 fn over_routes(program: Program) {
     let here = Node::start(program, "here", Setup::default());
     let one = Node::start(Program::Go, "one", Setup { routes: &[&here], more: JETSTREAM, ..Setup::default() });
     let two = Node::start(Program::Go, "two", Setup { routes: &[&here, &one], more: JETSTREAM, ..Setup::default() });
     consumers_are_served(two.port, here.port, "$JS.API");
+    the_whole_api_answers(here.port);
 }
 
 /// A stream of one account, whose messages another account imports, and asks for.
@@ -192,6 +214,7 @@ fn from_another_cluster(program: Program) {
     let two = Node::start(Program::Go, "two", Setup { cluster, routes: &[&one], more: &two, ..Setup::default() });
     gateway::connected(&mut here, "B");
     consumers_are_served(two.port, here.port, "$JS.API");
+    the_whole_api_answers(here.port);
 }
 
 fn from_a_leaf_node(program: Program) {

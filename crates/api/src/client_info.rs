@@ -44,6 +44,9 @@ pub struct ClientInfo {
     /// Name of its cluster.
     #[serde(skip_serializing_if = "empty")]
     pub cluster: String,
+    /// Other clusters that its server is connected to, nearest first.
+    #[serde(rename = "alts", skip_serializing_if = "empty")]
+    pub alternates: Vec<String>,
     /// When it was gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Time>,

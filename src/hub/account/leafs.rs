@@ -69,7 +69,8 @@ impl Account {
     /// What the account listens to without anybody who is subscribed.
     fn standing(&self) -> Vec<Box<[u8]>> {
         let services = self.imports.services();
-        let services = services.iter().map(|import| import.renaming.local().into());
+        let services =
+            services.iter().filter(|import| import.is_told_to_leafs()).map(|import| import.renaming.local().into());
         let spec = self.spec.load();
         let mapped = spec.mappings.iter().map(|(source, _)| source.into());
         let answers = self.reply_prefix.get().map(|prefix| [prefix, &b">"[..]].concat().into());
