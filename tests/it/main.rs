@@ -36,6 +36,8 @@ mod metrics;
 mod monitor;
 mod monitor_process;
 mod msgtrace;
+#[cfg(feature = "lab")]
+mod mtu_holes;
 #[cfg(feature = "interop")]
 mod operator;
 mod passive;

@@ -3,7 +3,7 @@
 //! ```text
 //! cut LINK [--dir ab|ba] [--keep-bfd]        routers notice (or, with --keep-bfd, never do)
 //! restore LINK [--dir ab|ba]
-//! set LINK [--dir ab|ba] [--latency MS] [--jitter MS] [--rate MBIT] [--loss PCT] [--queue MS]
+//! set LINK [--dir ab|ba] [--latency MS] [--jitter MS] [--rate MBIT] [--loss PCT] [--queue MS] [--mtu BYTES]
 //! stop router|daemon|control IA
 //! start router|daemon|control IA
 //! links                                      all links as JSON
@@ -230,6 +230,7 @@ fn link_change(words: &[&str]) -> Result<LinkChange, CommandError> {
             "--loss" => 100.0,
             "--rate" => 1e6,
             "--latency" | "--jitter" | "--queue" => 60_000.0,
+            "--mtu" => f64::from(u16::MAX),
             other => return Err(CommandError::Unexpected(other.to_owned())),
         };
         let value: f64 = text
@@ -243,6 +244,7 @@ fn link_change(words: &[&str]) -> Result<LinkChange, CommandError> {
             "--rate" => change.bandwidth_bps = Some((value * 1e6) as u64),
             "--latency" => change.latency = ms(),
             "--jitter" => change.jitter = ms(),
+            "--mtu" => change.mtu = Some(value as u16),
             _ => change.queue = ms(),
         }
     }

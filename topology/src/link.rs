@@ -38,6 +38,8 @@ pub struct LinkChange {
     pub loss_pct: Option<f64>,
     /// See [`LinkParams::queue`].
     pub queue: Option<Duration>,
+    /// The largest packet that passes, bytes. Nobody announces the change: larger ones vanish.
+    pub mtu: Option<u16>,
 }
 
 /// Ways for a link to fail.
@@ -141,6 +143,7 @@ impl Direction {
         p.jitter = change.jitter.unwrap_or(p.jitter);
         p.loss_pct = change.loss_pct.unwrap_or(p.loss_pct);
         p.queue = change.queue.unwrap_or(p.queue);
+        self.mtu = change.mtu.unwrap_or(self.mtu);
         if let Some(rate) = change.bandwidth_bps {
             p.bandwidth_bps = rate;
             self.bottleneck_free = None;

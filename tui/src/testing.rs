@@ -118,6 +118,7 @@ pub(crate) fn pathz() -> Pathz {
                 min_ms: Some(20.1),
                 loss: Some(0.0),
                 traffic_loss: None,
+                mtu: None,
             },
             ..path(
                 1,
@@ -135,6 +136,7 @@ pub(crate) fn pathz() -> Pathz {
                 min_ms: Some(44.0),
                 loss: Some(0.025),
                 traffic_loss: None,
+                mtu: None,
             },
             ..path(2, "0a1b2c3d4e5f6071", PathState::Standby, "round trip 48.0 ms", &long)
         },
@@ -146,6 +148,7 @@ pub(crate) fn pathz() -> Pathz {
                 min_ms: Some(80.0),
                 loss: Some(0.4),
                 traffic_loss: None,
+                mtu: None,
             },
             unknown: vec!["latency".into(), "bandwidth".into()],
             ..path(3, "77aa88bb99cc00dd", PathState::Suspect, "silent", &long[..2])

@@ -246,6 +246,8 @@ pub struct Measured {
     pub loss: Option<f64>,
     /// Fraction of the traffic that QUIC found lost, 0 to 1, smoothed; null before there was enough.
     pub traffic_loss: Option<f64>,
+    /// The largest SCION packet that passes, bytes, if that is less than announced; null otherwise.
+    pub mtu: Option<u32>,
 }
 
 /// Counts of probes.
@@ -308,6 +310,8 @@ pub enum PathEventKind {
     Added,
     /// It is offered no more, or expired.
     Removed,
+    /// Another size of packets passes than did before.
+    Mtu,
     /// No path to the AS answers.
     NoPath,
     /// There are paths, and the rules of the operator exclude all of them.
@@ -333,6 +337,7 @@ impl PathEventKind {
             PathEventKind::Probation => "probation",
             PathEventKind::Added => "added",
             PathEventKind::Removed => "removed",
+            PathEventKind::Mtu => "mtu",
             PathEventKind::NoPath => "no_path",
             PathEventKind::NoneAllowed => "none_allowed",
             PathEventKind::Unprobeable => "unprobeable",

@@ -26,6 +26,7 @@ fn sample() -> Pathz {
             min_ms: Some(20.1),
             loss: Some(0.0),
             traffic_loss: Some(0.01),
+            mtu: Some(1300),
         },
         unknown: vec!["bandwidth".into()],
         last_received_ms: Some(12),

@@ -114,6 +114,8 @@ pub struct Candidate {
     pub interfaces: Vec<Interface>,
     /// The largest SCION packet in bytes, 0 when unknown.
     pub mtu: u16,
+    /// How many bytes of each packet precede its payload, 0 when unknown.
+    pub overhead: u16,
     /// When the routers stop accepting it; `None` when it does not expire.
     pub expiry: Option<Instant>,
     /// Announced one-way latency of the whole path; `None` when any part is unannounced.
@@ -130,6 +132,7 @@ impl Candidate {
             kind: Kind::Tcp,
             interfaces: Vec::new(),
             mtu: 0,
+            overhead: 0,
             expiry: None,
             latency: None,
             bandwidth: None,

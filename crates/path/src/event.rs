@@ -90,6 +90,15 @@ pub enum EventKind {
         /// How long.
         lasts: Duration,
     },
+    /// It was searched how large packets may be, after large ones were lost or to see whether they still are.
+    Mtu {
+        /// The path.
+        path: PathId,
+        /// The largest SCION packet that passes, bytes.
+        mtu: u16,
+        /// The largest one that should, if that is known; not more than `mtu` if there is no hole any more.
+        announced: Option<u16>,
+    },
     /// No path answers. Traffic stays where it is, every path is being asked. What ends it is `Up` of the active path,
     /// a switch to one that answers, or `Unprobeable`.
     NoPath {
@@ -185,6 +194,15 @@ impl fmt::Display for EventKind {
             EventKind::Down { path, reason } => write!(f, "path {path} is down: {reason}"),
             EventKind::Probation { path, lasts } => {
                 write!(f, "path {path} answers again: on probation for {}", Millis(*lasts))
+            }
+            EventKind::Mtu { path, mtu, announced: Some(announced) } if mtu >= announced => {
+                write!(f, "path {path} carries packets of {announced} bytes again, as announced")
+            }
+            EventKind::Mtu { path, mtu, announced: Some(announced) } => {
+                write!(f, "path {path} carries packets of up to {mtu} bytes, not of {announced} as announced")
+            }
+            EventKind::Mtu { path, mtu, announced: None } => {
+                write!(f, "path {path} carries packets of up to {mtu} bytes")
             }
             EventKind::NoPath { silent_for } => {
                 write!(f, "no path answers (silent for {}); still trying all", Millis(*silent_for))

@@ -76,6 +76,11 @@
 //! traffic stays. Latency is the measured round trip, twice the announced one-way latency before that; the unknown
 //! comes last. Ties are broken by hops, then by fingerprint, but ties move no traffic.
 //!
+//! A path whose large packets vanish while small ones pass has an *MTU hole*. Traffic leaves it for a path that carries them. Where there
+//! is none, it is searched by halves what passes, from QUIC's 1200 bytes up: if that is enough the path is acquitted and goes on
+//! with it, as one that comes after all that carry what they announce. So is one that was left, when it comes back. More
+//! is asked for again after five minutes, and after twice as long each time that comes to nothing.
+//!
 //! Before all that, a path that loses much of what it carries is worse than one that does not: 10 % of the traffic by
 //! QUIC's count ([`handle_loss`](Manager::handle_loss)), or 30 % of the last 64 probes. It is trusted again after a while of
 //! losing next to nothing. Then the fewer of the operator's [`Limits`] it breaks, the better. What the [`Rules`] exclude is
@@ -138,6 +143,7 @@ mod limit;
 mod loss;
 mod lossiness;
 mod manager;
+mod mtu;
 mod path;
 mod policy;
 mod preference;

@@ -5,6 +5,7 @@ mod choice;
 mod companion;
 mod describe;
 mod failover;
+mod narrow;
 mod peer;
 mod probing;
 mod settle;
@@ -113,6 +114,8 @@ impl Manager {
         let Some(index) = self.index(path).filter(|_| awaits_reply) else { return };
         let size = u16::try_from(len).unwrap_or(u16::MAX);
         self.largest.record(now, size);
+        // Of larger ones it is known that they do not pass, which is no news of the path.
+        let size = size.min(self.paths[index].room());
         if self.paths[index].silence.sent(now, size) {
             let due = self.silence_due(&self.paths[index]);
             self.timer = [self.timer, due].into_iter().flatten().min();
@@ -164,8 +167,9 @@ impl Manager {
     /// The peer returned a probe's token: the path works in both directions. Returns the path; `None` for a token that
     /// is unknown or too old, which changes nothing.
     pub fn handle_probe_reply(&mut self, now: Instant, token: u64) -> Option<PathId> {
-        let (index, probe) =
-            self.paths.iter_mut().enumerate().find_map(|(index, path)| Some((index, path.flight.land(token)?)))?;
+        let landed =
+            self.paths.iter_mut().enumerate().find_map(|(index, path)| Some((index, path.flight.land(token)?)));
+        let Some((index, probe)) = landed else { return self.hole_answered(now, token) };
         let changed = self.paths[index].answered(now, &probe);
         let id = self.paths[index].id;
         if let Some(kind) = changed {
@@ -255,6 +259,12 @@ impl Manager {
         let suspicion = self.paths[self.active_index()?].suspicion.as_ref();
         let hedge = suspicion.and_then(|suspicion| suspicion.hedge);
         hedge.filter(|path| Some(*path) != self.active && self.index(*path).is_some()).or(self.companion)
+    }
+
+    /// The largest SCION packet that a path carries, bytes: what was found where less passes than is announced. `None` when
+    /// unknown.
+    pub fn mtu_of(&self, path: PathId) -> Option<u16> {
+        self.index(path).map(|index| self.paths[index].candidate.mtu).filter(|mtu| *mtu > 0)
     }
 
     /// The path with this fingerprint.

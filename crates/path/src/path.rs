@@ -7,6 +7,7 @@ use crate::flight::{Flight, Flying};
 use crate::limit::Limit;
 use crate::loss::Window;
 use crate::lossiness::Lossiness;
+use crate::mtu::Hole;
 use crate::rank::{Score, Standing};
 use crate::rtt::Estimator;
 use crate::silence::Silence;
@@ -68,6 +69,8 @@ pub(crate) struct Path {
     pub(crate) rtt: Estimator,
     pub(crate) loss: Window,
     pub(crate) lossiness: Lossiness,
+    /// If its MTU turned out to be less than is announced, `candidate` has what was found.
+    pub(crate) hole: Hole,
     /// What it was found dead of.
     pub(crate) cause: Option<Reason>,
     pub(crate) proof: Option<Proof>,
@@ -113,6 +116,7 @@ impl Path {
             rtt: Estimator::default(),
             loss: Window::default(),
             lossiness: Lossiness::default(),
+            hole: Hole::default(),
             cause: None,
             proof: None,
             last_received: None,
@@ -148,6 +152,11 @@ impl Path {
         self.health == Health::Up && self.suspicion.is_none()
     }
 
+    /// The largest payload that it carries, bytes, as far as that is known.
+    pub(crate) fn room(&self) -> u16 {
+        if self.candidate.mtu > 0 { self.candidate.mtu.saturating_sub(self.candidate.overhead) } else { u16::MAX }
+    }
+
     pub(crate) fn standing(&self) -> Standing {
         match self.health {
             Health::Dead { .. } => Standing::Dead,
@@ -176,6 +185,7 @@ impl Path {
         Score {
             crowding: self.crowding,
             lossy: self.lossiness.is_lossy(),
+            narrow: self.hole.limit().is_some(),
             ..Score::new(policy, &self.candidate, self.standing(), measured)
         }
     }
@@ -185,6 +195,11 @@ impl Path {
         let rtt = self.rtt.get().filter(|rtt| rtt.smoothed >= (rtt.min * 4).max(rtt.min + FULL_QUEUES));
         match self.health {
             Health::Dead { .. } | Health::Probation { .. } => self.cause.map(|cause| cause.to_string()),
+            _ if self.hole.limit().is_some() => {
+                let announced = self.hole.announced().filter(|mtu| *mtu > 0);
+                let announced = announced.map(|mtu| format!(", {mtu} are announced")).unwrap_or_default();
+                Some(format!("packets of more than {} bytes are lost{announced}", self.candidate.mtu))
+            }
             _ if self.lossiness.is_lossy() => Some(format!("loses {} % of its packets", self.percent_lost())),
             _ => rtt.map(|rtt| {
                 let (now, empty) = (Millis(rtt.smoothed), Millis(rtt.min));

@@ -1,6 +1,6 @@
 //! Which path is better.
 //!
-//! [`Score`] is a strict order: kind, standing, loss, broken limits, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
+//! [`Score`] is a strict order: kind, standing, loss, MTU hole, broken limits, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
 //! first. Traffic is placed by an [`elect`]ion instead, in which latencies within a margin count as equal, so that
 //! noise moves nothing: round by round, in order of importance, the paths that are clearly worse than the best of the
 //! field drop out. The path that carries traffic may be worse by the whole margin, the others by half of it; a path
@@ -70,6 +70,8 @@ pub(crate) struct Score {
     pub(crate) standing: Standing,
     /// It loses so much that others are better.
     pub(crate) lossy: bool,
+    /// It carries less than is announced, so that packets are lost that are as large as others carry.
+    pub(crate) narrow: bool,
     /// How many of the operator's limits it breaks.
     pub(crate) broken: usize,
     /// How much of it other lanes use; see [`Manager::handle_crowd`](crate::Manager::handle_crowd).
@@ -90,6 +92,7 @@ impl Score {
             kind: candidate.kind,
             standing,
             lossy: false,
+            narrow: false,
             broken: policy.rules.limits.broken(candidate, measured),
             crowding: 0,
             costs,
@@ -108,6 +111,8 @@ pub(crate) enum Ground {
     Standing,
     /// Sound before lossy.
     Loss,
+    /// Carrying what is announced before carrying less.
+    Hole,
     /// Fewer broken limits before more.
     Limits,
     /// Apart before together with other lanes.
@@ -168,6 +173,8 @@ pub(crate) fn elect(
     drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
     let lossy = field.iter().map(|r| r.score.lossy).min()?;
     drop_if(&mut field, Ground::Loss, &|r| r.score.lossy != lossy);
+    let narrow = field.iter().map(|r| r.score.narrow).min()?;
+    drop_if(&mut field, Ground::Hole, &|r| r.score.narrow != narrow);
     let broken = field.iter().map(|r| r.score.broken).min()?;
     drop_if(&mut field, Ground::Limits, &|r| r.score.broken > broken);
     let crowding = field.iter().map(|r| r.score.crowding).min()?;

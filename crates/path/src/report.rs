@@ -74,7 +74,7 @@ pub struct PathReport {
     pub interfaces: Vec<Interface>,
     /// Inter-AS links.
     pub hops: usize,
-    /// Bytes; `None` when unknown.
+    /// As announced, bytes; `None` when unknown.
     pub mtu: Option<u16>,
     /// Time left; `None` when it does not expire.
     pub expires_in: Option<Duration>,
@@ -92,6 +92,8 @@ pub struct PathReport {
     pub announced_bandwidth: Option<u64>,
     /// Measured round-trip times; `None` before the first answer.
     pub rtt: Option<Rtt>,
+    /// The largest SCION packet that passes, bytes, if larger ones were found to be lost although they should pass.
+    pub measured_mtu: Option<u16>,
     /// Measured bandwidth, kbit/s; `None` as long as nothing measures it.
     pub measured_bandwidth: Option<u64>,
     /// Share of the last 64 probes that was lost, 0 to 1; `None` before the first result.

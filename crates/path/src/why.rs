@@ -34,6 +34,9 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
         Ground::Loss => {
             format!("loses {} % of its packets, {} far fewer", path.lossy.unwrap_or_default(), better.name)
         }
+        Ground::Hole => {
+            format!("loses packets of more than {} bytes, {} loses none of those", path.candidate.mtu, better.name)
+        }
         Ground::Limits => {
             let broken = |subject: &Subject<'_>| match subject.limits.describe(subject.candidate, subject.rtt) {
                 none if none.is_empty() => "none".to_owned(),

@@ -23,6 +23,7 @@ use crate::lane::{Heading, Lane};
 use crate::metadata::PathInfo;
 use crate::outage::Outage;
 use crate::peers::{Peer, Route};
+use crate::quic::Datagrams;
 
 /// Events kept for a user interface.
 const RECENT: usize = 64;
@@ -286,15 +287,19 @@ impl Destination {
         self.state.lock().tcp
     }
 
-    /// The largest QUIC datagram that every path carries behind a header to `peer`.
-    pub(crate) fn max_payload(&self, peer: &Peer) -> Option<u16> {
+    /// The largest QUIC datagrams behind a header to `peer`: that the path in use carries, and that every path should.
+    /// `None` when no MTU is known.
+    pub(crate) fn datagrams(&self, peer: &Peer) -> Option<Datagrams> {
         let state = self.state.lock();
-        let room = |p: &PathInfo| {
+        let room = |p: &PathInfo, mtu: u16| {
             let here = p.next_hop.map_or(peer.addr.host, |router| router.ip());
             let header = crate::template::header_len(here, peer.addr.host, p.raw.len());
-            p.mtu.saturating_sub(u16::try_from(header).unwrap_or(u16::MAX))
+            mtu.saturating_sub(u16::try_from(header).unwrap_or(u16::MAX))
         };
-        state.current.iter().filter(|p| p.mtu > 0).map(room).min()
+        let most = state.current.iter().filter(|p| p.mtu > 0).map(|p| room(p, p.mtu)).min()?;
+        let active = state.manager.active().and_then(|id| Some((state.paths.get(&id)?, state.manager.mtu_of(id)?)));
+        let first = active.map_or(most, |(path, mtu)| room(path, mtu).min(most));
+        Some(Datagrams { first, most })
     }
 
     /// Chooses by this from now on.

@@ -13,7 +13,7 @@ use crate::halves;
 use crate::host::Host;
 use crate::lane::Lane;
 use crate::peers::{Live, Peer};
-use crate::quic::{self, Identity};
+use crate::quic::{self, Datagrams, Identity};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::template::{NO_AS, header_len};
@@ -120,8 +120,10 @@ impl Endpoint {
     async fn connect(&self, peer: &Arc<Peer>, live: Live) -> Result<Stream, DialError> {
         self.routed(peer).await;
         let start = |reason: &dyn ToString| DialError::Start { peer: peer.addr, reason: reason.to_string() };
-        let config =
-            self.identity.client_config(self.mtu(peer)).ok_or_else(|| start(&"there is no identity to dial with"))?;
+        let config = self
+            .identity
+            .client_config(self.datagrams(peer))
+            .ok_or_else(|| start(&"there is no identity to dial with"))?;
         let failed = |source| DialError::handshake(peer.addr, source);
         let connecting = self.quic.connect_with(config, peer.synthetic, quic::SERVER_NAME).map_err(|e| start(&e))?;
         let connection = connecting.await.map_err(failed)?;
@@ -141,14 +143,14 @@ impl Endpoint {
         }
     }
 
-    /// The largest datagram for this peer's paths, if they are known.
-    fn mtu(&self, peer: &Peer) -> Option<u16> {
+    /// How large datagrams may be on this peer's paths, if they are known.
+    fn datagrams(&self, peer: &Peer) -> Option<Datagrams> {
         let local = self.host.local_as();
         if local.as_ref().is_some_and(|l| l.isd_as == peer.addr.isd_as) {
             let header = header_len(peer.addr.host, peer.addr.host, 0) as u16;
-            return local.map(|l| l.mtu.saturating_sub(header));
+            return local.map(|l| Datagrams::of(l.mtu.saturating_sub(header)));
         }
-        peer.destination().as_ref()?.max_payload(peer)
+        peer.destination().as_ref()?.datagrams(peer)
     }
 
     /// Ends all connections and takes no more.
@@ -199,7 +201,7 @@ impl Incoming {
             endpoint.host.attach(&live.0, lane());
             endpoint.routed(&live.0).await;
         }
-        let config = endpoint.identity.server_config(endpoint.mtu(&live.0)).ok_or(AcceptError::NoIdentity)?;
+        let config = endpoint.identity.server_config(endpoint.datagrams(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
         endpoint.host.attach(&live.0, lane());

@@ -1,12 +1,13 @@
 //! A path as the daemon gives it, and as the path manager wants it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use natsd_path::{Candidate, Fingerprint, Interface, IsdAs, Kind};
 use scion_protobuf::proto::daemon::v1::Path;
 
 use crate::header;
+use crate::template::header_len;
 
 /// A path with what is needed to send over it.
 #[derive(Clone, Debug)]
@@ -89,10 +90,18 @@ impl PathInfo {
             kind: Kind::Scion,
             interfaces: self.interfaces.clone(),
             mtu: self.mtu,
+            overhead: u16::try_from(self.header_len(self.next_hop.map(|router| router.ip()))).unwrap_or(u16::MAX),
             expiry: self.expiry.and_then(|at| now.checked_add(at.duration_since(date).unwrap_or_default())),
             latency: self.latency,
             bandwidth: self.bandwidth,
         }
+    }
+
+    /// Bytes of a packet before its payload, where this host and the peer have addresses of the family of `host`; of
+    /// IPv4 when that is not known.
+    fn header_len(&self, host: Option<IpAddr>) -> usize {
+        let host = host.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        header_len(host, host, self.raw.len())
     }
 
     /// The interface numbers as they can be read from a packet's path.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AckFrequencyConfig, ClientConfig, Connection, ConnectionError, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, ClientConfig, Connection, ConnectionError, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+};
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 
@@ -24,6 +26,11 @@ pub(crate) const MIN_MTU: u16 = 1200;
 
 /// quinn's receive buffers hold datagrams up to this.
 const MAX_MTU: u16 = 1472;
+
+/// A connection goes down to 1200 bytes at once when four bursts of larger datagrams were lost and smaller ones passed. It asks for
+/// more when so much time has passed since, and then from time to time; what is asked for is not missed when it is lost.
+const LARGER_AFTER_HOLE: Duration = Duration::from_secs(60);
+const LARGER_AGAIN: Duration = Duration::from_secs(300);
 
 /// What a connection is closed with whose peer is not let in although its certificate is valid.
 const NOT_ADMITTED: VarInt = VarInt::from_u32(1);
@@ -51,6 +58,22 @@ const MAX_INCOMING: usize = 256;
 
 /// Whether a peer with these verified certificates, its own first, is let in; if not, why.
 pub type Admits = Arc<dyn Fn(&[CertificateDer<'static>]) -> Result<(), String> + Send + Sync>;
+
+/// How large the datagrams of a connection may be, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Datagrams {
+    /// Those that it begins with.
+    pub(crate) first: u16,
+    /// Those that it may come to, if they pass.
+    pub(crate) most: u16,
+}
+
+impl Datagrams {
+    /// All of this size.
+    pub(crate) fn of(size: u16) -> Self {
+        Self { first: size, most: size }
+    }
+}
 
 /// What this end of connections shows of itself and whom it believes. Clones are one and the same.
 #[derive(Clone)]
@@ -133,19 +156,19 @@ impl Identity {
         self.0.store(other.0.load_full());
     }
 
-    /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot listen.
-    pub(crate) fn server_config(&self, mtu: Option<u16>) -> Option<ServerConfig> {
+    /// For connections whose paths carry such `datagrams`; `None` if it cannot listen.
+    pub(crate) fn server_config(&self, datagrams: Option<Datagrams>) -> Option<ServerConfig> {
         let crypto = self.0.load();
         let mut config = ServerConfig::with_crypto(crypto.server.clone()?);
-        config.transport_config(transport(mtu, crypto.keep_alive)).max_incoming(MAX_INCOMING);
+        config.transport_config(transport(datagrams, crypto.keep_alive)).max_incoming(MAX_INCOMING);
         Some(config)
     }
 
-    /// For connections whose paths carry datagrams of `mtu` bytes; `None` if it cannot dial.
-    pub(crate) fn client_config(&self, mtu: Option<u16>) -> Option<ClientConfig> {
+    /// For connections whose paths carry such `datagrams`; `None` if it cannot dial.
+    pub(crate) fn client_config(&self, datagrams: Option<Datagrams>) -> Option<ClientConfig> {
         let crypto = self.0.load();
         let mut config = ClientConfig::new(crypto.client.clone()?);
-        config.transport_config(transport(mtu, crypto.keep_alive));
+        config.transport_config(transport(datagrams, crypto.keep_alive));
         Some(config)
     }
 
@@ -181,7 +204,7 @@ pub(crate) fn is_disbelief(error: &ConnectionError) -> bool {
     }
 }
 
-fn transport(mtu: Option<u16>, keep_alive: Duration) -> Arc<TransportConfig> {
+fn transport(datagrams: Option<Datagrams>, keep_alive: Duration) -> Arc<TransportConfig> {
     let mut acknowledgements = AckFrequencyConfig::default();
     // An acknowledgement at the first gap: after a switch it tells what was lost.
     acknowledgements.max_ack_delay(Some(ACK_DELAY)).reordering_threshold(VarInt::from_u32(1));
@@ -198,7 +221,18 @@ fn transport(mtu: Option<u16>, keep_alive: Duration) -> Arc<TransportConfig> {
         .keep_alive_interval(Some(keep_alive))
         .ack_frequency_config(Some(acknowledgements))
         .persistent_congestion_threshold(PERSISTENT_CONGESTION)
-        .initial_mtu(mtu.unwrap_or(MIN_MTU).clamp(MIN_MTU, MAX_MTU))
-        .mtu_discovery_config(None);
+        .initial_mtu(size(datagrams.map_or(MIN_MTU, |datagrams| datagrams.first)))
+        .mtu_discovery_config(datagrams.map(|datagrams| larger(size(datagrams.most))));
     Arc::new(config)
+}
+
+/// When datagrams are to become larger again.
+fn larger(most: u16) -> MtuDiscoveryConfig {
+    let mut config = MtuDiscoveryConfig::default();
+    config.upper_bound(most).black_hole_cooldown(LARGER_AFTER_HOLE).interval(LARGER_AGAIN);
+    config
+}
+
+fn size(datagram: u16) -> u16 {
+    datagram.clamp(MIN_MTU, MAX_MTU)
 }

@@ -22,7 +22,7 @@ type Number = (&'static str, &'static str, Kind, fn(&PathInfo) -> Option<f64>);
 const NUMBERS: &[Number] = &[
     ("rank", "Place in the order of preference, 1 is the best", Kind::Gauge, |path| Some(path.rank.into())),
     ("hops", "Links between ASes", Kind::Gauge, |path| Some(path.hops.into())),
-    ("mtu_bytes", "Largest SCION packet", Kind::Gauge, |path| path.mtu.map(f64::from)),
+    ("mtu_bytes", "Largest SCION packet", Kind::Gauge, |path| path.measured.mtu.or(path.mtu).map(f64::from)),
     ("rtt_seconds", "Smoothed round-trip time of probes", Kind::Gauge, |path| seconds(path.measured.rtt_ms)),
     ("rtt_min_seconds", "Smallest round-trip time of probes", Kind::Gauge, |path| seconds(path.measured.min_ms)),
     ("jitter_seconds", "Mean variation of the round-trip time", Kind::Gauge, |path| seconds(path.measured.jitter_ms)),
@@ -127,6 +127,7 @@ mod tests {
                 min_ms: None,
                 loss: Some(0.25),
                 traffic_loss: Some(0.01),
+                mtu: None,
             },
             last_received_ms: Some(12),
             probes: Probes { sent: 8, answered: 6 },

@@ -113,7 +113,7 @@ fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 11] {
 }
 
 pub(super) fn mtu(path: &PathInfo) -> String {
-    path.mtu.map_or(UNKNOWN.into(), |mtu| mtu.to_string())
+    path.measured.mtu.or(path.mtu).map_or(UNKNOWN.into(), |mtu| mtu.to_string())
 }
 
 /// Until the path ends, by the server's clock.

@@ -32,7 +32,7 @@ impl Manager {
             match self.paths.iter_mut().find(|p| p.candidate.fingerprint == candidate.fingerprint) {
                 Some(path) => {
                     path.crowding = candidate.crowding(&self.crowd);
-                    path.candidate = candidate;
+                    path.renew(candidate);
                     path.withdrawn = false;
                 }
                 None => self.add(now, candidate),

@@ -6,7 +6,7 @@ use super::Manager;
 use super::settle::LEAVE_EARLY;
 use crate::path::{Health, Path};
 use crate::rank::{Ground, Runner, Score, Standing, elect};
-use crate::{Kind, PathId, Reason};
+use crate::{Kind, Metric, PathId, Reason};
 
 /// Traffic does not move to a path that expires within this time.
 const TOO_LATE: Duration = Duration::from_secs(10);
@@ -96,6 +96,7 @@ impl Manager {
             let reason = match election.ground(incumbent) {
                 Ground::Metric(metric) => Reason::Better(metric),
                 Ground::Loss => Reason::Lossy(self.paths[active].percent_lost()),
+                Ground::Hole => Reason::Better(Metric::Mtu),
                 Ground::Limits => Reason::WithinLimits,
                 Ground::Crowding => Reason::Apart,
                 _ => Reason::Unproven,

@@ -9,7 +9,7 @@ use crate::suspicion::{Acquittal, Suspicion};
 use crate::{EventKind, PathId, Reason};
 
 /// Datagrams up to this size pass wherever anything passes; larger ones can meet an MTU hole.
-const SMALL: u16 = 512;
+pub(super) const SMALL: u16 = 512;
 /// Paths asked along with a suspect active path.
 const CHALLENGERS: usize = 3;
 /// Between the probes of a suspect path.
@@ -138,13 +138,24 @@ impl Manager {
             let Some(suspicion) = path.suspicion.as_ref().filter(|s| s.leave_at().is_some_and(|at| at <= now)) else {
                 continue;
             };
-            let reason = verdict(now, path, suspicion);
+            let (reason, began) = (verdict(now, path, suspicion), suspicion.began);
+            let too_large = match reason {
+                Reason::LargePacketsLost(size) => Some(size),
+                _ => None,
+            };
             if Some(path.id) != self.active {
                 self.condemn(now, index, reason);
             } else if let Some(to) = self.successor(suspicion) {
+                // Where no path is known to carry as much, this one goes on with smaller packets.
+                if too_large.is_some_and(|size| !self.carries(to, size, began) && self.search_hole(now, index, size)) {
+                    continue;
+                }
                 self.condemn_and_switch(now, index, to, reason);
             } else if let Some(suspicion) = &mut self.paths[index].suspicion {
                 suspicion.witnessed = None;
+            }
+            if let Some(size) = too_large.filter(|_| self.paths[index].is_dead()) {
+                self.search_hole(now, index, size);
             }
         }
     }
@@ -252,6 +263,10 @@ impl Manager {
             return;
         };
         let hopeless = suspicion.witnessed.is_none() && suspicion.hopeless_at().is_some_and(|at| at <= now);
+        if hopeless && self.is_searched_for_a_hole(now, index) {
+            return;
+        }
+        let Some(suspicion) = &mut self.paths[index].suspicion else { return };
         if self.hunt.is_none() && hopeless {
             suspicion.next_round = None;
             self.hunt = Some(Hunt { next: now, interval: self.config.hunt_interval });
@@ -272,6 +287,18 @@ impl Manager {
                 _ => 0,
             };
             self.probe(now, path, size, false);
+            if size > SMALL {
+                self.probe(now, path, 0, false);
+            }
+        }
+    }
+
+    /// Nothing answers but small probes of the suspect itself: no other path is needed, and no other helps.
+    fn is_searched_for_a_hole(&mut self, now: Instant, index: usize) -> bool {
+        let path = &self.paths[index];
+        match path.suspicion.as_ref().map(|suspicion| verdict(now, path, suspicion)) {
+            Some(Reason::LargePacketsLost(size)) => self.search_hole(now, index, size),
+            _ => false,
         }
     }
 

@@ -24,8 +24,7 @@ impl Manager {
         let interval = self.interval(index);
         let jitter = self.tokens.jitter(interval / 10);
         let path = &mut self.paths[index];
-        let most = if path.candidate.mtu > 0 { path.candidate.mtu.max(SMALLEST) } else { u16::MAX };
-        let size = size.max(SMALLEST).min(most);
+        let size = size.min(path.room()).max(SMALLEST);
         if path.health == Health::Untried {
             path.health = Health::Probing;
         }
@@ -33,10 +32,14 @@ impl Manager {
         path.probes_sent += 1;
         path.next_probe = Some(now + interval + jitter);
         path.flight.launch(token, now, size, now + path.loss_time(&self.config));
+        let probe = Probe { path: path.id, token, size, unanswered };
+        self.push_probe(probe);
+    }
+
+    pub(super) fn push_probe(&mut self, probe: Probe) {
         if self.probes.len() == MOST_PROBES {
             self.probes.pop_front();
         }
-        let probe = Probe { path: self.paths[index].id, token, size, unanswered };
         self.probes.push_back(probe);
     }
 

@@ -18,6 +18,7 @@ impl Manager {
         self.pursue_suspicions(now);
         self.judge_suspects(now);
         self.hunt(now);
+        self.tend_holes(now);
         self.choose(now);
         if orphaned && self.active.is_none() {
             self.event(now, EventKind::NoPath { silent_for: Duration::ZERO });
@@ -96,6 +97,7 @@ impl Manager {
                 continue;
             }
             path.flight.excuse(now, path.answer_time(&self.config));
+            path.hole.excuse(now);
             if self.unprobeable {
                 path.silence.excuse(now.checked_sub(patience / 2).unwrap_or(now));
             }
@@ -120,11 +122,13 @@ impl Manager {
                 suspicion.and_then(|s| s.next_round),
                 suspicion.and_then(|s| s.leave_at()).filter(later),
                 path.next_probe.filter(|_| path.health != Health::Untried),
+                path.hole.due().filter(|_| path.is_up() || path.hole.is_searched()),
                 path.ahead_since.map(|since| since + self.config.hold).filter(later),
             ]
         };
         let of_active = |path: &Path| {
-            let hopeless = path.suspicion.as_ref().filter(|s| self.hunt.is_none() && s.witnessed.is_none());
+            let hunts = self.hunt.is_none() && !path.hole.is_searched();
+            let hopeless = path.suspicion.as_ref().filter(|s| hunts && s.witnessed.is_none());
             [
                 hopeless.and_then(|s| s.hopeless_at()),
                 path.candidate.expiry.and_then(|expiry| expiry.checked_sub(LEAVE_EARLY)).filter(later),

@@ -3,6 +3,7 @@
 mod failover;
 mod fallback;
 mod foreign_peer;
+mod holes;
 mod lanes;
 mod lossy;
 mod preference;

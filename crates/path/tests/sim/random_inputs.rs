@@ -70,6 +70,7 @@ fn candidate(now: Instant, offer: &Offer) -> Candidate {
         kind: Kind::Scion,
         interfaces,
         mtu: offer.mtu,
+        overhead: 100,
         expiry: offer.expires_in.map(|left| now + left),
         latency: offer.latency,
         bandwidth: offer.bandwidth,

@@ -108,6 +108,9 @@ pub(crate) struct Host {
     /// Sends a message of the size this often.
     traffic: Option<(Duration, usize)>,
     pub(crate) probes_sent: usize,
+    /// Messages are not larger than this; as QUIC, it falls to 1200 when four larger ones in a row were lost and smaller ones passed.
+    pub(crate) mtu: usize,
+    suspicious: u32,
     next_message: Option<Instant>,
     sequence: u64,
     unacked: BTreeMap<u64, usize>,
@@ -154,6 +157,8 @@ impl World {
             answers_probes: true,
             traffic: None,
             probes_sent: 0,
+            mtu: usize::MAX,
+            suspicious: 0,
             next_message: None,
             sequence: 0,
             unacked: BTreeMap::new(),
@@ -242,6 +247,7 @@ impl World {
             kind: Kind::Scion,
             interfaces,
             mtu: 1472,
+            overhead: 72,
             expiry: link.expiry.map(|left| self.start + left),
             latency: link.announced.then_some(link.delay),
             bandwidth: link.bandwidth,
@@ -387,7 +393,9 @@ impl World {
                 self.send_active(side, 40, Payload::Ack(number));
             }
             Payload::Ack(number) => {
-                host.unacked.remove(&number);
+                if host.unacked.remove(&number).is_some_and(|size| size > 1200) {
+                    host.suspicious = 0;
+                }
                 host.retransmit = None;
                 host.manager.handle_acknowledgement(now, id);
                 host.manager.handle_received(now, id, 1);
@@ -431,6 +439,7 @@ impl World {
             host.next_message = Some(now + every);
             let number = host.sequence;
             host.sequence += 1;
+            let size = size.min(host.mtu);
             host.unacked.insert(number, size);
             self.send_active(side, size, Payload::Message(number));
             self.arm(side);
@@ -443,10 +452,26 @@ impl World {
         if let Some((at, wait)) = self.hosts[side].retransmit
             && at <= now
         {
-            self.replay(side, 2);
+            self.probe_loss(side);
             self.hosts[side].retransmit = Some((now + wait * 2, wait * 2));
         }
         self.arm(side);
+    }
+
+    /// Sends the two oldest again, in packets that pass wherever QUIC works.
+    fn probe_loss(&mut self, side: usize) {
+        let host = &mut self.hosts[side];
+        let oldest: Vec<_> = host.unacked.iter().take(2).map(|(n, size)| (*n, *size)).collect();
+        for (number, size) in oldest {
+            let host = &mut self.hosts[side];
+            host.suspicious += u32::from(size > 1200);
+            host.unacked.insert(number, size.min(1200));
+            self.send_active(side, size.min(1200), Payload::Message(number));
+        }
+        if self.hosts[side].suspicious >= 4 && self.hosts[side].mtu > 1200 {
+            self.hosts[side].mtu = 1200;
+            self.replay(side, usize::MAX);
+        }
     }
 
     fn arm(&mut self, side: usize) {
@@ -461,6 +486,7 @@ impl World {
     fn replay(&mut self, side: usize, most: usize) {
         let again: Vec<_> = self.hosts[side].unacked.iter().take(most).map(|(n, size)| (*n, *size)).collect();
         for (number, size) in again {
+            let size = size.min(self.hosts[side].mtu);
             self.send_active(side, size, Payload::Message(number));
         }
     }

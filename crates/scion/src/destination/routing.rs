@@ -97,7 +97,9 @@ impl State {
         let (Some(socket), Some(route)) = (peer.socket.upgrade(), self.route_of(peer, probe.path)) else { return true };
         let room = match &route {
             Route::Scion(template) => {
-                self.paths.get(&probe.path).map_or(1200, |p| usize::from(p.mtu).saturating_sub(template.len()))
+                // What passes is asked of sizes up to what is announced, more than that the first router refuses.
+                let mtu = self.paths.get(&probe.path).map(|p| usize::from(p.mtu)).filter(|mtu| *mtu > 0);
+                mtu.map_or(1200, |mtu| mtu.saturating_sub(template.len()))
             }
             Route::Tcp(_) => 1200,
         };
