@@ -35,8 +35,8 @@
 //! * its patience is over (this applies to silence only);
 //! * enough of its own probes are unanswered, for as long as an answer may take (srtt + 4 × rttvar, at least 10 ms
 //!   more than srtt): two on a clean path, up to eight on one that is known to lose probes, so that bad luck is not
-//!   taken for death (one chance in a hundred thousand). One, for 1.2 × srtt, after a router's word; none after a failed
-//!   local send;
+//!   taken for death (one chance in a hundred thousand). After a router's word one on a clean path, and 1.2 × srtt; none after a
+//!   failed local send;
 //! * another path answered a probe sent since the suspicion began, and the suspect has had its own answer time since
 //!   that probe, so that a shorter path cannot win by being quicker.
 //!

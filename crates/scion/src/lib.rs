@@ -8,7 +8,7 @@
 //! **Way of a datagram out**: QUIC names its peer by a synthetic address (`peers`); `socket` takes the peer's route, a
 //! header template (`template`) or its TCP connection (`tunnel`), and hands whole batches to the kernel (`underlay`).
 //! **Way in**: headers known byte for byte (`cache`) give peer and path at once; others are parsed (`header`), strangers
-//! may only open connections, and probes (`probe`) and router errors (`scmp`) never reach QUIC.
+//! may only open connections (answers go as `wayback` says until paths are known), and probes (`probe`) and router errors (`scmp`) never reach QUIC.
 //! **Paths**: one `destination` an AS and [`Lane`] drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
 //! and received, and the timer go in; switches, replays and probes come out and are carried out before the call returns.
 //!
@@ -44,6 +44,7 @@ mod stream;
 mod template;
 mod tunnel;
 mod underlay;
+mod wayback;
 mod writable;
 
 #[cfg(test)]

@@ -21,12 +21,16 @@ use crate::destination::Destination;
 use crate::socket::Socket;
 use crate::template::Template;
 use crate::tunnel::Tunnel;
+use crate::wayback::WaysBack;
 
 /// Peers without a connection that an endpoint remembers.
 const MAX_STRANGERS: usize = 16_384;
 
 /// Peers with a connection, or in the course of making one.
 const MAX_PEERS: usize = 65_536;
+
+/// SCMP errors about packets to one peer that are believed. Genuine ones come with each packet to a link that is down.
+const COMPLAINTS_PER_SECOND: u32 = 20;
 
 /// "scion" in ASCII behind the prefix of unique local addresses.
 const PREFIX: [u16; 3] = [0xfd73, 0x6369, 0x6f6e];
@@ -72,8 +76,12 @@ pub(crate) struct Peer {
     pub(crate) wrote: AtomicBool,
     /// The last datagrams, for replay.
     last: Mutex<Last>,
-    /// The reversed path by which packets come, when the path manager does not rule.
-    bootstrap: Mutex<Option<Vec<u16>>>,
+    /// Those by which packets come, when the path manager does not rule.
+    ways_back: Mutex<WaysBack>,
+    /// Answers go a way back that nothing proves.
+    unproven: AtomicBool,
+    /// SCMP errors about packets to it.
+    pub(crate) complaints: Allowance,
     /// Milliseconds of the table's clock.
     heard: AtomicU64,
     touched: AtomicBool,
@@ -93,8 +101,14 @@ impl Peer {
         self.route.load()
     }
 
+    /// What the path manager chose.
     pub(crate) fn set_route(&self, route: Route) {
-        self.route.store(Some(Arc::new(route)));
+        self.unproven.store(false, Ordering::Relaxed);
+        self.go(Arc::new(route));
+    }
+
+    fn go(&self, route: Arc<Route>) {
+        self.route.store(Some(route));
         self.routed.notify_waiters();
     }
 
@@ -172,14 +186,40 @@ impl Peer {
         [last.data.clone(), last.ack.clone()].into_iter().filter(|datagram| !datagram.is_empty())
     }
 
-    /// Whether the reversed path differs from that of the last call (as long as no path of our own is known).
-    pub(crate) fn new_bootstrap(&self, interfaces: &[u16]) -> bool {
-        let mut bootstrap = self.bootstrap.lock();
-        let new = bootstrap.as_deref() != Some(interfaces);
-        if new {
-            *bootstrap = Some(interfaces.to_vec());
+    /// A packet of `len` bytes came from the router `from` over these interfaces (of the way back), while no path of our own is
+    /// known. `route` makes a route of that way. If another way than the first is to be probed: the token, and the route to send it
+    /// by.
+    pub(crate) fn came_by(
+        &self,
+        now: u64,
+        interfaces: &[u16],
+        from: SocketAddr,
+        len: usize,
+        route: impl FnOnce() -> Option<Route>,
+    ) -> Option<(u64, Arc<Route>)> {
+        let mut ways = self.ways_back.lock();
+        let turn = ways.heard(now, interfaces, from, len, route);
+        self.unproven.store(ways.is_unproven(), Ordering::Relaxed);
+        if let Some(route) = turn.route {
+            self.go(route);
         }
-        new
+        turn.ask
+    }
+
+    /// The peer has answered a probe; true if it was that of a way back, which answers then go as long as no path is known.
+    pub(crate) fn proves_way_back(&self, token: u64) -> bool {
+        let mut ways = self.ways_back.lock();
+        let Some(route) = ways.answered(token) else { return false };
+        self.unproven.store(ways.is_unproven(), Ordering::Relaxed);
+        if let Some(route) = route {
+            self.go(route);
+        }
+        true
+    }
+
+    /// Whether so many bytes may go by the route; counts them if that is not proven.
+    pub(crate) fn may_send(&self, len: usize) -> bool {
+        !self.unproven.load(Ordering::Relaxed) || self.ways_back.lock().may_send(len)
     }
 }
 
@@ -256,7 +296,9 @@ impl Peers {
             connections: AtomicUsize::new(0),
             wrote: AtomicBool::new(false),
             last: Mutex::default(),
-            bootstrap: Mutex::default(),
+            ways_back: Mutex::default(),
+            unproven: AtomicBool::new(false),
+            complaints: Allowance::new(COMPLAINTS_PER_SECOND),
             heard: AtomicU64::new(0),
             touched: AtomicBool::new(false),
         });

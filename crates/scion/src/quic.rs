@@ -6,7 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    AckFrequencyConfig, ClientConfig, Connection, ConnectionError, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+    AckFrequencyConfig, ClientConfig, Connection, ConnectionError, MtuDiscoveryConfig, ServerConfig, TransportConfig,
+    VarInt,
 };
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
@@ -34,6 +35,9 @@ const LARGER_AGAIN: Duration = Duration::from_secs(300);
 
 /// What a connection is closed with whose peer is not let in although its certificate is valid.
 const NOT_ADMITTED: VarInt = VarInt::from_u32(1);
+
+/// What a connection is closed with whose peer seems to be in another AS than it was.
+const MOVED: VarInt = VarInt::from_u32(2);
 
 /// A link without any path survives this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -224,6 +228,11 @@ fn transport(datagrams: Option<Datagrams>, keep_alive: Duration) -> Arc<Transpor
         .initial_mtu(size(datagrams.map_or(MIN_MTU, |datagrams| datagrams.first)))
         .mtu_discovery_config(datagrams.map(|datagrams| larger(size(datagrams.most))));
     Arc::new(config)
+}
+
+/// See [`MOVED`].
+pub(crate) fn close_moved(connection: &Connection) {
+    connection.close(MOVED, b"the peer goes on from another AS");
 }
 
 /// When datagrams are to become larger again.

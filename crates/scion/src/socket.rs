@@ -47,6 +47,9 @@ pub(crate) const ACK_ONLY: usize = 64;
 /// Answers to probes of strangers, and their QUIC datagrams that open no connection (a peer whose address changed).
 const STRANGERS_PER_SECOND: u32 = 200;
 
+/// SCMP messages that are read at all.
+const SCMP_PER_SECOND: u32 = 500;
+
 thread_local! {
     /// Outgoing datagrams with their headers; 10 segments of 1.5 kB at most.
     static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -64,6 +67,7 @@ pub(crate) struct Socket {
     strict: Arc<AtomicBool>,
     probes_of_strangers: Allowance,
     strays: Allowance,
+    scmp: Allowance,
     receiver: Mutex<Receiver>,
     injected: Mutex<VecDeque<(SocketAddr, Bytes)>>,
     waker: Mutex<Option<Waker>>,
@@ -110,6 +114,7 @@ impl Socket {
             strict,
             probes_of_strangers: Allowance::new(STRANGERS_PER_SECOND),
             strays: Allowance::new(STRANGERS_PER_SECOND),
+            scmp: Allowance::new(SCMP_PER_SECOND),
             receiver: Mutex::new(receiver),
             injected: Mutex::default(),
             waker: Mutex::default(),
@@ -258,7 +263,9 @@ impl Socket {
             return None;
         }
         if header.next == header::SCMP {
-            self.scmp(upper);
+            if self.scmp.take(Instant::now()) {
+                self.scmp(upper);
+            }
             return None;
         }
         let [s0, s1, d0, d1, l0, l1, _, _] = *upper.first_chunk::<8>().filter(|_| header.next == header::UDP)?;
@@ -287,9 +294,13 @@ impl Socket {
             None => (0, None),
         };
         let ruled = peer.destination().as_ref().is_some_and(|d| d.active().is_some());
-        if !ruled && !self.is_strict() && peer.new_bootstrap(&back) {
-            let raw = header::reverse(header.path)?;
-            peer.set_route(Route::Scion(Template::new(here, from, &raw, source, path.1)?));
+        if !ruled && !self.is_strict() {
+            let route =
+                || Some(Route::Scion(Template::new(here, from, &header::reverse(header.path)?, source, path.1)?));
+            let asked = peer.came_by(self.peers.clock(), &back, source, payload.len(), route);
+            if let Some((token, route)) = asked.filter(|_| peer.is_live()) {
+                self.send_over(&peer, &route, &probe::Probe::Request(token).encode(probe::MIN));
+            }
         }
         if ruled && peer.is_live() {
             let known = Known { peer: Arc::clone(&peer), back: back.into(), path };
@@ -341,6 +352,9 @@ impl AsyncUdpSocket for Socket {
         let route = peer.route().clone();
         // No path yet: lost like on a network that is down.
         let Some(active) = route.as_deref() else { return Ok(()) };
+        if !peer.may_send(transmit.contents.len()) {
+            return Ok(());
+        }
         match self.send_batch(&peer, active, transmit.contents, segment) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
             Err(_) => {

@@ -1,5 +1,6 @@
 //! A byte stream to a peer: one QUIC connection and its one stream, or one each way.
 
+use std::any::Any;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use natsd_path::{Fingerprint, ScionAddr};
+use parking_lot::Mutex;
 use quinn::{Connection, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -42,10 +44,19 @@ pub struct WriteHalf {
     link: Arc<Link>,
 }
 
-#[derive(Debug)]
 struct Link {
     connection: Connection,
     live: Live,
+    held: Mutex<Option<Held>>,
+}
+
+/// See [`Stream::hold`].
+type Held = Box<dyn Any + Send>;
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("live", &self.live).finish_non_exhaustive()
+    }
 }
 
 /// A view of a connection that does not keep its stream open. Cheap to clone.
@@ -54,7 +65,7 @@ pub struct StreamStats(Arc<Link>);
 
 impl Stream {
     pub(crate) fn new(connection: Connection, stream: (SendStream, Inbound), live: Live) -> Self {
-        let link = Arc::new(Link { connection, live });
+        let link = Arc::new(Link { connection, live, held: Mutex::default() });
         tokio::spawn(watch_losses(Arc::downgrade(&link)));
         let (writer, reader) = stream;
         Self {
@@ -71,6 +82,11 @@ impl Stream {
     /// What the peer has shown, its own certificate first, as verified by the identity of this end. Empty if it has none.
     pub fn peer_certificates(&self) -> Vec<CertificateDer<'static>> {
         quic::certificates(&self.reader.link.connection)
+    }
+
+    /// Keeps something until the connection is over and forgotten, in place of what was kept before.
+    pub fn hold(&self, what: impl Any + Send) {
+        *self.reader.link.held.lock() = Some(Box::new(what));
     }
 
     /// What is measured of the connection.
@@ -90,10 +106,29 @@ async fn watch_losses(link: Weak<Link>) {
     loop {
         tokio::time::sleep(losses::INTERVAL).await;
         let Some(link) = link.upgrade() else { return };
-        if link.connection.close_reason().is_some() {
+        if link.connection.close_reason().is_some() || link.has_left_its_as() {
             return;
         }
         losses.look(&link.connection, &link.live.0);
+    }
+}
+
+impl Link {
+    /// QUIC follows a peer to another address, also when somebody between the ends sends on from there what it has caught. Within an AS
+    /// that is a host with several addresses. Who may come, and what paths are for, is said of ASes: from another one the
+    /// connection would have been another.
+    fn has_left_its_as(&self) -> bool {
+        let (peer, now_at) = (&self.live.0, self.connection.remote_address());
+        if now_at == peer.synthetic {
+            return false;
+        }
+        let now_at = peer.socket.upgrade().and_then(|socket| socket.peers.by_synthetic(now_at));
+        let left = now_at.filter(|now_at| now_at.addr.isd_as != peer.addr.isd_as);
+        if let Some(elsewhere) = &left {
+            log::warn!("A connection of {} goes on from {}, another AS: closed", peer.addr, elsewhere.addr);
+            quic::close_moved(&self.connection);
+        }
+        left.is_some()
     }
 }
 

@@ -1,5 +1,8 @@
 //! Two hosts in one process: within one AS, and with TCP/IP only.
 
+mod doors;
+mod wire;
+
 use std::sync::Arc;
 use std::time::Duration;
 

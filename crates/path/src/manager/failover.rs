@@ -14,6 +14,8 @@ pub(super) const SMALL: u16 = 512;
 const CHALLENGERS: usize = 3;
 /// Between the probes of a suspect path.
 const SHORTEST_ROUND: Duration = Duration::from_millis(10);
+/// Unanswered probes that rule out bad luck on a path that loses none.
+const CLEAN: usize = 2;
 /// Time that a path has to answer when a router says that it is broken.
 const SHORTEST_SCMP_WAIT: Duration = Duration::from_millis(20);
 
@@ -31,7 +33,10 @@ impl Manager {
         match reason {
             Reason::Scmp(_) => {
                 let wait = (path.expected_rtt(&self.config) * 6 / 5).max(SHORTEST_SCMP_WAIT);
-                suspicion.press(now, reason, 1, wait);
+                // A path that loses probes now and then must not be lost to whoever forges a complaint at the right moment.
+                let evidence = path.evidence();
+                let evidence = if evidence <= CLEAN { 1 } else { evidence };
+                suspicion.press(now, reason, evidence, wait);
             }
             Reason::SendError => suspicion.press(now, reason, 0, suspicion.answer_time),
             _ => {}

@@ -81,6 +81,7 @@ impl Socket {
         }
     }
 
+    /// Errors of routers are hints, and so many of them count. Questions are for the dispatcher of the host: this port answers none.
     pub(super) fn scmp(&self, message: &[u8]) {
         let Some(scmp::Message::Error { evidence, quoted }) = scmp::parse(message) else { return };
         let local = self.underlay.local();
@@ -89,6 +90,7 @@ impl Socket {
             && (local.ip().is_unspecified() || local.ip() == quoted.from.host);
         if let Some(peer) = self.peers.get(&quoted.to).filter(|p| ours && p.is_live())
             && let Some(destination) = &*peer.destination()
+            && peer.complaints.take(Instant::now())
         {
             log::debug!("a router says about a packet to {}: {evidence}", quoted.to);
             destination.scmp(&quoted.interfaces, evidence);
@@ -110,7 +112,12 @@ fn peer_asks(peer: &Peer, request: Probe, path: Option<PathId>) {
 }
 
 fn probe_reply(peer: &Peer, token: u64) {
-    if let Some(destination) = &*peer.destination() {
+    let destination = peer.destination();
+    let ruled = destination.as_ref().is_some_and(|destination| destination.active().is_some());
+    if !ruled && peer.proves_way_back(token) {
+        return;
+    }
+    if let Some(destination) = &*destination {
         destination.drive(|manager, now| {
             manager.handle_probe_reply(now, token);
         });
