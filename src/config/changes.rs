@@ -489,7 +489,8 @@ fn classes(subjects: &BTreeMap<String, Class>) -> String {
 
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, wishes, pool_paths, allow, deny } = scion.unwrap_or(&default);
+    let ScionOptions { daemon, local, wishes, pool_paths, allow, deny, max_connections_per_as } =
+        scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),
@@ -502,6 +503,7 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         live("scion.paths", classes(&wishes.subjects)),
         live("scion.allow", list(allow, ToString::to_string, ", ")),
         live("scion.deny", list(deny, ToString::to_string, ", ")),
+        live("scion.max_connections_per_as", max_connections_per_as.unwrap_or(0)),
     ]
 }
 

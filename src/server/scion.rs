@@ -5,6 +5,7 @@ mod handshakes;
 mod identities;
 mod lanes;
 mod renewal;
+mod seats;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -36,6 +37,7 @@ use handshakes::{Handshakes, Turn};
 use identities::Identities;
 pub use identities::IdentityError;
 use lanes::{Dialers, LaneChoice};
+use seats::Seats;
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
@@ -52,6 +54,7 @@ pub(super) struct ScionSide {
     paths: Arc<Paths>,
     identities: Identities,
     door: Door,
+    seats: KindsOfSeats,
     lanes: LaneChoice,
     endpoints: Vec<Endpoint>,
     tasks: JoinSet<()>,
@@ -81,6 +84,7 @@ impl ScionSide {
         let identities = Identities::read(options)?;
         let current = Arc::new(ArcSwap::from_pointee(scion.clone()));
         let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
+        let seats = Seats::new(current.clone());
         let ScionOptions { daemon, local, .. } = scion.clone();
         let config = HostConfig { daemon, local, wishes: scion.wishes.clone() }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
@@ -89,6 +93,7 @@ impl ScionSide {
             hub: Arc::clone(hub),
             lanes: lanes.clone(),
             options: current.clone(),
+            seats: seats.clone(),
             history: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -96,7 +101,8 @@ impl ScionSide {
         if let Some(dir) = identities.authority.clone() {
             tasks.spawn(renewal::keep(Arc::clone(hub), identities.clone(), dir));
         }
-        Ok(Self { host, options: current, paths, identities, door, lanes, endpoints: Vec::new(), tasks })
+        let seats = KindsOfSeats { all: seats, kinds: HashMap::new() };
+        Ok(Self { host, options: current, paths, identities, door, seats, lanes, endpoints: Vec::new(), tasks })
     }
 
     /// Takes clients at `address`.
@@ -200,7 +206,8 @@ impl ScionSide {
         };
         let door = self.door.clone();
         let refused = move |peer, reason: &str| door.refused(what, peer, reason);
-        self.tasks.spawn(accept(endpoint, admits, refused, serve));
+        let seats = self.seats.of(what);
+        self.tasks.spawn(accept(endpoint, seats, admits, refused, serve));
         Ok(())
     }
 
@@ -274,6 +281,18 @@ impl Kinds {
     const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen" };
 }
 
+/// The seats for each kind of listener, however many addresses it has.
+struct KindsOfSeats {
+    all: Seats,
+    kinds: HashMap<&'static str, Seats>,
+}
+
+impl KindsOfSeats {
+    fn of(&mut self, what: &'static str) -> Seats {
+        self.kinds.entry(what).or_insert_with(|| self.all.of_another_kind()).clone()
+    }
+}
+
 /// The SCION addresses of a list.
 fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
     listen.iter().filter_map(|listen| match listen {
@@ -286,6 +305,7 @@ fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
 /// Handshakes run beside each other, so that a slow peer delays nobody.
 fn accept(
     endpoint: Endpoint,
+    seats: Seats,
     admits: impl Fn(ScionAddr) -> bool + Send + 'static,
     refused: impl Fn(ScionAddr, &str) + Send + Sync + 'static,
     serve: impl Fn(Stream) + Send + Sync + 'static,
@@ -311,13 +331,28 @@ fn accept(
                     incoming.refuse();
                     continue;
                 }
-                Turn::Begin(handshake) => handshake,
+                Turn::Begin(handshake) => match seats.are_taken(peer.isd_as) {
+                    Some(reason) => {
+                        refused(peer, &reason);
+                        incoming.refuse();
+                        continue;
+                    }
+                    None => handshake,
+                },
             };
+            let seats = seats.clone();
             let (serve, refused) = (Arc::clone(&serve), Arc::clone(&refused));
             tokio::spawn(async move {
                 let _handshake = handshake;
                 match incoming.await {
-                    Ok(stream) => serve(stream),
+                    Ok(stream) => match seats.take(peer.isd_as) {
+                        Ok(seat) => {
+                            stream.hold(seat);
+                            serve(stream);
+                        }
+                        // Others of its AS were quicker with their handshakes.
+                        Err(reason) => refused(peer, &reason),
+                    },
                     Err(error) => match error.disbelief() {
                         Some(reason) => refused(peer, &reason),
                         None => log::debug!("SCION connection gone before it was served: {error}"),
@@ -334,6 +369,7 @@ struct Paths {
     hub: Arc<Hub>,
     lanes: LaneChoice,
     options: Arc<ArcSwap<ScionOptions>>,
+    seats: Seats,
     history: Mutex<History>,
 }
 
@@ -400,6 +436,7 @@ impl PathSource for Paths {
             daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
             path_preference: self.options.load().wishes.policy.preference.words(),
             peers: peers.collect(),
+            refused_connections: self.seats.refused(),
             events: history.events.iter().cloned().collect(),
         }
     }

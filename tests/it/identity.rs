@@ -16,7 +16,7 @@ use crate::harness::tls::Authority;
 const SCION_LEAFS: u16 = 4251;
 
 /// Dials from the second AS and waits for the first bytes.
-fn visit(ground: &Ground, to: ScionAddr, identity: &Identity) -> Result<Stream, DialError> {
+pub fn visit(ground: &Ground, to: ScionAddr, identity: &Identity) -> Result<Stream, DialError> {
     let at = ground.addresses(ASES[1]);
     let config = HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host), ..HostConfig::default() };
     ground.runtime.block_on(async {

@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "no module here is reachable from elsewhere")]
 
 mod accounts;
+#[cfg(feature = "lab")]
+mod as_limits;
 mod auth;
 #[cfg(feature = "interop")]
 mod callout;

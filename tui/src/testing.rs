@@ -198,6 +198,7 @@ pub(crate) fn pathz() -> Pathz {
             }],
             paths,
         }],
+        refused_connections: 0,
         events: vec![
             event(20, PathEventKind::Suspect, "path #6 is suspect: no answer to data for 92.0 ms", None),
             event(21, PathEventKind::Down, "path #6 is down: no answer to data for 184.0 ms", None),

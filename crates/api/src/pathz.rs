@@ -20,6 +20,8 @@ pub struct Pathz {
     pub path_preference: Vec<String>,
     /// One entry an AS, in the order of their numbers.
     pub peers: Vec<PeerInfo>,
+    /// Connections over SCION that were turned away since the start because their AS had `max_connections_per_as` already.
+    pub refused_connections: u64,
     /// What happened lately, oldest first; a bounded number.
     pub events: Vec<PathEvent>,
 }

@@ -51,6 +51,7 @@ fn sample() -> Pathz {
             links: vec![Link { addr: "[1-ff00:0:112,127.0.0.1]:4248".into(), kind: LinkKind::Route, since: at(1) }],
             paths: vec![path],
         }],
+        refused_connections: 2,
         events: vec![PathEvent {
             time: at(30),
             lane: String::new(),

@@ -109,6 +109,16 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         doc: "The ASes whose hosts may not, whatever `allow` says.",
         read: |scion, field| ases(field).map(|ases| scion.deny = ases),
     },
+    Key {
+        names: &["max_connections_per_as"],
+        takes: "integer, 0 for unlimited",
+        default: "8192",
+        doc: "How many connections of each kind, clients, routes, gateways and leaf nodes, the hosts of one AS may have here.",
+        read: |scion, field| {
+            scion.max_connections_per_as = field.limit(i64::from(u32::MAX))?;
+            Ok(())
+        },
+    },
 ];
 
 /// One AS or several.

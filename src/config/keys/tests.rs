@@ -234,6 +234,17 @@ fn tls_is_read_with_its_files() {
 }
 
 #[test]
+fn an_as_may_have_so_many_connections() {
+    let most = |text: &str| options(text).scion.expect("scion").max_connections_per_as;
+    assert_eq!(most("scion: true"), Some(8192));
+    assert_eq!(most("scion { max_connections_per_as: 3 }"), Some(3));
+    assert_eq!(most("scion { max_connections_per_as: 0 }"), None);
+    let errors = loaded("scion { max_connections_per_as: many }").expect_err("no number").to_string();
+    assert!(errors.contains("an integer"), "{errors}");
+    assert!(loaded("scion { max_connections_per_as: -5 }").is_err());
+}
+
+#[test]
 fn pools_may_be_spread_and_accounts_have_preferences() {
     let text = "scion { pool_paths: disjoint, accounts { BULK { path_preference: \"bandwidth,hops\" } } }";
     let scion = options(text).scion.expect("scion");

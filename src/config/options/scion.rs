@@ -23,7 +23,7 @@ impl PoolPaths {
 }
 
 /// `scion {}`. Its presence turns SCION on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScionOptions {
     /// `daemon`: `host:port` of the SCION daemon; `SCION_DAEMON`, `SCION_DAEMON_ADDRESS`, then
     /// `127.0.0.1:30255` when unset.
@@ -39,6 +39,23 @@ pub struct ScionOptions {
     pub allow: Vec<IsdAs>,
     /// `deny`: the ASes that may not, whatever `allow` says.
     pub deny: Vec<IsdAs>,
+    /// `max_connections_per_as`: how many connections of one kind (clients, routes, gateways, leaf nodes) hosts of one AS
+    /// may have here; `None` is unlimited (0 in the file).
+    pub max_connections_per_as: Option<usize>,
+}
+
+impl Default for ScionOptions {
+    fn default() -> Self {
+        Self {
+            daemon: None,
+            local: None,
+            wishes: Wishes::default(),
+            pool_paths: PoolPaths::default(),
+            allow: Vec::new(),
+            deny: Vec::new(),
+            max_connections_per_as: Some(8192),
+        }
+    }
 }
 
 #[cfg(feature = "scion")]

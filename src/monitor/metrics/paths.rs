@@ -56,6 +56,12 @@ fn seconds(millis: Option<f64>) -> Option<f64> {
 pub(super) fn write(out: &mut Exposition, pathz: &Pathz) {
     let up = u8::from(pathz.daemon.state == DaemonState::Up);
     out.family("natsd_path_daemon_up", "Whether the SCION daemon answers", Kind::Gauge).sample(&[], up);
+    out.family(
+        "natsd_scion_refused_connections_total",
+        "Connections turned away because their AS had as many as it may",
+        Kind::Counter,
+    )
+    .sample(&[], pathz.refused_connections);
     let mut switches =
         out.family("natsd_path_switches_total", "How often the traffic to an AS moved to another path", Kind::Counter);
     for peer in &pathz.peers {
