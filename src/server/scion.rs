@@ -37,7 +37,7 @@ use handshakes::{Handshakes, Turn};
 use identities::Identities;
 pub use identities::IdentityError;
 use lanes::{Dialers, LaneChoice};
-use seats::Seats;
+use seats::{KindsOfSeats, Seats};
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
@@ -101,7 +101,7 @@ impl ScionSide {
         if let Some(dir) = identities.authority.clone() {
             tasks.spawn(renewal::keep(Arc::clone(hub), identities.clone(), dir));
         }
-        let seats = KindsOfSeats { all: seats, kinds: HashMap::new() };
+        let seats = KindsOfSeats::new(seats);
         Ok(Self { host, options: current, paths, identities, door, seats, lanes, endpoints: Vec::new(), tasks })
     }
 
@@ -279,18 +279,6 @@ impl Kinds {
     const ROUTES: Self = Self { what: "route", option: "cluster.listen" };
     const GATEWAYS: Self = Self { what: "gateway", option: "gateway.listen" };
     const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen" };
-}
-
-/// The seats for each kind of listener, however many addresses it has.
-struct KindsOfSeats {
-    all: Seats,
-    kinds: HashMap<&'static str, Seats>,
-}
-
-impl KindsOfSeats {
-    fn of(&mut self, what: &'static str) -> Seats {
-        self.kinds.entry(what).or_insert_with(|| self.all.of_another_kind()).clone()
-    }
 }
 
 /// The SCION addresses of a list.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::harness::network::{Ground, Pair, wait_for};
 use crate::identity::strangers_are_refused;
+use crate::mtu_holes::goes_on_with_what_passes;
 
 const SECONDS: &str = "6";
 const RATE: &str = "500";
@@ -76,6 +77,14 @@ fn strangers_are_refused_on_reference_routers() {
     let ground = reference(dir.path());
     strangers_are_refused(&ground);
     ground.runtime.block_on(ground.engine.stop()).expect("stopped");
+}
+
+#[test]
+fn smaller_packets_are_sent_where_reference_routers_carry_no_large_ones() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let pair = Pair::start(reference(dir.path()), "latency", false);
+    goes_on_with_what_passes(&pair, &["a111", "peer"]);
+    pair.ground.runtime.block_on(pair.ground.engine.stop()).expect("stopped");
 }
 
 #[test]

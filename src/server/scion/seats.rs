@@ -34,7 +34,7 @@ impl Seats {
     }
 
     /// Those of another kind of listener: counted apart, and refused together.
-    pub(super) fn of_another_kind(&self) -> Self {
+    fn of_another_kind(&self) -> Self {
         Self { by_as: Arc::default(), ..self.clone() }
     }
 
@@ -71,6 +71,24 @@ impl Seats {
             "AS {of} has {taken} connections here, and scion.max_connections_per_as is {most}: raise it, or turn the AS away \
              with scion.deny"
         ))
+    }
+}
+
+/// The seats for each kind of listener, however many addresses it has.
+pub(super) struct KindsOfSeats {
+    all: Seats,
+    kinds: HashMap<&'static str, Seats>,
+}
+
+impl KindsOfSeats {
+    /// `all` counts those who are refused.
+    pub(super) fn new(all: Seats) -> Self {
+        Self { all, kinds: HashMap::new() }
+    }
+
+    /// Those of this kind.
+    pub(super) fn of(&mut self, what: &'static str) -> Seats {
+        self.kinds.entry(what).or_insert_with(|| self.all.of_another_kind()).clone()
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Way {
     packets: [AtomicU64; 2],
     probes: [AtomicU64; 2],
     kept: [Mutex<Vec<Vec<u8>>>; 2],
-    /// Bytes for other ASes, headers counted.
+    /// Bytes for other ASes.
     elsewhere: AtomicU64,
 }
 
@@ -89,7 +89,8 @@ impl Way {
             let Ok((len, _)) = self.socket.recv_from(&mut buffer).await else { continue };
             let packet = &buffer[..len];
             let Some((to, address, payload)) = Self::aim(packet) else {
-                self.elsewhere.fetch_add(len as u64, Ordering::Relaxed);
+                let headers = Header::parse(packet).map_or(0, |header| header.len + 8);
+                self.elsewhere.fetch_add(len.saturating_sub(headers) as u64, Ordering::Relaxed);
                 continue;
             };
             let bytes = (len - payload) as u64;
@@ -130,7 +131,7 @@ impl Way {
         self.packets[to].load(Ordering::Relaxed)
     }
 
-    /// Bytes that came for other ASes, with headers.
+    /// Bytes that came for other ASes.
     pub(super) fn elsewhere(&self) -> u64 {
         self.elsewhere.load(Ordering::Relaxed)
     }
