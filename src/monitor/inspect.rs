@@ -76,8 +76,8 @@ pub trait Inspect: Send + Sync + 'static {
     /// Why it does not, in words.
     fn health(&self) -> Result<(), String>;
 
-    /// The SCION paths; `None` without SCION.
-    fn paths(&self) -> Option<Pathz>;
+    /// The SCION paths, with what became of them if `history` is wanted; `None` without SCION.
+    fn paths(&self, history: bool) -> Option<Pathz>;
 }
 
 /// What is asked of other clusters.
@@ -245,8 +245,8 @@ pub trait RouteSource: Send + Sync + 'static {
 
 /// Knows the SCION paths of a server.
 pub trait PathSource: Send + Sync + 'static {
-    /// The document for the server of this id.
-    fn pathz(&self, server_id: &str) -> Pathz;
+    /// The document for the server of this id, with what became of the paths if `history` is wanted.
+    fn pathz(&self, server_id: &str, history: bool) -> Pathz;
 }
 
 /// A subscription.

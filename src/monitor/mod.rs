@@ -18,6 +18,7 @@ mod leafs;
 mod leafz;
 mod metrics;
 mod params;
+mod path_history;
 mod paths;
 mod pathz;
 mod process;
@@ -51,6 +52,7 @@ use documents::Documents;
 pub use inspect::{Client, Closed, Inspect, PathSource, Peer, Route, RouteFacts, RoutePermissions, RouteSource};
 pub use inspect::{Subscription, SubscriptionCounts, Traffic};
 use params::{ParamError, Params};
+pub use path_history::add_history;
 pub use paths::{path_event, peer_info};
 use process::ProcessorUse;
 

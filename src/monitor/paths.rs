@@ -20,6 +20,7 @@ pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport]
         switches: 0,
         links,
         paths: reports.iter().map(|report| path_info(report, now)).collect(),
+        incidents: None,
     }
 }
 
@@ -92,6 +93,7 @@ fn path_info(report: &PathReport, now: SystemTime) -> api::PathInfo {
         probes: api::Probes { sent: report.probes_sent, answered: report.probes_answered },
         failures: report.failures,
         condition: report.condition.clone(),
+        history: None,
     }
 }
 
@@ -102,7 +104,7 @@ fn transport(kind: Kind) -> api::Transport {
     }
 }
 
-fn state(state: State) -> api::PathState {
+pub(super) fn state(state: State) -> api::PathState {
     match state {
         State::Candidate => api::PathState::Candidate,
         State::Probing => api::PathState::Probing,
@@ -116,7 +118,7 @@ fn state(state: State) -> api::PathState {
 }
 
 /// Milliseconds to the microsecond.
-fn millis(d: Duration) -> f64 {
+pub(super) fn millis(d: Duration) -> f64 {
     (d.as_secs_f64() * 1e6).round() / 1e3
 }
 

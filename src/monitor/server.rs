@@ -240,8 +240,8 @@ impl Inspect for ServerView {
         if self.hub.news.borrow().lame_duck { Err("lame duck mode: no new clients".into()) } else { Ok(()) }
     }
 
-    fn paths(&self) -> Option<Pathz> {
-        self.paths.as_ref().map(|paths| paths.pathz(&self.hub.identity.id))
+    fn paths(&self, history: bool) -> Option<Pathz> {
+        self.paths.as_ref().map(|paths| paths.pathz(&self.hub.identity.id, history))
     }
 }
 

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, Routez, SubjectPermissions, Subsz, Varz};
+use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, PeerInfo, Routez, SubjectPermissions, Subsz, Varz};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -158,8 +158,9 @@ impl Inspect for Sample {
         if self.sick { Err("lame duck mode".into()) } else { Ok(()) }
     }
 
-    fn paths(&self) -> Option<Pathz> {
-        self.scion.then(Pathz::default)
+    fn paths(&self, history: bool) -> Option<Pathz> {
+        let peer = PeerInfo { incidents: history.then(Vec::new), ..PeerInfo::default() };
+        self.scion.then(|| Pathz { peers: vec![peer], ..Pathz::default() })
     }
 }
 
@@ -348,7 +349,12 @@ async fn a_sick_server_says_why() {
 #[tokio::test]
 async fn paths_are_there_with_scion_only() {
     assert_eq!(get(&monitor(Sample::default(), "").await, "/pathz").await.status, 404);
-    read::<Pathz>(&monitor(Sample { scion: true, ..Sample::default() }, "").await, "/pathz").await;
+    let monitor = monitor(Sample { scion: true, ..Sample::default() }, "").await;
+    let incidents = async |query| read::<Pathz>(&monitor, query).await.peers[0].incidents.clone();
+    assert_eq!((incidents("/pathz").await, incidents("/pathz?history=1").await), (None, Some(Vec::new())));
+    let refused = get(&monitor, "/pathz?history=long").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("history"), "{}", refused.body);
 }
 
 #[tokio::test]

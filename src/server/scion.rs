@@ -28,7 +28,7 @@ use crate::gateway::SuperCluster;
 use crate::hub::Hub;
 use crate::leaf::Leafs;
 use crate::link::Kind;
-use crate::monitor::{PathSource, path_event, peer_info};
+use crate::monitor::{PathSource, add_history, path_event, peer_info};
 use crate::route::{Routes, ScionDial, Surroundings, TunnelHook};
 use crate::tls::{ClientTls, Facts};
 use crate::transport::{Peer, scion};
@@ -396,7 +396,7 @@ impl History {
 }
 
 impl PathSource for Paths {
-    fn pathz(&self, server_id: &str) -> api::Pathz {
+    fn pathz(&self, server_id: &str, history: bool) -> api::Pathz {
         let now = SystemTime::now();
         let status = self.host.status();
         let (state, since, error) = match status.state {
@@ -404,18 +404,22 @@ impl PathSource for Paths {
             Err((since, error)) => (api::DaemonState::Down, since, Some(error.to_string())),
         };
         let mut links = self.links();
-        let paths = self.host.paths();
-        let history = self.history.lock();
+        let paths = if history { self.host.paths_with_history() } else { self.host.paths() };
+        let happened = self.history.lock();
         let peers = paths.into_iter().map(|peer| {
             let heading = (peer.remote, peer.lane);
             let links = links.remove(&heading).unwrap_or_default();
-            api::PeerInfo {
+            let mut info = api::PeerInfo {
                 lane: lane_name(&heading.1),
                 path_preference: peer.policy.preference.words(),
                 rules: peer.policy.lines(),
-                switches: history.switches.get(&heading).copied().unwrap_or(0),
+                switches: happened.switches.get(&heading).copied().unwrap_or(0),
                 ..peer_info(peer.remote, links, &peer.paths, now)
+            };
+            if let Some(history) = &peer.history {
+                add_history(&mut info, history, now);
             }
+            info
         });
         api::Pathz {
             server_id: server_id.to_owned(),
@@ -425,7 +429,7 @@ impl PathSource for Paths {
             path_preference: self.options.load().wishes.policy.preference.words(),
             peers: peers.collect(),
             refused_connections: self.seats.refused(),
-            events: history.events.iter().cloned().collect(),
+            events: happened.events.iter().cloned().collect(),
         }
     }
 }

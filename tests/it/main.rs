@@ -33,6 +33,8 @@ mod link;
 mod log_lines;
 mod logs;
 mod mappings;
+#[cfg(feature = "lab")]
+mod measurement;
 mod mesh;
 mod metrics;
 mod monitor;

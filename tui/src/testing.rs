@@ -197,6 +197,7 @@ pub(crate) fn pathz() -> Pathz {
                 since: at(1).into(),
             }],
             paths,
+            incidents: None,
         }],
         refused_connections: 0,
         events: vec![

@@ -20,6 +20,7 @@ mod json;
 mod leafz;
 mod msg_trace;
 mod omit;
+mod path_history;
 mod pathz;
 mod routez;
 mod service_latency;
@@ -41,6 +42,7 @@ pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
 pub use leafz::{LeafInfo, Leafz};
 pub use msg_trace::{MsgTrace, MsgTraceEgress, MsgTraceEvent, MsgTraceIngress, MsgTraceKind, MsgTraceRequest};
+pub use path_history::{PathHistory, PathIncident, PathIncidentKind, PathSample};
 pub use pathz::{
     Announced, Daemon, DaemonState, Link, LinkKind, Measured, PathEvent, PathEventKind, PathInfo, PathState, Pathz,
     PeerInfo, Probes, Transport,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Time;
+use crate::{PathHistory, PathIncident, Time};
 
 /// `/pathz`: the SCION paths to every AS that this server has links to, and what happened to them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct PeerInfo {
     pub links: Vec<Link>,
     /// All known paths, best first.
     pub paths: Vec<PathInfo>,
+    /// What mattered to the traffic, oldest first, at most 128; with `history=1` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incidents: Option<Vec<PathIncident>>,
 }
 
 impl PeerInfo {
@@ -179,6 +182,9 @@ pub struct PathInfo {
     /// What is wrong with it, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// What became of it, if it was ever probed; with `history=1` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<PathHistory>,
 }
 
 /// Where a path is in its life.

@@ -50,6 +50,7 @@ fn sample() -> Pathz {
             switches: 3,
             links: vec![Link { addr: "[1-ff00:0:112,127.0.0.1]:4248".into(), kind: LinkKind::Route, since: at(1) }],
             paths: vec![path],
+            incidents: None,
         }],
         refused_connections: 2,
         events: vec![PathEvent {

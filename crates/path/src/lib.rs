@@ -105,6 +105,12 @@
 //! told which interfaces the others use ([`Manager::handle_crowd`]); of two paths that live, the one that shares less
 //! with them is better, before any metric is looked at. [`Lanes`] keeps who uses what.
 //!
+//! ## Memory
+//!
+//! What was measured of a path is kept by the second for five minutes and by the minute for six hours, with the states that it was
+//! in and the bytes that it carried; what mattered to the traffic (moves, deaths, returns, outages) as a list
+//! ([`Manager::history`]). A path that lookups drop and list again within an hour goes on where it was.
+//!
 //! # Driving it
 //!
 //! ```
@@ -137,6 +143,7 @@ mod candidate;
 mod config;
 mod event;
 mod flight;
+mod history;
 mod hop;
 mod lanes;
 mod limit;
@@ -164,6 +171,7 @@ pub use address::{AddrError, IsdAs, ScionAddr};
 pub use candidate::{Candidate, Fingerprint, FingerprintError, Interface, InterfaceError, Kind};
 pub use config::Config;
 pub use event::{Event, EventKind, PathId, Probe, Reason};
+pub use history::{History, Incident, IncidentKind, PathHistory, RttRange, Sample, States};
 pub use lanes::Lanes;
 pub use manager::Manager;
 pub use policy::{Acl, AclError, Avoided, Class, Limits, Part, Policy, Refinement, Rule, Rules, Wishes};

@@ -8,6 +8,7 @@ mod failover;
 mod narrow;
 mod peer;
 mod probing;
+mod remember;
 mod settle;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use self::admit::Admission;
 use crate::arrivals::Arrivals;
+use crate::history::{Archive, Chronicle};
 use crate::path::{Health, Path};
 use crate::recent::RecentMax;
 use crate::suspicion::Acquittal;
@@ -59,6 +61,9 @@ pub struct Manager {
     unprobeable: bool,
     /// `NoPath` was said and nothing has been heard since.
     no_path_said: bool,
+    chronicle: Chronicle,
+    /// Of paths that lookups no longer list.
+    archive: Archive,
     events: VecDeque<Event>,
     probes: VecDeque<Probe>,
     timer: Option<Instant>,
@@ -88,6 +93,8 @@ impl Manager {
             hunt: None,
             unprobeable: false,
             no_path_said: false,
+            chronicle: Chronicle::default(),
+            archive: Archive::default(),
             events: VecDeque::new(),
             probes: VecDeque::new(),
             timer: None,
@@ -144,8 +151,9 @@ impl Manager {
     /// Of the traffic, QUIC sent so many packets over `path` of late, and declared so many lost. Not to be told of what a failed path
     /// took with it.
     pub fn handle_loss(&mut self, now: Instant, path: PathId, sent: u64, lost: u64) {
-        let Some(index) = self.index(path).filter(|index| self.paths[*index].health == Health::Up) else { return };
-        let path = &mut self.paths[index];
+        let Some(index) = self.index(path) else { return };
+        self.paths[index].recorder.traffic(now, sent, lost);
+        let Some(path) = self.paths.get_mut(index).filter(|path| path.health == Health::Up) else { return };
         let before = path.lossiness.is_lossy();
         path.lossiness.record(sent, lost, &path.loss);
         if path.lossiness.is_lossy() != before {
@@ -298,6 +306,7 @@ impl Manager {
     }
 
     fn event(&mut self, at: Instant, kind: EventKind) {
+        self.chronicle(at, &kind);
         if self.events.len() == MOST_EVENTS {
             self.events.pop_front();
         }

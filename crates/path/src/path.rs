@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{EventKind, Millis, PathId};
 use crate::flight::{Flight, Flying};
+use crate::history::Recorder;
 use crate::limit::Limit;
 use crate::loss::Window;
 use crate::lossiness::Lossiness;
@@ -71,6 +72,9 @@ pub(crate) struct Path {
     pub(crate) lossiness: Lossiness,
     /// If its MTU turned out to be less than is announced, `candidate` has what was found.
     pub(crate) hole: Hole,
+    pub(crate) recorder: Recorder,
+    /// When it was found dead; it cannot be used since.
+    pub(crate) died: Option<Instant>,
     /// What it was found dead of.
     pub(crate) cause: Option<Reason>,
     pub(crate) proof: Option<Proof>,
@@ -117,6 +121,8 @@ impl Path {
             loss: Window::default(),
             lossiness: Lossiness::default(),
             hole: Hole::default(),
+            recorder: Recorder::default(),
+            died: None,
             cause: None,
             proof: None,
             last_received: None,
@@ -259,7 +265,9 @@ impl Path {
 
     /// Notes the answer to one of its probes and returns what it changes.
     pub(crate) fn answered(&mut self, now: Instant, probe: &Flying) -> Option<EventKind> {
-        self.rtt.record(now.saturating_duration_since(probe.sent));
+        let rtt = now.saturating_duration_since(probe.sent);
+        self.rtt.record(rtt);
+        self.recorder.answered(now, rtt);
         if let Some(number) = probe.lost {
             self.loss.forgive(number);
         } else {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::{HashMap, HashMapExt};
 use natsd_path::{
-    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Lanes, Manager, PathId, PathReport,
-    Policy, Scmp,
+    Candidate, Config, Event, EventKind, Fingerprint, History, Interface, IsdAs, Kind, Lanes, Manager, PathId,
+    PathReport, Policy, Scmp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
@@ -65,6 +65,8 @@ pub struct PeerPaths {
     pub recent: Vec<PathEvent>,
     /// Peers with a connection, and what carries it.
     pub peers: Vec<(natsd_path::ScionAddr, Kind)>,
+    /// What became of them, if that was asked for.
+    pub history: Option<History>,
 }
 
 /// See the module.
@@ -150,11 +152,17 @@ impl Destination {
         self.settle(&mut state);
     }
 
-    /// Data went out over `path`.
-    pub(crate) fn sent(&self, path: PathId, len: usize, awaits_reply: bool) {
+    /// A copy of so many bytes went out over `path`.
+    pub(crate) fn copied(&self, path: PathId, bytes: usize) {
+        self.state.lock().manager.handle_carried(Instant::now(), path, bytes);
+    }
+
+    /// Data went out over `path`: `bytes` in datagrams of `len`.
+    pub(crate) fn sent(&self, path: PathId, len: usize, bytes: usize, awaits_reply: bool) {
         let now = Instant::now();
         let mut state = self.state.lock();
         state.last_sent.insert(path, now);
+        state.manager.handle_carried(now, path, bytes);
         state.manager.handle_sent(now, path, len, awaits_reply);
         self.settle(&mut state);
     }
@@ -326,8 +334,9 @@ impl Destination {
         state.paths.get(&path).map(|p| Fingerprint::of(&p.interfaces))
     }
 
-    pub(crate) fn snapshot(&self, local: Option<IsdAs>) -> PeerPaths {
+    pub(crate) fn snapshot(&self, local: Option<IsdAs>, history: bool) -> PeerPaths {
         let mut state = self.state.lock();
+        let now = Instant::now();
         let transport = |p: &Arc<Peer>| match p.route().as_deref() {
             Some(Route::Tcp(_)) => Kind::Tcp,
             _ => Kind::Scion,
@@ -338,7 +347,8 @@ impl Destination {
             lane: self.heading.lane.clone(),
             active: state.manager.active(),
             policy: state.manager.policy().clone(),
-            paths: state.manager.report(Instant::now()),
+            history: history.then(|| state.manager.history(now)),
+            paths: state.manager.report(now),
             recent: state.recent.iter().cloned().collect(),
             peers: state.live_peers().iter().map(|p| (p.addr, transport(p))).collect(),
         }

@@ -206,10 +206,19 @@ impl Host {
 
     /// All destinations with their paths, for a user interface.
     pub fn paths(&self) -> Vec<PeerPaths> {
+        self.destinations_now(false)
+    }
+
+    /// As [`paths`](Self::paths), with what became of them: some megabytes at most.
+    pub fn paths_with_history(&self) -> Vec<PeerPaths> {
+        self.destinations_now(true)
+    }
+
+    fn destinations_now(&self, history: bool) -> Vec<PeerPaths> {
         let local = self.local_as().map(|l| l.isd_as);
         let mut destinations: Vec<_> = self.0.destinations.lock().values().cloned().collect();
         destinations.sort_by_key(|d| d.heading.clone());
-        destinations.iter().map(|d| d.snapshot(local)).collect()
+        destinations.iter().map(|d| d.snapshot(local, history)).collect()
     }
 
     /// What happens to paths from now on. A listener that is more than 256 events behind misses some.

@@ -331,7 +331,7 @@ impl Socket {
         let awaits_reply = fresh || contents.len() > ACK_ONLY;
         peer.keep(last, awaits_reply);
         if let (Some(path), Some(destination)) = (path, &*peer.destination()) {
-            destination.sent(path, segment.min(contents.len()), awaits_reply);
+            destination.sent(path, segment.min(contents.len()), contents.len(), awaits_reply);
         }
     }
 }
@@ -367,6 +367,9 @@ impl AsyncUdpSocket for Socket {
         if let Some(hedge) = peer.hedge().as_deref() {
             // Failures show in the probes over that path.
             let _ = self.send_batch(&peer, hedge, transmit.contents, segment);
+            if let (Some(path), Some(destination)) = (hedge.path(), &*peer.destination()) {
+                destination.copied(path, transmit.contents.len());
+            }
         }
         self.note_sent(&peer, active.path(), transmit.contents, segment);
         Ok(())

@@ -115,6 +115,7 @@ impl Manager {
         let id = self.next_name();
         self.event(now, EventKind::Added { path: id, fingerprint: candidate.fingerprint });
         let mut path = Path::new(id, candidate);
+        path.recorder = self.archive.take(now, path.candidate.fingerprint);
         path.crowding = path.candidate.crowding(&self.crowd);
         self.paths.push(path);
     }

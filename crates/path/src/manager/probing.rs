@@ -143,6 +143,7 @@ impl Manager {
                 probe.lost = Some(path.loss.record(true));
                 largest = largest.max(Some(probe.size));
                 let sent = probe.sent;
+                path.recorder.missed(now);
                 path.lost(sent);
                 path.judge_losses();
             }

@@ -26,6 +26,7 @@ impl Manager {
         self.remove_withdrawn(now);
         self.accompany();
         self.probe_regularly(now);
+        self.note_states(now);
         self.timer = self.next_deadline(now);
     }
 
@@ -46,6 +47,9 @@ impl Manager {
             return;
         }
         let ids: Vec<PathId> = self.paths.iter().filter(|path| gone(path)).map(|path| path.id).collect();
+        for path in self.paths.iter_mut().filter(|path| gone(path)) {
+            self.archive.put(now, path.candidate.fingerprint, std::mem::take(&mut path.recorder));
+        }
         self.paths.retain(|path| !gone(path));
         for path in ids {
             self.active = self.active.filter(|active| *active != path);

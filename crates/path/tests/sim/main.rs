@@ -4,6 +4,7 @@ mod failover;
 mod fallback;
 mod foreign_peer;
 mod holes;
+mod history;
 mod lanes;
 mod lossy;
 mod preference;

@@ -108,7 +108,10 @@ fn apply(manager: &mut Manager, now: &mut Instant, seen: &mut Seen, input: &Inpu
             let set: Vec<_> = paths.iter().map(|path| candidate(*now, path)).collect();
             manager.handle_paths(*now, &set);
         }
-        Input::Sent(path, len, awaits) => manager.handle_sent(*now, PathId(*path), *len, *awaits),
+        Input::Sent(path, len, awaits) => {
+            manager.handle_sent(*now, PathId(*path), *len, *awaits);
+            manager.handle_carried(*now, PathId(*path), *len);
+        }
         Input::Received(path, packets) => manager.handle_received(*now, PathId(*path), *packets),
         Input::PeerDeaf(path) => manager.handle_peer_deaf(*now, PathId(*path)),
         Input::Reply(back) => {
@@ -148,6 +151,9 @@ proptest! {
                 prop_assert!(!event.kind.to_string().is_empty());
             }
             seen.probes.extend(std::iter::from_fn(|| manager.poll_probe()));
+            let history = manager.history(now);
+            prop_assert!(history.incidents.len() <= 128);
+            prop_assert!(history.paths.iter().all(|path| path.seconds.len() <= 300 && path.minutes.len() <= 360));
             let reports = manager.report(now);
             prop_assert!(reports.iter().all(|report| !report.active || report.state != State::Excluded));
             let active: Vec<_> = reports.iter().filter(|report| report.active).map(|report| report.id).collect();

@@ -521,6 +521,7 @@ impl World {
         self.hosts[side].manager.handle_sent(self.now, id, size, awaits_reply);
         for id in [Some(id), self.hosts[side].hedge].into_iter().flatten() {
             if let Some(link) = self.hosts[side].ids.get(&id).copied() {
+                self.hosts[side].manager.handle_carried(self.now, id, size);
                 self.send(side, link, size, payload);
             }
         }
