@@ -1,6 +1,8 @@
 //! What servers measure of paths and remember of them.
 
-use natsd_lab::link::Cut;
+use std::time::Duration;
+
+use natsd_lab::link::{Cut, LinkChange};
 use serde_json::Value;
 
 use crate::harness::network::{Ground, Pair, wait_for};
@@ -71,4 +73,68 @@ fn a_failover_and_its_paths_are_remembered() {
     assert!(was("active") && was("dead") && was("probation"), "{seconds:?}");
     assert!(seconds.iter().any(|second| second["rtt_min_ms"].as_f64().is_some_and(|rtt| rtt >= 8.0)), "{seconds:?}");
     assert!(seconds.iter().any(|second| second["lost"].as_u64().is_some()), "{seconds:?}");
+}
+
+/// Publishes 4 kB messages from the first server to the second, with 400 kB on their way all the time, until `done`.
+fn flood(pair: &Pair, mut done: impl FnMut() -> bool) {
+    let (mut here, mut there) = (pair.client(0), pair.client(1));
+    there.subscribe("flood", "1");
+    here.wait_for_interest("flood", true);
+    let payload = "x".repeat(4000);
+    (0..100).for_each(|_| here.publish("flood", &payload));
+    wait_for("the flood has shown what it should", || {
+        for _ in 0..10 {
+            there.next();
+            here.publish("flood", &payload);
+        }
+        done()
+    });
+}
+
+#[test]
+fn a_path_narrower_than_announced_is_measured_and_left() {
+    let ground = Ground::emulated();
+    let narrow =
+        LinkChange { bandwidth_bps: Some(4_000_000), queue: Some(Duration::from_millis(50)), ..LinkChange::default() };
+    ground.engine.set("b111", &narrow, None).expect("there is such a link");
+    let pair = Pair::start(ground, "bandwidth,latency", false);
+    pair.settle();
+    let wide = path(&pair.paths(0), "1-ff00:0:111#2");
+    assert_eq!((&wide["rank"], &wide["announced"]["bandwidth_kbps"]), (&1.into(), &40_000.into()));
+    wait_for("it carries the traffic", || pair.paths(0)["active"] == wide["fingerprint"]);
+    let routes = pair.routes();
+
+    let measured = || {
+        let paths = list(&pair.paths(0)["paths"]);
+        let found = paths.into_iter().find(|path| path["fingerprint"] == wide["fingerprint"]);
+        found.and_then(|path| path["measured"]["bandwidth_kbps"].as_u64())
+    };
+    flood(&pair, || measured().is_some() && pair.paths(0)["active"] != wide["fingerprint"]);
+    let kbit = measured().expect("it was waited for");
+    assert!((2800..=4000).contains(&kbit), "{kbit} kbit/s; headers are not counted");
+    let peer = remembered(&pair);
+    let left = list(&peer["incidents"]).into_iter().find(|incident| incident["from"] == wide["fingerprint"]);
+    assert_eq!(left.expect("it was left")["reason"], "better bandwidth");
+    assert_eq!(pair.routes(), routes, "a route was made anew");
+}
+
+#[test]
+fn traffic_that_does_not_fill_a_path_shows_what_it_delivers_alone() {
+    let pair = Pair::start(Ground::emulated(), "bandwidth,latency", false);
+    pair.settle();
+    let (mut here, mut there) = (pair.client(0), pair.client(1));
+    there.subscribe("tick", "1");
+    here.wait_for_interest("tick", true);
+    let active = || {
+        let peer = pair.paths(0);
+        list(&peer["paths"]).into_iter().find(|path| path["fingerprint"] == peer["active"]).expect("there is one")
+    };
+    wait_for("it is measured what flows", || {
+        here.publish("tick", &"x".repeat(500));
+        there.next();
+        active()["measured"]["delivered_kbps"].as_u64().is_some_and(|kbit| kbit > 20)
+    });
+    let path = active();
+    assert_eq!(path["measured"]["bandwidth_kbps"], Value::Null);
+    assert_eq!(path["announced"]["bandwidth_kbps"], 40_000);
 }

@@ -119,6 +119,8 @@ pub(crate) fn pathz() -> Pathz {
                 loss: Some(0.0),
                 traffic_loss: None,
                 mtu: None,
+                bandwidth_kbps: None,
+                delivered_kbps: None,
             },
             ..path(
                 1,
@@ -137,6 +139,8 @@ pub(crate) fn pathz() -> Pathz {
                 loss: Some(0.025),
                 traffic_loss: None,
                 mtu: None,
+                bandwidth_kbps: None,
+                delivered_kbps: None,
             },
             ..path(2, "0a1b2c3d4e5f6071", PathState::Standby, "round trip 48.0 ms", &long)
         },
@@ -149,6 +153,8 @@ pub(crate) fn pathz() -> Pathz {
                 loss: Some(0.4),
                 traffic_loss: None,
                 mtu: None,
+                bandwidth_kbps: None,
+                delivered_kbps: None,
             },
             unknown: vec!["latency".into(), "bandwidth".into()],
             ..path(3, "77aa88bb99cc00dd", PathState::Suspect, "silent", &long[..2])

@@ -240,7 +240,7 @@ pub struct Announced {
     pub bandwidth_kbps: Option<u64>,
 }
 
-/// What the server measured of a path with its probes.
+/// What the server measured of a path with its probes and the traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measured {
@@ -256,6 +256,10 @@ pub struct Measured {
     pub traffic_loss: Option<f64>,
     /// The largest SCION packet that passes, bytes, if that is less than announced; null otherwise.
     pub mtu: Option<u32>,
+    /// What the path gave when traffic filled it, kbit/s; null if that was not within the last hour.
+    pub bandwidth_kbps: Option<u64>,
+    /// The most that it has delivered of late, kbit/s; it may give more. Null if nothing flowed.
+    pub delivered_kbps: Option<u64>,
 }
 
 /// Counts of probes.

@@ -27,6 +27,8 @@ fn sample() -> Pathz {
             loss: Some(0.0),
             traffic_loss: Some(0.01),
             mtu: Some(1300),
+            bandwidth_kbps: None,
+            delivered_kbps: Some(1200),
         },
         unknown: vec!["bandwidth".into()],
         last_received_ms: Some(12),

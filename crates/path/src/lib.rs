@@ -74,7 +74,8 @@
 //! latency by 10 ms or a fifth (half of that for a path that does not carry the traffic), in bandwidth by a class
 //! (powers of two), in hops and MTU by any difference. What remains after the last metric is equal, and among equals
 //! traffic stays. Latency is the measured round trip, twice the announced one-way latency before that; the unknown
-//! comes last. Ties are broken by hops, then by fingerprint, but ties move no traffic.
+//! comes last. Bandwidth is what the path gave when traffic filled it ([`handle_delivery`](Manager::handle_delivery)), before that what is
+//! announced, or what it has delivered if that is more. Ties are broken by hops, then by fingerprint, but ties move no traffic.
 //!
 //! A path whose large packets vanish while small ones pass has an *MTU hole*. Traffic leaves it for a path that carries them. Where there
 //! is none, it is searched by halves what passes, from QUIC's 1200 bytes up: if that is enough the path is acquitted and goes on
@@ -139,6 +140,7 @@
 
 mod address;
 mod arrivals;
+mod bandwidth;
 mod candidate;
 mod config;
 mod event;
@@ -151,6 +153,7 @@ mod loss;
 mod lossiness;
 mod manager;
 mod mtu;
+mod measured;
 mod path;
 mod policy;
 mod preference;
@@ -168,6 +171,7 @@ mod token;
 mod why;
 
 pub use address::{AddrError, IsdAs, ScionAddr};
+pub use bandwidth::Delivery;
 pub use candidate::{Candidate, Fingerprint, FingerprintError, Interface, InterfaceError, Kind};
 pub use config::Config;
 pub use event::{Event, EventKind, PathId, Probe, Reason};

@@ -54,7 +54,7 @@ pub struct Manager {
     /// The interfaces that other lanes use.
     crowd: Vec<Interface>,
     /// The largest datagram of late that awaited a reply.
-    largest: RecentMax,
+    largest: RecentMax<u16, 10>,
     /// Set while no path answers.
     hunt: Option<Hunt>,
     /// The peer answers no probes.

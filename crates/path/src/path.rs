@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::bandwidth::Bandwidth;
 use crate::event::{EventKind, Millis, PathId};
 use crate::flight::{Flight, Flying};
 use crate::history::Recorder;
@@ -9,6 +10,7 @@ use crate::limit::Limit;
 use crate::loss::Window;
 use crate::lossiness::Lossiness;
 use crate::mtu::Hole;
+use crate::measured::Measured;
 use crate::rank::{Score, Standing};
 use crate::rtt::Estimator;
 use crate::silence::Silence;
@@ -29,6 +31,8 @@ const HEARSAY: Duration = Duration::from_secs(5);
 const HINTS: Duration = Duration::from_secs(1);
 /// A round trip that is longer by this than the shortest one, and four times as long, waits in queues.
 const FULL_QUEUES: Duration = Duration::from_millis(100);
+/// A round trip that is longer by this than the shortest one may wait in queues.
+const QUEUED: Duration = Duration::from_millis(5);
 /// Longer round trips, announced or measured, are taken for this.
 const LONGEST_RTT: Duration = Duration::from_secs(10);
 
@@ -72,6 +76,7 @@ pub(crate) struct Path {
     pub(crate) lossiness: Lossiness,
     /// If its MTU turned out to be less than is announced, `candidate` has what was found.
     pub(crate) hole: Hole,
+    pub(crate) bandwidth: Bandwidth,
     pub(crate) recorder: Recorder,
     /// When it was found dead; it cannot be used since.
     pub(crate) died: Option<Instant>,
@@ -121,6 +126,7 @@ impl Path {
             loss: Window::default(),
             lossiness: Lossiness::default(),
             hole: Hole::default(),
+            bandwidth: Bandwidth::default(),
             recorder: Recorder::default(),
             died: None,
             cause: None,
@@ -187,13 +193,26 @@ impl Path {
     }
 
     pub(crate) fn score(&self, policy: &Policy) -> Score {
-        let measured = self.rtt.get().map(|rtt| rtt.smoothed);
         Score {
             crowding: self.crowding,
             lossy: self.lossiness.is_lossy(),
             narrow: self.hole.limit().is_some(),
-            ..Score::new(policy, &self.candidate, self.standing(), measured)
+            ..Score::new(policy, &self.candidate, self.standing(), self.measured())
         }
+    }
+
+    /// What counts when it is compared to others.
+    pub(crate) fn measured(&self) -> Measured {
+        Measured {
+            rtt: self.rtt.get().map(|rtt| rtt.smoothed),
+            bandwidth: self.bandwidth.measured(),
+            delivered: self.bandwidth.delivered(),
+        }
+    }
+
+    /// The last probe waited in queues: it took a quarter longer than the quickest one, and 5 ms at least.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.rtt.get().is_some_and(|rtt| rtt.latest >= rtt.min + (rtt.min / 4).max(QUEUED))
     }
 
     /// What is wrong with it, in words.

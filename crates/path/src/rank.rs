@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::measured::Measured;
 use crate::{Candidate, Fingerprint, Kind, Metric, PathId, Policy, Preference};
 
 /// How usable a path is; the best first.
@@ -32,14 +33,16 @@ pub(crate) enum Cost {
 }
 
 impl Cost {
-    /// `measured` is a round trip, `announced` one way.
-    pub(crate) fn of(metric: Metric, candidate: &Candidate, measured: Option<Duration>) -> Self {
+    /// Of what is measured, else announced.
+    pub(crate) fn of(metric: Metric, candidate: &Candidate, measured: &Measured) -> Self {
         let known = match metric {
             Metric::Latency => {
-                let rtt = measured.or(candidate.latency.map(|one_way| one_way.saturating_mul(2)));
+                let rtt = measured.expected_rtt(candidate);
                 rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX))
             }
-            Metric::Bandwidth => candidate.bandwidth.map(|kbit| u64::from(u64::BITS - bandwidth_class(kbit))),
+            Metric::Bandwidth => {
+                measured.expected_bandwidth(candidate).map(|kbit| u64::from(u64::BITS - bandwidth_class(kbit)))
+            }
             Metric::Hops => Some(candidate.hops() as u64),
             Metric::Mtu => (candidate.mtu > 0).then(|| u64::from(u16::MAX - candidate.mtu)),
         };
@@ -83,17 +86,17 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    pub(crate) fn new(policy: &Policy, candidate: &Candidate, standing: Standing, measured: Option<Duration>) -> Self {
+    pub(crate) fn new(policy: &Policy, candidate: &Candidate, standing: Standing, measured: Measured) -> Self {
         let mut costs = [Cost::Unknown; 4];
         for (cost, metric) in costs.iter_mut().zip(policy.preference.metrics()) {
-            *cost = Cost::of(*metric, candidate, measured);
+            *cost = Cost::of(*metric, candidate, &measured);
         }
         Self {
             kind: candidate.kind,
             standing,
             lossy: false,
             narrow: false,
-            broken: policy.rules.limits.broken(candidate, measured),
+            broken: policy.rules.limits.broken(candidate, &measured),
             crowding: 0,
             costs,
             hops: candidate.hops(),
@@ -243,7 +246,7 @@ mod tests {
                 interfaces,
                 ..Candidate::tcp()
             };
-            let measured = entry.rtt_ms.map(Duration::from_millis);
+            let measured = Measured::of_rtt(entry.rtt_ms.map(Duration::from_millis));
             let score = Score::new(&policy, &candidate, entry.standing, measured);
             Runner { id: PathId(index as u32), score }
         };

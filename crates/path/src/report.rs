@@ -94,8 +94,10 @@ pub struct PathReport {
     pub rtt: Option<Rtt>,
     /// The largest SCION packet that passes, bytes, if larger ones were found to be lost although they should pass.
     pub measured_mtu: Option<u16>,
-    /// Measured bandwidth, kbit/s; `None` as long as nothing measures it.
+    /// What it gave when traffic filled it, kbit/s, to a fifth; `None` if that was not within the last hour.
     pub measured_bandwidth: Option<u64>,
+    /// The most that it has delivered within a second of the last half hour to hour, kbit/s. It may give more.
+    pub delivered_bandwidth: Option<u64>,
     /// Share of the last 64 probes that was lost, 0 to 1; `None` before the first result.
     pub loss: Option<f64>,
     /// Share of the traffic that QUIC declared lost, 0 to 1, smoothed; `None` before there was enough.

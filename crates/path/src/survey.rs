@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::measured::Measured;
 use crate::rank::{Runner, Score, Standing, order};
 use crate::why::{self, Subject};
 use crate::{Candidate, Config, PathId, Policy};
@@ -58,7 +59,7 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
     let id = |index| PathId(u32::try_from(index).unwrap_or(u32::MAX));
     let runners = paths.iter().enumerate().map(|(index, (candidate, answer))| Runner {
         id: id(index),
-        score: Score::new(policy, candidate, answer.standing(), answer.rtt()),
+        score: Score::new(policy, candidate, answer.standing(), Measured::of_rtt(answer.rtt())),
     });
     let order = order(runners.collect(), &policy.preference, Config::default().latency_margin);
     let subject = |path: PathId, rank| {
@@ -70,7 +71,7 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
             lossy: None,
             candidate,
             limits: &policy.rules.limits,
-            rtt: answer.rtt(),
+            measured: Measured::of_rtt(answer.rtt()),
         }
     };
     let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Millis, PathId};
+use crate::measured::Measured;
 use crate::rank::Ground;
 use crate::{Candidate, Limits, Metric};
 
@@ -17,8 +18,7 @@ pub(crate) struct Subject<'a> {
     /// Share of packets that a lossy path loses, percent.
     pub(crate) lossy: Option<u8>,
     pub(crate) limits: &'a Limits,
-    /// Measured.
-    pub(crate) rtt: Option<Duration>,
+    pub(crate) measured: Measured,
 }
 
 /// Why a path is the first of `paths`.
@@ -38,7 +38,7 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
             format!("loses packets of more than {} bytes, {} loses none of those", path.candidate.mtu, better.name)
         }
         Ground::Limits => {
-            let broken = |subject: &Subject<'_>| match subject.limits.describe(subject.candidate, subject.rtt) {
+            let broken = |subject: &Subject<'_>| match subject.limits.describe(subject.candidate, &subject.measured) {
                 none if none.is_empty() => "none".to_owned(),
                 limits => limits,
             };
@@ -64,12 +64,19 @@ fn value(metric: Metric, path: &Subject<'_>) -> String {
     let candidate = path.candidate;
     let latency = |rtt: Duration, source| format!("{} ({source})", Millis(rtt));
     let known = match metric {
-        Metric::Latency => match (path.rtt, candidate.latency) {
+        Metric::Latency => match (path.measured.rtt, candidate.latency) {
             (Some(rtt), _) => Some(latency(rtt, "measured")),
             (None, Some(one_way)) => Some(latency(one_way.saturating_mul(2), "announced")),
             (None, None) => None,
         },
-        Metric::Bandwidth => candidate.bandwidth.map(|kbit| format!("{kbit} kbit/s")),
+        Metric::Bandwidth => {
+            let kbit = path.measured.expected_bandwidth(candidate);
+            kbit.map(|kbit| match path.measured.bandwidth {
+                Some(_) => format!("{kbit} kbit/s (measured)"),
+                None if kbit > candidate.bandwidth.unwrap_or(0) => format!("at least {kbit} kbit/s (measured)"),
+                None => format!("{kbit} kbit/s"),
+            })
+        }
         Metric::Hops => Some(candidate.hops().to_string()),
         Metric::Mtu => (candidate.mtu > 0).then(|| format!("{} bytes", candidate.mtu)),
     };

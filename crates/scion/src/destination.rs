@@ -5,6 +5,7 @@
 //! probes, log and event stream.
 
 mod routing;
+mod weighing;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,7 @@ use natsd_path::{
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
+use weighing::Weighing;
 
 use crate::lane::{Heading, Lane};
 use crate::metadata::PathInfo;
@@ -100,6 +102,7 @@ struct State {
     recent: VecDeque<PathEvent>,
     outage: Outage,
     idle_since: Option<Instant>,
+    weighing: Weighing,
     /// The path that other lanes know of.
     shown: Option<PathId>,
 }
@@ -132,6 +135,7 @@ impl Destination {
             recent: VecDeque::new(),
             outage: Outage::default(),
             idle_since: None,
+            weighing: Weighing::default(),
             shown: None,
         };
         Self {

@@ -32,6 +32,7 @@ mod lane;
 mod lookup;
 mod losses;
 mod metadata;
+mod meter;
 mod outage;
 mod peers;
 mod ping;

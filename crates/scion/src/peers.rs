@@ -18,6 +18,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::destination::Destination;
+use crate::meter::{Meter, Reading};
 use crate::socket::Socket;
 use crate::template::Template;
 use crate::tunnel::Tunnel;
@@ -85,6 +86,8 @@ pub(crate) struct Peer {
     /// Milliseconds of the table's clock.
     heard: AtomicU64,
     touched: AtomicBool,
+    /// Of its connections.
+    meters: Mutex<Vec<Weak<Meter>>>,
 }
 
 /// What was sent last. Allocated once each.
@@ -158,6 +161,18 @@ impl Peer {
     pub(crate) fn live(self: &Arc<Self>) -> Live {
         self.connections.fetch_add(1, Ordering::Relaxed);
         Live(Arc::clone(self))
+    }
+
+    /// Counts what this connection delivers from now on.
+    pub(crate) fn meter(&self, meter: &Arc<Meter>) {
+        self.meters.lock().push(Arc::downgrade(meter));
+    }
+
+    /// What all connections have delivered since the last call.
+    pub(crate) fn delivered(&self) -> Reading {
+        let mut delivered = Reading::default();
+        self.meters.lock().retain(|meter| meter.upgrade().map(|meter| delivered += meter.take()).is_some());
+        delivered
     }
 
     pub(crate) fn note_heard(&self, now: u64) {
@@ -301,6 +316,7 @@ impl Peers {
             complaints: Allowance::new(COMPLAINTS_PER_SECOND),
             heard: AtomicU64::new(0),
             touched: AtomicBool::new(false),
+            meters: Mutex::default(),
         });
         inner.by_addr.insert(addr, Arc::clone(&peer));
         inner.by_id.insert(id, Arc::clone(&peer));

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::error::IdentityError;
 use crate::halves;
+use crate::meter::Metering;
 use crate::reset::Secret;
 
 /// Own protocol first; `qs` is that of Go's quicutil with its single stream.
@@ -224,6 +225,7 @@ fn transport(datagrams: Option<Datagrams>, keep_alive: Duration) -> Arc<Transpor
         .max_idle_timeout(Some(IDLE_TIMEOUT.try_into().expect("a minute is a valid idle timeout")))
         .keep_alive_interval(Some(keep_alive))
         .ack_frequency_config(Some(acknowledgements))
+        .congestion_controller_factory(Arc::new(Metering))
         .persistent_congestion_threshold(PERSISTENT_CONGESTION)
         .initial_mtu(size(datagrams.map_or(MIN_MTU, |datagrams| datagrams.first)))
         .mtu_discovery_config(datagrams.map(|datagrams| larger(size(datagrams.most))));

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::halves::Inbound;
 use crate::losses::{self, Losses};
+use crate::meter::Meter;
 use crate::peers::{Live, Peer};
 use crate::quic;
 
@@ -65,6 +66,9 @@ pub struct StreamStats(Arc<Link>);
 
 impl Stream {
     pub(crate) fn new(connection: Connection, stream: (SendStream, Inbound), live: Live) -> Self {
+        if let Some(meter) = Meter::of(&connection) {
+            live.0.meter(&meter);
+        }
         let link = Arc::new(Link { connection, live, held: Mutex::default() });
         tokio::spawn(watch_losses(Arc::downgrade(&link)));
         let (writer, reader) = stream;
@@ -110,6 +114,9 @@ async fn watch_losses(link: Weak<Link>) {
             return;
         }
         losses.look(&link.connection, &link.live.0);
+        if let Some(destination) = &*link.live.0.destination() {
+            destination.weigh();
+        }
     }
 }
 

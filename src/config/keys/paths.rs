@@ -87,7 +87,7 @@ pub const KEYS: &[Key<Refinement>] = &[
         names: &["min_bandwidth"],
         takes: "kbit/s, or \"10Mbit\", \"1Gbit\"",
         default: "none",
-        doc: "The least bandwidth that a path's ASes announce. Narrower paths are used as long as there is no other.",
+        doc: "The least bandwidth of a path: what it gave when traffic filled it, before that what its ASes announce. Narrower paths are used as long as there is no other.",
         read: |wanted, field| bandwidth(field).map(|kbit| wanted.rules.limits.bandwidth = Some(kbit)),
     },
     Key {

@@ -36,6 +36,12 @@ const NUMBERS: &[Number] = &[
     ("announced_bandwidth_bits_per_second", "Of the narrowest part, as the ASes announce it", Kind::Gauge, |path| {
         path.announced.bandwidth_kbps.map(|kbps| kbps as f64 * 1e3)
     }),
+    ("measured_bandwidth_bits_per_second", "What it gave when traffic filled it", Kind::Gauge, |path| {
+        path.measured.bandwidth_kbps.map(|kbps| kbps as f64 * 1e3)
+    }),
+    ("delivered_bits_per_second", "The most that it has delivered of late", Kind::Gauge, |path| {
+        path.measured.delivered_kbps.map(|kbps| kbps as f64 * 1e3)
+    }),
     ("expiry_timestamp_seconds", "When it ends unless looked up again", Kind::Gauge, |path| {
         path.expiry.map(|at| at.since(Time::default()).as_secs_f64())
     }),
@@ -134,6 +140,8 @@ mod tests {
                 loss: Some(0.25),
                 traffic_loss: Some(0.01),
                 mtu: None,
+                bandwidth_kbps: None,
+                delivered_kbps: Some(1_200),
             },
             last_received_ms: Some(12),
             probes: Probes { sent: 8, answered: 6 },

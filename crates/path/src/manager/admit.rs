@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Manager;
+use crate::measured::Measured;
 use crate::path::Path;
 use crate::rank::{Score, Standing};
 use crate::{Candidate, EventKind, Fingerprint, PathId, Policy, Reason};
@@ -101,7 +102,7 @@ impl Manager {
 
     fn keep_best_announced(&self, set: &mut Vec<Candidate>) {
         if set.len() > MOST_PATHS {
-            let announced = |c: &Candidate| Score::new(&self.config.policy, c, Standing::Unasked, None);
+            let announced = |c: &Candidate| Score::new(&self.config.policy, c, Standing::Unasked, Measured::default());
             set.sort_by_cached_key(|c| Score { crowding: c.crowding(&self.crowd), ..announced(c) });
             let fallback = set.iter().rposition(|c| c.fingerprint == Fingerprint::TCP);
             if let Some(fallback) = fallback.filter(|index| *index >= MOST_PATHS) {

@@ -34,7 +34,6 @@ impl Manager {
 
     fn subject<'a>(&'a self, path: &'a Path) -> Subject<'a> {
         let state = path.state(Some(path.id) == self.active).as_str();
-        let rtt = path.rtt.get().map(|rtt| rtt.smoothed);
         Subject {
             name: path.id,
             state,
@@ -42,7 +41,7 @@ impl Manager {
             lossy: path.lossiness.is_lossy().then(|| path.percent_lost()),
             candidate: &path.candidate,
             limits: &self.config.policy.rules.limits,
-            rtt,
+            measured: path.measured(),
         }
     }
 
@@ -60,8 +59,8 @@ impl Manager {
     fn describe(&self, now: Instant, path: &Path, rank: usize, why: String) -> PathReport {
         let candidate = &path.candidate;
         let active = Some(path.id) == self.active;
-        let measured = path.rtt.get().map(|rtt| rtt.smoothed);
-        let unknown = |metric: &Metric| Cost::of(*metric, candidate, measured) == Cost::Unknown;
+        let measured = path.measured();
+        let unknown = |metric: &Metric| Cost::of(*metric, candidate, &measured) == Cost::Unknown;
         let metrics = [Metric::Latency, Metric::Bandwidth, Metric::Hops, Metric::Mtu];
         PathReport {
             id: path.id,
@@ -79,7 +78,8 @@ impl Manager {
             announced_bandwidth: candidate.bandwidth,
             rtt: path.rtt.get(),
             measured_mtu: path.hole.limit().map(|_| candidate.mtu),
-            measured_bandwidth: None,
+            measured_bandwidth: measured.bandwidth,
+            delivered_bandwidth: measured.delivered,
             loss: path.loss.fraction(),
             traffic_loss: path.lossiness.of_traffic(),
             condition: path.condition(),

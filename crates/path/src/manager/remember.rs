@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Manager;
 use crate::history::{History, IncidentKind, PathHistory};
-use crate::{EventKind, Fingerprint, PathId};
+use crate::{Delivery, EventKind, Fingerprint, PathId};
 
 impl Manager {
     /// What became of the paths lately. Bounded in memory: 26 KiB for each path that was ever probed, as much for each of at
@@ -28,10 +28,20 @@ impl Manager {
         }
     }
 
-    /// Notes the states that paths are in after all that was due is done.
+    /// Connections delivered so much over `path`, which carried all of their traffic for all of that time and the time told of before. To be told once
+    /// a second or so.
+    pub fn handle_delivery(&mut self, now: Instant, path: PathId, delivery: &Delivery) {
+        let Some(index) = self.index(path) else { return };
+        let path = &mut self.paths[index];
+        path.bandwidth.record(now, delivery, path.is_queued());
+        self.settle(now);
+    }
+
+    /// Notes the states that paths are in after all that was due is done, and forgets what is too old.
     pub(super) fn note_states(&mut self, now: Instant) {
         let active = self.active;
         for path in &mut self.paths {
+            path.bandwidth.forget(now);
             let state = path.state(Some(path.id) == active);
             path.recorder.stands(now, state);
         }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::Candidate;
 use crate::event::Millis;
+use crate::measured::Measured;
 
 /// What a path should not be worse than. What nobody announced and nothing has measured breaks no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// The longest round trip: the measured one, before that twice the announced latency.
     pub latency: Option<Duration>,
-    /// The least announced bandwidth, kbit/s.
+    /// The least bandwidth, kbit/s: the measured one if the path was seen full, before that the announced one or what was delivered.
     pub bandwidth: Option<u64>,
     /// The least MTU, bytes.
     pub mtu: Option<u16>,
@@ -26,13 +27,13 @@ impl Limits {
         }
     }
 
-    /// How many a path breaks whose round trip is measured to be this.
-    pub(crate) fn broken(&self, path: &Candidate, measured: Option<Duration>) -> usize {
+    /// How many a path breaks of which this is measured.
+    pub(crate) fn broken(&self, path: &Candidate, measured: &Measured) -> usize {
         self.judge(path, measured).into_iter().filter(|broken| *broken).count()
     }
 
     /// Those that it breaks, in words.
-    pub(crate) fn describe(&self, path: &Candidate, measured: Option<Duration>) -> String {
+    pub(crate) fn describe(&self, path: &Candidate, measured: &Measured) -> String {
         let broken = self.judge(path, measured);
         let lines = self.texts().into_iter().zip(broken).filter(|(_, broken)| *broken).filter_map(|(text, _)| text);
         lines.collect::<Vec<_>>().join(", ")
@@ -42,11 +43,11 @@ impl Limits {
         self.texts().into_iter().flatten()
     }
 
-    fn judge(&self, path: &Candidate, measured: Option<Duration>) -> [bool; 3] {
-        let rtt = measured.or(path.latency.map(|one_way| one_way.saturating_mul(2)));
+    fn judge(&self, path: &Candidate, measured: &Measured) -> [bool; 3] {
+        let (rtt, bandwidth) = (measured.expected_rtt(path), measured.expected_bandwidth(path));
         [
             self.latency.zip(rtt).is_some_and(|(most, rtt)| rtt > most),
-            self.bandwidth.zip(path.bandwidth).is_some_and(|(least, kbit)| kbit < least),
+            self.bandwidth.zip(bandwidth).is_some_and(|(least, kbit)| kbit < least),
             self.mtu.zip(Some(path.mtu).filter(|mtu| *mtu > 0)).is_some_and(|(least, mtu)| mtu < least),
         ]
     }
@@ -79,21 +80,27 @@ mod tests {
 
     #[test]
     fn what_is_worse_than_a_limit_breaks_it() {
-        assert_eq!(LIMITS.broken(&path(Some(25), Some(1000), 1400), None), 0);
-        assert_eq!(LIMITS.broken(&path(Some(26), Some(999), 1399), None), 3);
-        let text = LIMITS.describe(&path(Some(26), Some(1000), 1399), None);
+        assert_eq!(LIMITS.broken(&path(Some(25), Some(1000), 1400), &Measured::default()), 0);
+        assert_eq!(LIMITS.broken(&path(Some(26), Some(999), 1399), &Measured::default()), 3);
+        let text = LIMITS.describe(&path(Some(26), Some(1000), 1399), &Measured::default());
         assert_eq!(text, "max_latency 50.0 ms, min_mtu 1400 bytes");
     }
 
     #[test]
     fn what_is_measured_counts_more_than_what_is_announced() {
-        let ms = Duration::from_millis;
-        assert_eq!(LIMITS.broken(&path(Some(90), None, 0), Some(ms(50))), 0);
-        assert_eq!(LIMITS.broken(&path(Some(1), None, 0), Some(ms(51))), 1);
+        let rtt = |ms| Measured::of_rtt(Some(Duration::from_millis(ms)));
+        assert_eq!(LIMITS.broken(&path(Some(90), None, 0), &rtt(50)), 0);
+        assert_eq!(LIMITS.broken(&path(Some(1), None, 0), &rtt(51)), 1);
+        let full = |kbit| Measured { bandwidth: Some(kbit), ..Measured::default() };
+        assert_eq!(LIMITS.broken(&path(None, Some(5000), 0), &full(999)), 1);
+        assert_eq!(LIMITS.broken(&path(None, Some(10), 0), &full(1000)), 0);
+        let delivered = |kbit| Measured { delivered: Some(kbit), ..Measured::default() };
+        assert_eq!(LIMITS.broken(&path(None, Some(5000), 0), &delivered(10)), 0, "it may deliver more");
+        assert_eq!(LIMITS.broken(&path(None, Some(10), 0), &delivered(1000)), 0);
     }
 
     #[test]
     fn what_is_unknown_breaks_no_limit() {
-        assert_eq!(LIMITS.broken(&path(None, None, 0), None), 0);
+        assert_eq!(LIMITS.broken(&path(None, None, 0), &Measured::default()), 0);
     }
 }

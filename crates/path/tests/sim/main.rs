@@ -1,5 +1,6 @@
 //! Path managers at both ends of a simulated network with a jumping clock.
 
+mod bandwidth;
 mod failover;
 mod fallback;
 mod foreign_peer;

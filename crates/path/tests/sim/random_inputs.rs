@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use natsd_path::{
-    Avoided, Candidate, Config, Fingerprint, Interface, IsdAs, Kind, Limits, Manager, PathId, Policy, Probe, Rule,
-    Rules, Scmp, State,
+    Avoided, Candidate, Config, Delivery, Fingerprint, Interface, IsdAs, Kind, Limits, Manager, PathId, Policy, Probe,
+    Rule, Rules, Scmp, State,
 };
 use proptest::prelude::*;
 
@@ -32,6 +32,7 @@ enum Input {
     UnknownReply(u64),
     Scmp(u32, u8),
     SendError(u32),
+    Delivered(u32, u64, u64, u64),
     Want(bool, u8),
 }
 
@@ -52,6 +53,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<u64>().prop_map(Input::UnknownReply),
         1 => (0..12u32, 0..4u8).prop_map(|(p, k)| Input::Scmp(p, k)),
         1 => (0..12u32).prop_map(Input::SendError),
+        2 => (0..12u32, any::<u64>(), any::<u64>(), 0..3u64).prop_map(|(p, b, l, c)| Input::Delivered(p, b, l, c)),
         1 => (any::<bool>(), any::<u8>()).prop_map(|(latency, rules)| Input::Want(latency, rules)),
     ]
 }
@@ -130,6 +132,11 @@ fn apply(manager: &mut Manager, now: &mut Instant, seen: &mut Seen, input: &Inpu
             manager.handle_scmp(*now, PathId(*path), scmp);
         }
         Input::SendError(path) => manager.handle_send_error(*now, PathId(*path)),
+        Input::Delivered(path, bytes, limited, congestions) => {
+            let (bytes, limited, congestions) = (*bytes, *limited, *congestions);
+            let delivery = Delivery { over: Duration::from_secs(1), bytes, limited, congestions };
+            manager.handle_delivery(*now, PathId(*path), &delivery);
+        }
         Input::Want(latency, rules) => {
             let preference = if *latency { "latency" } else { "mtu,hops,bandwidth" };
             manager.set_policy(*now, Policy { rules: some_rules(*rules), ..preferring(preference) });

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use natsd_path::{
-    Candidate, Config, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, PathReport, Policy,
-    Preference, Scmp, State,
+    Candidate, Config, Delivery, Event, EventKind, Fingerprint, Interface, IsdAs, Kind, Manager, PathId, PathReport,
+    Policy, Preference, Scmp, State,
 };
 
 pub(crate) const fn ms(n: u64) -> Duration {
@@ -44,6 +44,10 @@ pub(crate) struct Link {
     /// Daemons announce the delay.
     pub(crate) announced: bool,
     pub(crate) bandwidth: Option<u64>,
+    /// What it really carries each way, kbit/s; more waits in a queue.
+    pub(crate) rate: Option<u64>,
+    /// When the queue of each way will be empty.
+    pub(crate) busy_until: [Option<Instant>; 2],
     /// Extra interfaces, shared by the links with the same number.
     pub(crate) shares: Option<u16>,
     /// How long after the lookup the path expires.
@@ -65,6 +69,8 @@ impl Link {
             scmp: false,
             announced: true,
             bandwidth: None,
+            rate: None,
+            busy_until: [None; 2],
             shares: None,
             expiry: None,
             opened: false,
@@ -98,6 +104,7 @@ struct Tally {
     next: Instant,
     sent: u64,
     lost: u64,
+    delivery: Delivery,
 }
 
 pub(crate) struct Host {
@@ -169,7 +176,7 @@ impl World {
             window: usize::MAX,
             hedge: None,
             last_ack: None,
-            tally: Tally { path: None, next: start, sent: 0, lost: 0 },
+            tally: Tally { path: None, next: start, sent: 0, lost: 0, delivery: Delivery::default() },
             ids: BTreeMap::new(),
         };
         let mut world = Self {
@@ -393,8 +400,13 @@ impl World {
                 self.send_active(side, 40, Payload::Ack(number));
             }
             Payload::Ack(number) => {
-                if host.unacked.remove(&number).is_some_and(|size| size > 1200) {
-                    host.suspicious = 0;
+                let held_back = host.unacked.len() + 1 >= host.window;
+                if let Some(size) = host.unacked.remove(&number) {
+                    host.tally.delivery.bytes += size as u64;
+                    host.tally.delivery.limited += if held_back { size as u64 } else { 0 };
+                    if size > 1200 {
+                        host.suspicious = 0;
+                    }
                 }
                 host.retransmit = None;
                 host.manager.handle_acknowledgement(now, id);
@@ -404,7 +416,7 @@ impl World {
         self.drain(side);
     }
 
-    /// As QUIC does, tells the manager once a second what was lost, unless traffic has moved meanwhile.
+    /// As QUIC does, tells the manager once a second what was lost and what was delivered, unless traffic has moved meanwhile.
     fn tell_losses(&mut self, side: usize) {
         let now = self.now;
         let host = &mut self.hosts[side];
@@ -412,9 +424,11 @@ impl World {
             return;
         }
         let active = host.manager.active();
-        let tally = std::mem::replace(&mut host.tally, Tally { path: active, next: now + secs(1), sent: 0, lost: 0 });
+        let next = Tally { path: active, next: now + secs(1), sent: 0, lost: 0, delivery: Delivery::default() };
+        let tally = std::mem::replace(&mut host.tally, next);
         if let Some(path) = active.filter(|_| tally.path == active) {
             host.manager.handle_loss(now, path, tally.sent, tally.lost);
+            host.manager.handle_delivery(now, path, &Delivery { over: secs(1), ..tally.delivery });
             self.drain(side);
         }
     }
@@ -551,6 +565,12 @@ impl World {
         if link.kind == Kind::Tcp && !link.opened {
             link.opened = true;
             delay += link.delay * 4;
+        }
+        if let Some(kbit) = link.rate {
+            let queue = link.busy_until[from].map_or(Duration::ZERO, |free| free.saturating_duration_since(self.now));
+            let takes = queue + Duration::from_micros(size as u64 * 8000 / kbit);
+            link.busy_until[from] = Some(self.now + takes);
+            delay += takes;
         }
         self.schedule(delay, Packet { to: 1 - from, link: index, size, payload });
     }
