@@ -84,7 +84,7 @@ async fn link(flags: &LinkFlags) -> Result<(), LinkError> {
     let socket = tcp::listen(host, *port).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     let wishes: natsd_path::Wishes = flags.preference.clone().into();
-    let config = HostConfig { daemon: flags.daemon.clone(), local: flags.local, wishes };
+    let config = HostConfig { daemon: flags.daemon.clone(), local: flags.local, wishes, ..HostConfig::default() };
     let host = Host::start(config.or_env())?;
     log::info!("Listening for client connections on {address}, which are carried over SCION");
     let servers = flags.to.clone();

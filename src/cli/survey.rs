@@ -63,7 +63,7 @@ pub(super) struct Surveyed {
 /// This host, once the daemon has told its AS.
 pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyError> {
     let ScionFlags { daemon, local, preference, .. } = flags.clone();
-    let host = Host::start(HostConfig { daemon, local, wishes: preference.into() }.or_env())?;
+    let host = Host::start(HostConfig { daemon, local, wishes: preference.into(), ..HostConfig::default() }.or_env())?;
     let local_as = host.ask().await?;
     Ok((host, local_as))
 }

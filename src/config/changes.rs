@@ -489,7 +489,7 @@ fn classes(subjects: &BTreeMap<String, Class>) -> String {
 
 fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, wishes, pool_paths, allow, deny, max_connections_per_as } =
+    let ScionOptions { daemon, local, wishes, pool_paths, probe_budget, allow, deny, max_connections_per_as } =
         scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
@@ -499,6 +499,7 @@ fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         live("scion.rules", wishes.policy.lines().join("; ")),
         live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
+        live("scion.probe_budget", some(probe_budget)),
         live("scion.accounts", refinements(&wishes.accounts)),
         live("scion.paths", classes(&wishes.subjects)),
         live("scion.allow", list(allow, ToString::to_string, ", ")),

@@ -86,7 +86,8 @@ impl ScionSide {
         let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
         let seats = Seats::new(current.clone());
         let ScionOptions { daemon, local, .. } = scion.clone();
-        let config = HostConfig { daemon, local, wishes: scion.wishes.clone() }.or_env();
+        let probe_budget = scion.probe_budget;
+        let config = HostConfig { daemon, local, wishes: scion.wishes.clone(), probe_budget }.or_env();
         let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
             host: host.clone(),
@@ -254,6 +255,9 @@ impl ScionSide {
         let before = self.options.swap(Arc::new(options.clone()));
         if options.wishes != before.wishes {
             self.host.set_wishes(options.wishes.clone());
+        }
+        if options.probe_budget != before.probe_budget {
+            self.host.set_probe_budget(options.probe_budget);
         }
     }
 

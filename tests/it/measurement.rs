@@ -1,6 +1,6 @@
 //! What servers measure of paths and remember of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use natsd_lab::link::{Cut, LinkChange};
 use serde_json::Value;
@@ -129,6 +129,7 @@ fn traffic_that_does_not_fill_a_path_shows_what_it_delivers_alone() {
         let peer = pair.paths(0);
         list(&peer["paths"]).into_iter().find(|path| path["fingerprint"] == peer["active"]).expect("there is one")
     };
+    wait_for("the widest path carries the traffic", || active()["announced"]["bandwidth_kbps"] == 40_000);
     wait_for("it is measured what flows", || {
         here.publish("tick", &"x".repeat(500));
         there.next();
@@ -137,4 +138,36 @@ fn traffic_that_does_not_fill_a_path_shows_what_it_delivers_alone() {
     let path = active();
     assert_eq!(path["measured"]["bandwidth_kbps"], Value::Null);
     assert_eq!(path["announced"]["bandwidth_kbps"], 40_000);
+}
+
+/// Probes of the first server so far.
+fn probes(pair: &Pair) -> u64 {
+    let paths = list(&pair.paths(0)["paths"]);
+    paths.iter().filter_map(|path| path["probes"]["sent"].as_u64()).sum()
+}
+
+#[test]
+fn a_small_budget_makes_probes_rare_until_a_reload() {
+    let ground = Ground::emulated();
+    let with = |ground: &Ground, server, probe_budget| {
+        let mut options = ground.options(server, "latency", false);
+        options.scion.as_mut().expect("they speak SCION").probe_budget = probe_budget;
+        options
+    };
+    let options = [0, 1].map(|server| with(&ground, server, Some(512)));
+    let mut pair = Pair::start_of(ground, options);
+    pair.settle();
+    wait_for("what was saved up is spent", || probes(&pair) >= 25);
+    let time_of_ten = |pair: &Pair| {
+        let (start, before) = (Instant::now(), probes(pair));
+        wait_for("ten more went out", || probes(pair) >= before + 10);
+        start.elapsed()
+    };
+    let rare = time_of_ten(&pair);
+    let bytes: u64 = list(&pair.paths(0)["paths"]).iter().filter_map(|path| path["probes"]["bytes"].as_u64()).sum();
+    assert!(bytes >= probes(&pair) * 172, "{bytes} bytes of {} probes", probes(&pair));
+    let unbound = with(&pair.ground, 0, None);
+    pair.reload(0, unbound);
+    let usual = time_of_ten(&pair);
+    assert!(rare > usual * 3 / 2, "{rare:?}, without the bound {usual:?}");
 }

@@ -102,7 +102,7 @@ fn path(rank: u32, fingerprint: &str, state: PathState, why: &str, via: &[&str])
         expiry: Some(at(3600).into()),
         unknown: Vec::new(),
         last_received_ms: Some(12),
-        probes: Probes { sent: 40, answered: 40 },
+        probes: Probes { sent: 40, answered: 40, bytes: 8000 },
         ..PathInfo::default()
     }
 }
@@ -165,7 +165,7 @@ pub(crate) fn pathz() -> Pathz {
             unknown: vec!["latency".into(), "bandwidth".into()],
             failures: 2,
             last_received_ms: None,
-            probes: Probes { sent: 9, answered: 0 },
+            probes: Probes { sent: 9, answered: 0, bytes: 1800 },
             ..path(4, "ffee00112233aabb", PathState::Dead, "answers no probe", &long)
         },
     ];

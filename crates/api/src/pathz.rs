@@ -270,6 +270,8 @@ pub struct Probes {
     pub sent: u64,
     /// Answered.
     pub answered: u64,
+    /// Bytes of those sent, with their headers as far as they can be told.
+    pub bytes: u64,
 }
 
 /// Something that happened to the paths to an AS.

@@ -32,7 +32,7 @@ fn sample() -> Pathz {
         },
         unknown: vec!["bandwidth".into()],
         last_received_ms: Some(12),
-        probes: Probes { sent: 40, answered: 40 },
+        probes: Probes { sent: 40, answered: 40, bytes: 8000 },
         ..PathInfo::default()
     };
     Pathz {

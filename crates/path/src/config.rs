@@ -44,8 +44,15 @@ pub struct Config {
     pub hunt_interval: Duration,
     /// Longest time between such rounds. 1 s.
     pub hunt_interval_max: Duration,
+    /// Bytes a second that regular probes of all paths may take together, headers included. 8192.
+    pub probe_budget: u32,
     /// How many paths are probed as long as they live. 16.
     pub probed: usize,
+}
+
+impl Config {
+    /// The default of [`probe_budget`](Self::probe_budget): all regular probes of 16 paths of six links, and some as large as packets get.
+    pub const PROBE_BUDGET: u32 = 8192;
 }
 
 impl Default for Config {
@@ -70,6 +77,7 @@ impl Default for Config {
             probation_max: ms(30_000),
             hunt_interval: ms(100),
             hunt_interval_max: ms(1000),
+            probe_budget: Self::PROBE_BUDGET,
             probed: 16,
         }
     }

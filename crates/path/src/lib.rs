@@ -93,6 +93,12 @@
 //! SCION path works; its first probe tells the driver to connect. Traffic leaves it as soon as a SCION path is on
 //! standby.
 //!
+//! ## What probes cost
+//!
+//! Regular probes to one peer take no more bytes a second than [`Config::probe_budget`] on average; if there is less than they want, all
+//! become rarer alike. Those that ask a suspect never wait, and the regular ones make up for it, by a second of pause at most. Rounds that ask
+//! all paths keep to the budget once they are a second apart.
+//!
 //! ## Peers that answer no probes
 //!
 //! If traffic flows but no probe is answered on any path, the peer does not know them ([`EventKind::Unprobeable`]).
@@ -141,6 +147,7 @@
 mod address;
 mod arrivals;
 mod bandwidth;
+mod budget;
 mod candidate;
 mod config;
 mod event;
@@ -152,8 +159,8 @@ mod limit;
 mod loss;
 mod lossiness;
 mod manager;
-mod mtu;
 mod measured;
+mod mtu;
 mod path;
 mod policy;
 mod preference;

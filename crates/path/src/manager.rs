@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use self::admit::Admission;
 use crate::arrivals::Arrivals;
+use crate::budget::Budget;
 use crate::history::{Archive, Chronicle};
 use crate::path::{Health, Path};
 use crate::recent::RecentMax;
@@ -64,6 +65,9 @@ pub struct Manager {
     chronicle: Chronicle,
     /// Of paths that lookups no longer list.
     archive: Archive,
+    budget: Budget,
+    /// When the budget affords the regular probe that has waited longest.
+    affordable: Option<Instant>,
     events: VecDeque<Event>,
     probes: VecDeque<Probe>,
     timer: Option<Instant>,
@@ -78,6 +82,7 @@ struct Hunt {
 impl Manager {
     /// A manager without paths. `seed` must be random: probe tokens and jitter are drawn from it.
     pub fn new(config: Config, seed: u64) -> Self {
+        let budget = Budget::new(config.probe_budget);
         Self {
             config,
             tokens: Tokens::new(seed),
@@ -95,6 +100,8 @@ impl Manager {
             no_path_said: false,
             chronicle: Chronicle::default(),
             archive: Archive::default(),
+            budget,
+            affordable: None,
             events: VecDeque::new(),
             probes: VecDeque::new(),
             timer: None,

@@ -9,8 +9,8 @@ use crate::history::Recorder;
 use crate::limit::Limit;
 use crate::loss::Window;
 use crate::lossiness::Lossiness;
-use crate::mtu::Hole;
 use crate::measured::Measured;
+use crate::mtu::Hole;
 use crate::rank::{Score, Standing};
 use crate::rtt::Estimator;
 use crate::silence::Silence;
@@ -108,6 +108,7 @@ pub(crate) struct Path {
     pub(crate) detour: Duration,
     pub(crate) failures: u32,
     pub(crate) probes_sent: u64,
+    pub(crate) probe_bytes: u64,
     pub(crate) probes_answered: u64,
     last_death: Option<Instant>,
     probation: Duration,
@@ -145,6 +146,7 @@ impl Path {
             detour: Duration::ZERO,
             failures: 0,
             probes_sent: 0,
+            probe_bytes: 0,
             probes_answered: 0,
             last_death: None,
             probation: Duration::ZERO,

@@ -108,6 +108,8 @@ pub struct PathReport {
     pub last_received: Option<Duration>,
     /// Probes sent.
     pub probes_sent: u64,
+    /// Bytes of the probes sent, with their headers as far as they can be told.
+    pub probe_bytes: u64,
     /// Probes answered.
     pub probes_answered: u64,
     /// How often it died.

@@ -116,11 +116,10 @@ impl std::fmt::Debug for State {
 impl Destination {
     pub(crate) fn new(
         heading: Heading,
-        policy: Policy,
+        config: Config,
         lanes: watch::Sender<Lanes>,
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
-        let config = Config { policy, ..Config::default() };
         let config = heading.lane.place().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
         let state = State {
             manager: Manager::new(config, fastrand::u64(..)),

@@ -1,13 +1,13 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
-use natsd_path::{IsdAs, ScionAddr, Wishes};
+use natsd_path::{Config, IsdAs, ScionAddr, Wishes};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, watch};
@@ -44,6 +44,8 @@ pub struct HostConfig {
     pub local: Option<IpAddr>,
     /// What the operator wants of paths.
     pub wishes: Wishes,
+    /// Bytes a second that regular probes to one peer may take; [`natsd_path::Config::PROBE_BUDGET`] when unset.
+    pub probe_budget: Option<u32>,
 }
 
 impl HostConfig {
@@ -75,6 +77,8 @@ pub(crate) struct Inner {
     pub(crate) source: Arc<dyn PathSource>,
     local: Option<IpAddr>,
     wishes: Mutex<Wishes>,
+    /// Bytes a second.
+    probe_budget: AtomicU32,
     /// Whether there is a rule in them.
     strict: Arc<AtomicBool>,
     pub(crate) local_as: watch::Sender<Option<LocalAs>>,
@@ -112,6 +116,7 @@ impl Host {
             local: config.local,
             strict: Arc::new(config.wishes.are_strict().into()),
             wishes: Mutex::new(config.wishes),
+            probe_budget: config.probe_budget.unwrap_or(Config::PROBE_BUDGET).into(),
             local_as: watch::Sender::new(None),
             daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
             started: Instant::now(),
@@ -249,6 +254,16 @@ impl Host {
         *self.0.wishes.lock() = wishes;
     }
 
+    /// Replaces how many bytes a second regular probes to one peer may take; `None` is the default.
+    pub fn set_probe_budget(&self, bytes: Option<u32>) {
+        let bytes = bytes.unwrap_or(Config::PROBE_BUDGET);
+        let destinations = self.0.destinations.lock();
+        self.0.probe_budget.store(bytes, Ordering::Relaxed);
+        for destination in destinations.values() {
+            destination.drive(|manager, now| manager.set_probe_budget(now, bytes));
+        }
+    }
+
     /// From now on the connection is in `lane`; unless its peer has others too, which then stay where they are with it.
     pub fn steer(&self, connection: &StreamStats, lane: Lane) {
         let peer = connection.peer();
@@ -338,7 +353,9 @@ impl Inner {
         let sibling = destinations.values().find(|other| other.heading.isd_as == heading.isd_as);
         let lanes = sibling.map(|other| other.lanes.clone()).unwrap_or_default();
         let policy = heading.policy(&self.wishes.lock());
-        let new = Arc::new(Destination::new(heading.clone(), policy, lanes, self.events.clone()));
+        let probe_budget = self.probe_budget.load(Ordering::Relaxed);
+        let config = Config { policy, probe_budget, ..Config::default() };
+        let new = Arc::new(Destination::new(heading.clone(), config, lanes, self.events.clone()));
         destinations.insert(heading, Arc::clone(&new));
         (new, true)
     }

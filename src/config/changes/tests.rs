@@ -106,6 +106,16 @@ fn other_rules_for_routes_are_shown_but_not_their_user() {
 }
 
 #[test]
+fn another_budget_for_probes_takes_effect_at_once() {
+    let with = |probe_budget| {
+        let scion = crate::config::options::ScionOptions { probe_budget, ..Default::default() };
+        Options { scion: Some(scion), ..Options::default() }
+    };
+    let changed = changes(&with(None), &with(Some(2048))).expect("it can");
+    assert_eq!(changed, [Change { key: "scion.probe_budget", old: String::new(), new: "2048".into() }]);
+}
+
+#[test]
 fn another_password_is_a_change_that_shows_none() {
     let with = |url: &str| {
         let routes = vec![Remote { urls: vec![address::route(url).expect(url)] }];

@@ -52,6 +52,13 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
+        names: &["probe_budget"],
+        takes: "integer, bytes",
+        default: "8192",
+        doc: "How many bytes a second the regular probes of all paths to one peer, or of one lane, may take, headers included; at least 256. Probes of a path that may have failed never wait.",
+        read: |scion, field| field.integer_in(256..=16 << 20).map(|bytes| scion.probe_budget = Some(bytes)),
+    },
+    Key {
         names: &["destinations"],
         takes: "map of ISD-AS, each with keys for paths",
         default: "none",

@@ -4,6 +4,7 @@ mod clusters;
 mod compression;
 mod gateways;
 mod leaf_nodes;
+mod probes;
 mod refused;
 mod users;
 

@@ -35,6 +35,8 @@ pub struct ScionOptions {
     pub wishes: Wishes,
     /// `pool_paths`.
     pub pool_paths: PoolPaths,
+    /// `probe_budget`: bytes a second of regular probes to one peer; natsd's default when unset.
+    pub probe_budget: Option<u32>,
     /// `allow`: the ASes that may connect, all when empty; ISD 0 and AS 0 stand for any.
     pub allow: Vec<IsdAs>,
     /// `deny`: the ASes that may not, whatever `allow` says.

@@ -50,6 +50,9 @@ const NUMBERS: &[Number] = &[
     }),
     ("probes_sent_total", "Probes over it", Kind::Counter, |path| Some(path.probes.sent as f64)),
     ("probes_answered_total", "Probes that were answered", Kind::Counter, |path| Some(path.probes.answered as f64)),
+    ("probe_bytes_total", "Bytes of the probes over it, with headers", Kind::Counter, |path| {
+        Some(path.probes.bytes as f64)
+    }),
     ("failures_total", "How often it was declared dead", Kind::Counter, |path| Some(path.failures.into())),
 ];
 
@@ -144,7 +147,7 @@ mod tests {
                 delivered_kbps: Some(1_200),
             },
             last_received_ms: Some(12),
-            probes: Probes { sent: 8, answered: 6 },
+            probes: Probes { sent: 8, answered: 6, bytes: 1600 },
             failures: 2,
             ..PathInfo::default()
         }

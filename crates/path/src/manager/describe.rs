@@ -85,6 +85,7 @@ impl Manager {
             condition: path.condition(),
             last_received: path.last_received.map(|at| now.saturating_duration_since(at)),
             probes_sent: path.probes_sent,
+            probe_bytes: path.probe_bytes,
             probes_answered: path.probes_answered,
             failures: path.failures,
             unknown: metrics.into_iter().filter(unknown).collect(),

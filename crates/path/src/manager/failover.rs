@@ -113,14 +113,14 @@ impl Manager {
             suspicion.next_round = on.then_some(now + suspicion.round);
             let unanswered = matches!(suspicion.reason, Reason::Silence(_));
             let challengers = suspicion.challengers.clone();
-            self.probe(now, index, size, unanswered);
+            self.probe_at_once(now, index, size, unanswered);
             if size > SMALL {
                 // Its answer tells an MTU hole from a dead path.
-                self.probe(now, index, 0, unanswered);
+                self.probe_at_once(now, index, 0, unanswered);
             }
             for challenger in challengers {
                 if let Some(challenger) = self.index(challenger) {
-                    self.probe(now, challenger, size, unanswered);
+                    self.probe_at_once(now, challenger, size, unanswered);
                 }
             }
         }
@@ -278,6 +278,7 @@ impl Manager {
         }
         let Some(hunt) = self.hunt.as_mut().filter(|hunt| hunt.next <= now) else { return };
         hunt.next = now + hunt.interval;
+        let steady = hunt.interval >= self.config.hunt_interval_max;
         hunt.interval = (hunt.interval * 2).min(self.config.hunt_interval_max);
         self.say_no_path(now, index);
         let mut all: Vec<usize> = (0..self.paths.len()).filter(|i| self.paths[*i].health != Health::Untried).collect();
@@ -291,10 +292,18 @@ impl Manager {
                 Some(Acquittal::Reply(size)) => size,
                 _ => 0,
             };
-            self.probe(now, path, size, false);
+            let mut cost = self.probe(now, path, size, false);
             if size > SMALL {
-                self.probe(now, path, 0, false);
+                cost += self.probe(now, path, 0, false);
             }
+            if steady {
+                self.budget.spend(now, cost);
+            } else {
+                self.budget.spend_at_once(now, cost);
+            }
+        }
+        if let Some(hunt) = self.hunt.as_mut().filter(|_| steady) {
+            hunt.next = hunt.next.max(self.budget.ready(now, 0));
         }
     }
 

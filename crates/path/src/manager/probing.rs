@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{MOST_PROBES, Manager};
+use crate::budget;
 use crate::path::{Health, Path};
 use crate::suspicion::Acquittal;
 use crate::{EventKind, Probe, Reason};
@@ -17,23 +18,44 @@ const FIRST_PROBE_JITTER: Duration = Duration::from_millis(50);
 const SMALLEST: u16 = 64;
 
 impl Manager {
+    /// Regular probes take no more than so many bytes a second on average from now on (reload).
+    pub fn set_probe_budget(&mut self, now: Instant, bytes: u32) {
+        self.config.probe_budget = bytes;
+        self.budget.set(now, bytes);
+        self.settle(now);
+    }
+
+    /// Sends a probe that cannot wait for the budget.
+    pub(super) fn probe_at_once(&mut self, now: Instant, index: usize, size: u16, unanswered: bool) {
+        let cost = self.probe(now, index, size, unanswered);
+        self.budget.spend_at_once(now, cost);
+    }
+
+    /// The size of a probe over this path that shall have `size` bytes at least.
+    fn probe_size(&self, index: usize, size: u16) -> u16 {
+        size.min(self.paths[index].room()).max(SMALLEST)
+    }
+
     /// Sends a probe of at least `size` bytes over a path and plans the next regular one. `unanswered`: it tells the
-    /// peer that we hear nothing.
-    pub(super) fn probe(&mut self, now: Instant, index: usize, size: u16, unanswered: bool) {
+    /// peer that we hear nothing. Returns what it costs.
+    pub(super) fn probe(&mut self, now: Instant, index: usize, size: u16, unanswered: bool) -> u32 {
+        let size = self.probe_size(index, size);
         let token = self.tokens.next();
         let interval = self.interval(index);
         let jitter = self.tokens.jitter(interval / 10);
         let path = &mut self.paths[index];
-        let size = size.min(path.room()).max(SMALLEST);
+        let cost = budget::cost(&path.candidate, size);
         if path.health == Health::Untried {
             path.health = Health::Probing;
         }
         path.first_asked.get_or_insert(now);
         path.probes_sent += 1;
+        path.probe_bytes += u64::from(cost);
         path.next_probe = Some(now + interval + jitter);
         path.flight.launch(token, now, size, now + path.loss_time(&self.config));
         let probe = Probe { path: path.id, token, size, unanswered };
         self.push_probe(probe);
+        cost
     }
 
     pub(super) fn push_probe(&mut self, probe: Probe) {
@@ -73,24 +95,31 @@ impl Manager {
         better.count() < CLOSE_STANDBYS
     }
 
-    /// Sends the regular probes that are due.
+    /// Sends the regular probes that are due, as far as the budget goes: the one that has waited longest first.
     pub(super) fn probe_regularly(&mut self, now: Instant) {
         self.admit(now);
         self.tend_fallback(now);
-        for index in 0..self.paths.len() {
-            let path = &mut self.paths[index];
-            if path.health == Health::Untried || path.next_probe.is_some_and(|at| at > now) {
-                continue;
-            }
-            if self.unprobeable && path.is_dead() {
-                path.health = Health::Probing;
-            }
+        self.affordable = None;
+        let due = |path: &Path| path.health != Health::Untried && path.next_probe.is_none_or(|at| at <= now);
+        let mut waiting: Vec<usize> = (0..self.paths.len()).filter(|index| due(&self.paths[*index])).collect();
+        waiting.sort_by_key(|index| self.paths[*index].next_probe);
+        for index in waiting {
             // As large as the traffic where traffic flows or might soon, so that an MTU hole shows.
             let path = &self.paths[index];
             let returns = matches!(path.health, Health::Dead { .. } | Health::Probation { .. });
             let as_traffic = Some(path.id) == self.active || returns || path.ahead_since.is_some();
             let size = if as_traffic { self.largest.get(now) } else { 0 };
-            self.probe(now, index, size, false);
+            let cost = budget::cost(&path.candidate, self.probe_size(index, size));
+            if !self.budget.affords(now, cost) {
+                self.affordable = Some(self.budget.ready(now, cost));
+                return;
+            }
+            let path = &mut self.paths[index];
+            if self.unprobeable && path.is_dead() {
+                path.health = Health::Probing;
+            }
+            let cost = self.probe(now, index, size, false);
+            self.budget.spend(now, cost);
         }
     }
 

@@ -125,8 +125,8 @@ impl Manager {
                 self.silence_due(path),
                 suspicion.and_then(|s| s.next_round),
                 suspicion.and_then(|s| s.leave_at()).filter(later),
-                path.next_probe.filter(|_| path.health != Health::Untried),
                 path.hole.due().filter(|_| path.is_up() || path.hole.is_searched()),
+                path.next_probe.filter(|at| path.health != Health::Untried && later(at)),
                 path.ahead_since.map(|since| since + self.config.hold).filter(later),
             ]
         };
@@ -141,6 +141,7 @@ impl Manager {
             ]
         };
         let active = self.active_index().map(|index| of_active(&self.paths[index]));
-        self.paths.iter().flat_map(of_path).chain(active.into_iter().flatten()).flatten().min()
+        let deadlines = self.paths.iter().flat_map(of_path).chain(active.into_iter().flatten());
+        deadlines.chain([self.affordable]).flatten().min()
     }
 }

@@ -1,11 +1,12 @@
 //! Path managers at both ends of a simulated network with a jumping clock.
 
 mod bandwidth;
+mod budget;
 mod failover;
 mod fallback;
 mod foreign_peer;
-mod holes;
 mod history;
+mod holes;
 mod lanes;
 mod lossy;
 mod preference;

@@ -118,6 +118,8 @@ pub(crate) struct Host {
     /// Messages are not larger than this; as QUIC, it falls to 1200 when four larger ones in a row were lost and smaller ones passed.
     pub(crate) mtu: usize,
     suspicious: u32,
+    /// Bytes of these, with 120 of headers each.
+    pub(crate) probe_bytes: u64,
     next_message: Option<Instant>,
     sequence: u64,
     unacked: BTreeMap<u64, usize>,
@@ -166,6 +168,7 @@ impl World {
             probes_sent: 0,
             mtu: usize::MAX,
             suspicious: 0,
+            probe_bytes: 0,
             next_message: None,
             sequence: 0,
             unacked: BTreeMap::new(),
@@ -310,6 +313,7 @@ impl World {
             host.events.clear();
             host.longest_gap = Duration::ZERO;
             host.probes_sent = 0;
+            host.probe_bytes = 0;
         }
     }
 
@@ -514,6 +518,7 @@ impl World {
         }
         while let Some(probe) = self.hosts[side].manager.poll_probe() {
             self.hosts[side].probes_sent += 1;
+            self.hosts[side].probe_bytes += u64::from(probe.size) + 120;
             if let Some(link) = self.hosts[side].ids.get(&probe.path).copied() {
                 self.send(side, link, usize::from(probe.size), Payload::Probe(probe.token, probe.unanswered));
             }

@@ -32,7 +32,7 @@ impl Destination {
             delivered += peer.delivered();
         }
         let alone = state.manager.active().filter(|_| state.hedge.is_none());
-        let before = std::mem::replace(&mut state.weighing.paths, [None; 2]);
+        let before = state.weighing.paths;
         state.weighing = Weighing { at: Some(now), paths: [before[1], alone] };
         if let (Some(path), Some(last)) = (alone, last)
             && before == [alone; 2]
