@@ -53,6 +53,7 @@ impl Default for ScionOptions {
             local: None,
             wishes: Wishes::default(),
             pool_paths: PoolPaths::default(),
+            probe_budget: None,
             allow: Vec::new(),
             deny: Vec::new(),
             max_connections_per_as: Some(8192),
