@@ -95,12 +95,12 @@ fn flood(pair: &Pair, mut done: impl FnMut() -> bool) {
 fn a_path_narrower_than_announced_is_measured_and_left() {
     let ground = Ground::emulated();
     let narrow =
-        LinkChange { bandwidth_bps: Some(4_000_000), queue: Some(Duration::from_millis(50)), ..LinkChange::default() };
+        LinkChange { bandwidth_bps: Some(4_000_000), queue: Some(Duration::from_millis(200)), ..LinkChange::default() };
     ground.engine.set("b111", &narrow, None).expect("there is such a link");
     let pair = Pair::start(ground, "bandwidth,latency", false);
     pair.settle();
-    let wide = path(&pair.paths(0), "1-ff00:0:111#2");
-    assert_eq!((&wide["rank"], &wide["announced"]["bandwidth_kbps"]), (&1.into(), &40_000.into()));
+    let announced = |path: &Value| path["announced"]["bandwidth_kbps"] == 40_000;
+    let wide = list(&pair.paths(0)["paths"]).into_iter().find(announced).expect("one is said to be wide");
     wait_for("it carries the traffic", || pair.paths(0)["active"] == wide["fingerprint"]);
     let routes = pair.routes();
 
@@ -113,8 +113,11 @@ fn a_path_narrower_than_announced_is_measured_and_left() {
     let kbit = measured().expect("it was waited for");
     assert!((2800..=4000).contains(&kbit), "{kbit} kbit/s; headers are not counted");
     let peer = remembered(&pair);
-    let left = list(&peer["incidents"]).into_iter().find(|incident| incident["from"] == wide["fingerprint"]);
-    assert_eq!(left.expect("it was left")["reason"], "better bandwidth");
+    let leaves = |incident: &Value| incident["kind"] == "switch" && incident["from"] == wide["fingerprint"];
+    let left = list(&peer["incidents"]).into_iter().rev().find(leaves);
+    let reason = left.expect("it was left")["reason"].as_str().map(str::to_owned).expect("a reason");
+    // What congestion control loses at the start may be reason enough.
+    assert!(reason == "better bandwidth" || reason.starts_with("the former path loses "), "{reason}");
     assert_eq!(pair.routes(), routes, "a route was made anew");
 }
 
