@@ -120,7 +120,6 @@ pub(crate) struct Link {
 pub(crate) struct PeerServer {
     pub name: String,
     /// Which of the connections to it this is.
-    #[cfg_attr(not(feature = "scion"), expect(dead_code, reason = "there are no paths to tell apart"))]
     pub slot: Slot,
     /// It tells its part of the trace of a message.
     pub traces: bool,
