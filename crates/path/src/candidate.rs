@@ -90,7 +90,9 @@ impl fmt::Debug for Fingerprint {
 pub enum Kind {
     /// A SCION path.
     Scion,
-    /// The TCP/IP fallback of a peer; ranks after every SCION path.
+    /// A pair of addresses, one of each end, between which UDP goes as the Internet routes it.
+    Ip,
+    /// The TCP/IP fallback of a peer; ranks after every other path.
     Tcp,
 }
 
@@ -98,6 +100,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::Scion => "SCION",
+            Kind::Ip => "UDP/IP",
             Kind::Tcp => "TCP/IP",
         })
     }

@@ -149,6 +149,8 @@ pub enum Reason {
     Excluded,
     /// SCION works again, TCP/IP was the fallback.
     ScionBack,
+    /// UDP over plain IP works again, TCP/IP was the fallback.
+    IpBack,
     /// The path is about to expire.
     Expiring,
     /// Lookups no longer list the path.
@@ -174,6 +176,7 @@ impl fmt::Display for Reason {
             Reason::Excluded => f.write_str("a rule excludes the former path"),
             Reason::Apart => f.write_str("further apart from other lanes"),
             Reason::ScionBack => f.write_str("SCION is back"),
+            Reason::IpBack => f.write_str("UDP/IP is back"),
             Reason::Expiring => f.write_str("the former path expires"),
             Reason::Withdrawn => f.write_str("the former path is no longer offered"),
         }

@@ -153,8 +153,9 @@ impl Path {
         }
     }
 
+    /// Whether it is more than a fallback: a SCION path, or a pair of addresses.
     pub(crate) fn is_scion(&self) -> bool {
-        self.candidate.kind == Kind::Scion
+        self.candidate.kind != Kind::Tcp
     }
 
     pub(crate) fn is_dead(&self) -> bool {

@@ -108,7 +108,7 @@ impl Score {
 /// What a comparison turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ground {
-    /// SCION before TCP/IP.
+    /// SCION, and UDP/IP, before TCP/IP.
     Kind,
     /// Usable before unusable.
     Standing,

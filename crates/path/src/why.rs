@@ -29,7 +29,7 @@ pub(crate) fn best(paths: usize) -> &'static str {
 /// Why `path` comes after `better`.
 pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) -> String {
     match ground {
-        Ground::Kind => "TCP/IP comes after every SCION path".to_owned(),
+        Ground::Kind => "TCP/IP comes after every other path".to_owned(),
         Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
         Ground::Loss => {
             format!("loses {} % of its packets, {} far fewer", path.lossy.unwrap_or_default(), better.name)

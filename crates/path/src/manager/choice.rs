@@ -39,14 +39,17 @@ impl Manager {
         let eligible = |path: &Path| path.is_up() && path.is_scion() && stays(now, path) && proven(path);
         let reason = match self.paths[index].candidate.kind {
             Kind::Tcp => Some(Reason::ScionBack),
-            Kind::Scion => {
+            Kind::Scion | Kind::Ip => {
                 let until = self.unproven_until(&self.paths[index]);
                 until.filter(|until| *until <= now).map(|_| Reason::Unproven)
             }
         };
         if let Some((reason, to)) = reason.and_then(|reason| Some((reason, self.best_of(eligible)?))) {
-            if reason != Reason::ScionBack || !self.better_to_come(now, to) {
+            if reason != Reason::ScionBack {
                 self.move_traffic(now, to, reason);
+            } else if !self.better_to_come(now, to) {
+                let ip = self.index(to).is_some_and(|index| self.paths[index].candidate.kind == Kind::Ip);
+                self.move_traffic(now, to, if ip { Reason::IpBack } else { reason });
             }
             return;
         }
