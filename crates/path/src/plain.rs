@@ -67,7 +67,9 @@ fn check(hosts: &[IpAddr]) -> Result<(), &'static str> {
         _ if hosts.iter().any(IpAddr::is_unspecified) => {
             Err("name the addresses themselves: peers and paths are known by them")
         }
-        _ if hosts.iter().any(|host| host.is_multicast() || broadcast(host)) => Err("this is not the address of one host"),
+        _ if hosts.iter().any(|host| host.is_multicast() || broadcast(host)) => {
+            Err("this is not the address of one host")
+        }
         _ => Ok(()),
     }
 }

@@ -8,11 +8,12 @@ mod routing;
 mod weighing;
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use foldhash::{HashMap, HashMapExt};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use natsd_path::{
     Candidate, Config, Event, EventKind, Fingerprint, History, Interface, IsdAs, Kind, Lanes, Manager, PathId,
     PathReport, Policy, Scmp,
@@ -21,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 use weighing::Weighing;
 
-use crate::lane::{Heading, Lane};
+use crate::lane::{Heading, Lane, Place};
 use crate::metadata::PathInfo;
 use crate::outage::Outage;
 use crate::peers::{Peer, Route};
@@ -38,8 +39,8 @@ const SCMP_WINDOW: Duration = Duration::from_secs(10);
 pub struct PathEvent {
     /// When.
     pub when: SystemTime,
-    /// The destination AS.
-    pub remote: IsdAs,
+    /// Where the path leads.
+    pub remote: Place,
     /// Of which of the traffic there.
     pub lane: Lane,
     /// For the log.
@@ -48,13 +49,13 @@ pub struct PathEvent {
     pub kind: EventKind,
 }
 
-/// The paths to one AS, as a user interface shows them.
+/// The paths to one place, as a user interface shows them.
 #[derive(Clone, Debug)]
 pub struct PeerPaths {
     /// The AS of this host; `None` as long as the daemon has not told it.
     pub local: Option<IsdAs>,
-    /// The destination AS.
-    pub remote: IsdAs,
+    /// Where they lead.
+    pub remote: Place,
     /// Which of the traffic there.
     pub lane: Lane,
     /// The path that carries the traffic.
@@ -63,6 +64,8 @@ pub struct PeerPaths {
     pub policy: Policy,
     /// All paths, best first.
     pub paths: Vec<PathReport>,
+    /// Of those over plain IP, the addresses of their ends, ours first.
+    pub ends: HashMap<PathId, (IpAddr, SocketAddr)>,
     /// The latest events, oldest first, at most 64.
     pub recent: Vec<PathEvent>,
     /// Peers with a connection, and what carries it.
@@ -258,6 +261,21 @@ impl Destination {
         }
     }
 
+    /// Over plain IP: there are other ways.
+    pub(crate) fn take_ways(&self) {
+        let ways = self.ways(&[]);
+        self.set_paths(Some(ways));
+    }
+
+    /// Over plain IP: the ways to the peer, if packets leave at `here`.
+    pub(crate) fn ways(&self, here: &[IpAddr]) -> Vec<PathInfo> {
+        let peers = self.state.lock().live_peers();
+        let mut ways: Vec<_> = peers.iter().flat_map(|peer| peer.ways.lock().all(here, Instant::now())).collect();
+        let mut seen = HashSet::new();
+        ways.retain(|way| seen.insert(*way));
+        ways.into_iter().map(PathInfo::over).collect()
+    }
+
     /// How many paths the last good lookup found.
     pub(crate) fn known(&self) -> usize {
         self.state.lock().current.len()
@@ -334,7 +352,7 @@ impl Destination {
         if state.tcp == Some(path) {
             return Some(Fingerprint::TCP);
         }
-        state.paths.get(&path).map(|p| Fingerprint::of(&p.interfaces))
+        state.paths.get(&path).map(|p| p.fingerprint())
     }
 
     pub(crate) fn snapshot(&self, local: Option<IsdAs>, history: bool) -> PeerPaths {
@@ -342,16 +360,18 @@ impl Destination {
         let now = Instant::now();
         let transport = |p: &Arc<Peer>| match p.route().as_deref() {
             Some(Route::Tcp(_)) => Kind::Tcp,
+            _ if matches!(self.heading.place, Place::Host(_)) => Kind::Ip,
             _ => Kind::Scion,
         };
         PeerPaths {
             local,
-            remote: self.heading.isd_as,
+            remote: self.heading.place,
             lane: self.heading.lane.clone(),
             active: state.manager.active(),
             policy: state.manager.policy().clone(),
             history: history.then(|| state.manager.history(now)),
             paths: state.manager.report(now),
+            ends: state.paths.iter().filter_map(|(id, p)| p.way.map(|way| (*id, (way.here, way.there)))).collect(),
             recent: state.recent.iter().cloned().collect(),
             peers: state.live_peers().iter().map(|p| (p.addr, transport(p))).collect(),
         }
@@ -429,7 +449,7 @@ impl Destination {
         if let Some(end) = state.outage.note(&event, state.manager.active()) {
             log::info!("paths to {}: {end}", self.heading);
         }
-        let Heading { isd_as: remote, lane } = self.heading.clone();
+        let Heading { place: remote, lane } = self.heading.clone();
         let event = PathEvent { when: SystemTime::now(), remote, lane, text, kind };
         if state.recent.len() == RECENT {
             state.recent.pop_front();

@@ -104,8 +104,22 @@ impl Endpoint {
         to: ScionAddr,
         tcp_fallback: Option<TcpFallback>,
     ) -> Result<Stream, DialError> {
+        let peer = self.enter(to)?;
+        self.dial_peer(peer, lane, tcp_fallback).await
+    }
+
+    pub(crate) fn enter(&self, to: ScionAddr) -> Result<Arc<Peer>, DialError> {
         let too_many = || DialError::Unreachable { peer: to, reason: "too many peers".to_owned() };
-        let peer = self.socket.peer(to).ok_or_else(too_many)?;
+        self.socket.peer(to).ok_or_else(too_many)
+    }
+
+    pub(crate) async fn dial_peer(
+        &self,
+        peer: Arc<Peer>,
+        lane: Lane,
+        tcp_fallback: Option<TcpFallback>,
+    ) -> Result<Stream, DialError> {
+        let to = peer.addr;
         if let Some(fallback) = tcp_fallback {
             peer.tunnel.set_fallback(fallback);
         }
@@ -158,6 +172,10 @@ impl Endpoint {
         self.quic.close(VarInt::from_u32(0), b"closed");
     }
 
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
     pub(crate) fn socket(&self) -> &Arc<Socket> {
         &self.socket
     }
@@ -204,6 +222,7 @@ impl Incoming {
         let config = endpoint.identity.server_config(endpoint.datagrams(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
+        live.0.learn_first_way();
         endpoint.host.attach(&live.0, lane());
         let stream = halves::accepted(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::daemon::LocalAs;
 use crate::probe::Probe;
-use crate::socket::Socket;
+use crate::socket::{Socket, Source};
 use crate::{header, scmp, tunnel};
 
 /// The receiving side of a listener in AS 1-ff00:0:112.
@@ -41,7 +41,7 @@ impl Receiver {
         let (known, local_as) = watch::channel(Some(local));
         let socket = {
             let _within = runtime.enter();
-            Socket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true, local_as, Arc::default())?
+            Socket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true, local_as, Arc::default(), None)?
         };
         Ok(Self { socket, cache: Cache::new(), _local_as: known, _runtime: runtime })
     }
@@ -56,7 +56,7 @@ impl Receiver {
         }
         // To the discard port: what is answered goes nowhere.
         let router = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        self.socket.classify(&mut self.cache, packet, router).is_some()
+        self.socket.classify(&mut self.cache, packet, Source { from: router, way: None }).is_some()
     }
 }
 

@@ -16,11 +16,12 @@ use crate::daemon::{self, Daemon, LocalAs, PathSource};
 use crate::destination::{Destination, PathEvent, PeerPaths};
 use crate::endpoint::Endpoint;
 use crate::error::{DaemonError, HostError, ListenError, LookupError};
-use crate::lane::{Heading, Lane};
+use crate::lane::{Heading, Lane, Place};
 use crate::lookup;
 use crate::metadata::PathInfo;
 use crate::outage::DaemonState;
 use crate::peers::Peer;
+use crate::plain;
 use crate::quic::Identity;
 use crate::socket::Socket;
 use crate::stream::StreamStats;
@@ -71,11 +72,13 @@ pub struct Status {
 
 /// See the module. Clones are the same host.
 #[derive(Clone)]
-pub struct Host(Arc<Inner>);
+pub struct Host(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) source: Arc<dyn PathSource>,
     local: Option<IpAddr>,
+    /// Without SCION: the addresses that packets leave at, those of the system's choice if there are none.
+    pub(crate) plain: Option<Box<[IpAddr]>>,
     wishes: Mutex<Wishes>,
     /// Bytes a second.
     probe_budget: AtomicU32,
@@ -106,14 +109,21 @@ impl Host {
     }
 
     pub(crate) fn with_source(source: Arc<dyn PathSource>, config: HostConfig) -> Self {
+        let host = Self::new(source, config, None);
+        tokio::spawn(watch_daemon(Arc::downgrade(&host.0)));
+        host
+    }
+
+    pub(crate) fn new(source: Arc<dyn PathSource>, config: HostConfig, plain: Option<Box<[IpAddr]>>) -> Self {
         let waiting = DaemonError::Call {
             address: source.name().to_owned(),
             method: "AS",
             reason: "it has not been asked yet".to_owned(),
         };
-        let host = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             source,
             local: config.local,
+            plain,
             strict: Arc::new(config.wishes.are_strict().into()),
             wishes: Mutex::new(config.wishes),
             probe_budget: config.probe_budget.unwrap_or(Config::PROBE_BUDGET).into(),
@@ -124,9 +134,7 @@ impl Host {
             destinations: Mutex::new(HashMap::new()),
             sockets: Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
-        }));
-        tokio::spawn(watch_daemon(Arc::downgrade(&host.0)));
-        host
+        }))
     }
 
     /// Waits until the local AS is known.
@@ -199,8 +207,19 @@ impl Host {
         identity: &Identity,
         server: Option<(ScionAddr, quinn::ServerConfig)>,
     ) -> Result<Endpoint, ListenError> {
+        self.endpoint_at(address, identity, server, self.0.plain.clone())
+    }
+
+    /// `plain`: see [`Socket`].
+    pub(crate) fn endpoint_at(
+        &self,
+        address: SocketAddr,
+        identity: &Identity,
+        server: Option<(ScionAddr, quinn::ServerConfig)>,
+        plain: Option<Box<[IpAddr]>>,
+    ) -> Result<Endpoint, ListenError> {
         let bind = |source| ListenError::Bind { address, source };
-        let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe(), self.0.strict.clone())
+        let socket = Socket::bind(address, server.is_some(), self.0.local_as.subscribe(), self.0.strict.clone(), plain)
             .map_err(bind)?;
         let endpoint = Endpoint::new(self.clone(), socket, identity.clone(), server).map_err(bind)?;
         let mut sockets = self.0.sockets.lock();
@@ -275,9 +294,14 @@ impl Host {
 
     /// Takes a TCP connection whose client sent a `TUNNEL` line; `already_read` begins with that line.
     pub fn accept_tunnel(&self, stream: TcpStream, already_read: Bytes) {
-        let host = self.clone();
+        Self::accept_tunnel_to(vec![self.clone()], stream, already_read);
+    }
+
+    /// As [`accept_tunnel`](Self::accept_tunnel), for whichever of `hosts` the client means.
+    pub fn accept_tunnel_to(hosts: Vec<Self>, stream: TcpStream, already_read: Bytes) {
         tokio::spawn(async move {
-            if let Err(e) = tunnel::serve(stream, already_read, |to| host.socket_at(to)).await {
+            let find = |to| hosts.iter().find_map(|host| host.socket_at(to));
+            if let Err(e) = tunnel::serve(stream, already_read, find).await {
                 log::warn!("a TCP connection for QUIC ended: {e}");
             }
         });
@@ -286,6 +310,9 @@ impl Host {
     /// The listening socket that a client means: the same port, and the same host where it is bound to one.
     fn socket_at(&self, to: ScionAddr) -> Option<Arc<Socket>> {
         let sockets: Vec<_> = self.0.sockets.lock().iter().filter_map(Weak::upgrade).collect();
+        if self.is_plain() {
+            return plain::socket_at(sockets, to);
+        }
         sockets.into_iter().find(|socket| {
             let local = socket.underlay.local();
             local.port() == to.port && (local.ip().is_unspecified() || local.ip() == to.host)
@@ -301,11 +328,14 @@ impl Host {
     }
 
     fn known(&self, isd_as: IsdAs) -> Option<Arc<Destination>> {
-        self.0.destinations.lock().values().find(|destination| destination.heading.isd_as == isd_as).cloned()
+        self.0.destinations.lock().values().find(|known| known.heading.place == Place::As(isd_as)).cloned()
     }
 
     /// What is known that could explain why a peer does not answer.
     pub(crate) fn hint(&self, to: IsdAs) -> String {
+        if self.is_plain() {
+            return plain::HINT.to_owned();
+        }
         match (&self.0.daemon.lock().state, self.known(to).and_then(|d| d.active())) {
             (Err((_, e)), _) => e.to_string(),
             (Ok(_), None) if let Some((paths, rule)) = self.known(to).and_then(|known| known.barred()) => {
@@ -318,7 +348,11 @@ impl Host {
 
     /// Puts a peer under the rule of the paths to its AS.
     pub(crate) fn attach(&self, peer: &Arc<Peer>, lane: Lane) {
-        let (destination, new) = self.0.destination(Heading { isd_as: peer.addr.isd_as, lane });
+        let place = match &self.0.plain {
+            Some(_) => Place::Host(SocketAddr::new(peer.addr.host, peer.addr.port)),
+            None => Place::As(peer.addr.isd_as),
+        };
+        let (destination, new) = self.0.destination(Heading { place, lane });
         destination.attach(peer);
         if new {
             lookup::spawn(Arc::downgrade(&self.0), &destination);
@@ -350,7 +384,7 @@ impl Inner {
         if let Some(known) = destinations.get(&heading) {
             return (Arc::clone(known), false);
         }
-        let sibling = destinations.values().find(|other| other.heading.isd_as == heading.isd_as);
+        let sibling = destinations.values().find(|other| other.heading.place == heading.place);
         let lanes = sibling.map(|other| other.lanes.clone()).unwrap_or_default();
         let policy = heading.policy(&self.wishes.lock());
         let probe_budget = self.probe_budget.load(Ordering::Relaxed);

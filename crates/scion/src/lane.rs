@@ -1,9 +1,12 @@
 //! Which of the connections to one AS choose their path together.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use natsd_path::{IsdAs, Part, Policy, Wishes};
+
+use crate::template::NO_AS;
 
 /// Connections to one AS that are in the same lane use the same path; each lane watches the paths and moves for itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +38,38 @@ impl Default for Lane {
     }
 }
 
+/// What paths lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// All hosts of an AS.
+    As(IsdAs),
+    /// One host, over plain IP; known by the first of its addresses.
+    Host(SocketAddr),
+}
+
+impl Place {
+    /// The AS; 0-0 if there is none.
+    pub fn isd_as(self) -> IsdAs {
+        match self {
+            Self::As(isd_as) => isd_as,
+            Self::Host(_) => NO_AS,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::As(isd_as) => isd_as.fmt(f),
+            Self::Host(host) => host.fmt(f),
+        }
+    }
+}
+
 /// Where to, and which lane: what one manager looks after.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Heading {
-    pub(crate) isd_as: IsdAs,
+    pub(crate) place: Place,
     pub(crate) lane: Lane,
 }
 
@@ -50,18 +81,18 @@ impl Heading {
             Lane::Account(account) => Part::Account(account),
             Lane::Subjects(pattern, _) => Part::Subjects(pattern),
         };
-        wishes.of(self.isd_as, part)
+        wishes.of(self.place.isd_as(), part)
     }
 }
 
 impl fmt::Display for Heading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.lane {
-            Lane::Numbered(0) => self.isd_as.fmt(f),
-            Lane::Numbered(lane) => write!(f, "{} in lane {lane}", self.isd_as),
-            Lane::Account(account) => write!(f, "{} for account {account}", self.isd_as),
-            Lane::Subjects(pattern, 0) => write!(f, "{} for subjects {pattern}", self.isd_as),
-            Lane::Subjects(pattern, lane) => write!(f, "{} for subjects {pattern} in lane {lane}", self.isd_as),
+            Lane::Numbered(0) => self.place.fmt(f),
+            Lane::Numbered(lane) => write!(f, "{} in lane {lane}", self.place),
+            Lane::Account(account) => write!(f, "{} for account {account}", self.place),
+            Lane::Subjects(pattern, 0) => write!(f, "{} for subjects {pattern}", self.place),
+            Lane::Subjects(pattern, lane) => write!(f, "{} for subjects {pattern} in lane {lane}", self.place),
         }
     }
 }

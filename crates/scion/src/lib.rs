@@ -12,6 +12,8 @@
 //! **Paths**: one `destination` an AS and [`Lane`] drives `natsd_path::Manager` for all its peers: lookups (`lookup`), what was sent
 //! and received, and the timer go in; switches, replays and probes come out and are carried out before the call returns.
 //!
+//! **Without SCION**: between hosts with several IP addresses the paths are pairs of these (`ways`, `plain`); all else is the same.
+//!
 //! **Security**: an [`Identity`] says what an end shows and whom it believes; nothing is sent to a peer, and nothing of
 //! it believed, before both ends are content. The address that a TCP client gives of itself is not proven.
 
@@ -36,6 +38,7 @@ mod meter;
 mod outage;
 mod peers;
 mod ping;
+mod plain;
 mod probe;
 mod quic;
 mod reset;
@@ -46,6 +49,7 @@ mod template;
 mod tunnel;
 mod underlay;
 mod wayback;
+mod ways;
 mod writable;
 
 #[cfg(test)]
@@ -57,7 +61,7 @@ pub use error::{
     AcceptError, DaemonError, DialError, HostError, IdentityError, ListenError, LookupError, PingError, TunnelError,
 };
 pub use host::{Host, HostConfig, Status};
-pub use lane::Lane;
+pub use lane::{Lane, Place};
 pub use metadata::PathInfo;
 pub use quic::{Admits, Identity};
 pub use stream::{ReadHalf, Stream, StreamStats, WriteHalf};

@@ -9,6 +9,7 @@ use crate::daemon::{LocalAs, PathSource};
 use crate::destination::Destination;
 use crate::error::LookupError;
 use crate::host::Inner;
+use crate::lane::Place;
 use crate::metadata::PathInfo;
 use crate::outage::Lookups;
 use crate::template::NO_AS;
@@ -56,10 +57,13 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
             paths.leave();
             return;
         }
-        let answer = if paths.heading.isd_as == NO_AS {
+        let to = paths.heading.place.isd_as();
+        let answer = if matches!(paths.heading.place, Place::Host(_)) {
+            Ok(paths.ways(inner.plain.as_deref().unwrap_or_default()))
+        } else if to == NO_AS {
             Ok(Vec::new())
         } else {
-            let lookup = first_or_next(&inner, paths.heading.isd_as);
+            let lookup = first_or_next(&inner, to);
             tokio::pin!(lookup);
             match tokio::time::timeout(PATIENCE, &mut lookup).await {
                 Ok(answer) => answer,
@@ -73,9 +77,9 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
         };
         first = false;
         let failed = answer.is_err();
-        if paths.heading.isd_as != NO_AS {
+        if to != NO_AS {
             let found = answer.as_ref().map(Vec::len).map_err(ToString::to_string);
-            if let Some((level, text)) = outage.note(paths.heading.isd_as, found, paths.known()) {
+            if let Some((level, text)) = outage.note(to, found, paths.known()) {
                 log::log!(level, "{text}");
             }
         }

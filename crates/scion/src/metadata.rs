@@ -8,6 +8,7 @@ use scion_protobuf::proto::daemon::v1::Path;
 
 use crate::header;
 use crate::template::header_len;
+use crate::ways::{self, Way};
 
 /// A path with what is needed to send over it.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct PathInfo {
     pub next_hop: Option<SocketAddr>,
     /// The raw data-plane path.
     pub(crate) raw: Vec<u8>,
+    /// What it is where there is no SCION.
+    pub(crate) way: Option<Way>,
 }
 
 impl PathInfo {
@@ -42,7 +45,19 @@ impl PathInfo {
             bandwidth: None,
             next_hop: None,
             raw: vec![],
+            way: None,
         }
+    }
+
+    /// A path over plain IP.
+    pub(crate) fn over(way: Way) -> Self {
+        let interfaces = way.interfaces();
+        Self { interfaces, next_hop: Some(way.there), way: Some(way), ..Self::within(ways::MTU) }
+    }
+
+    /// What makes it the same path after a refresh.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.way.map_or_else(|| Fingerprint::of(&self.interfaces), Way::fingerprint)
     }
 
     /// `None`: the daemon's path is damaged (no next hop, an interface out of range, a raw path that does not parse or
@@ -80,14 +95,15 @@ impl PathInfo {
             expiry,
             next_hop,
             raw: path.raw,
+            way: None,
         })
     }
 
     /// For the path manager. Takes both clocks, as expiry is a date and the manager's time is monotonic.
     pub fn candidate(&self, now: Instant, date: SystemTime) -> Candidate {
         Candidate {
-            fingerprint: Fingerprint::of(&self.interfaces),
-            kind: Kind::Scion,
+            fingerprint: self.fingerprint(),
+            kind: if self.way.is_some() { Kind::Ip } else { Kind::Scion },
             interfaces: self.interfaces.clone(),
             mtu: self.mtu,
             overhead: u16::try_from(self.header_len(self.next_hop.map(|router| router.ip()))).unwrap_or(u16::MAX),
@@ -104,8 +120,11 @@ impl PathInfo {
         header_len(host, host, self.raw.len())
     }
 
-    /// The interface numbers as they can be read from a packet's path.
+    /// The interface numbers as they can be read from a packet's path, or the name of the way that it took.
     pub(crate) fn ids(&self) -> Vec<u16> {
+        if let Some(way) = self.way {
+            return way.name().to_vec();
+        }
         self.interfaces.iter().map(|i| i.id).collect()
     }
 }

@@ -23,6 +23,7 @@ use crate::socket::Socket;
 use crate::template::Template;
 use crate::tunnel::Tunnel;
 use crate::wayback::WaysBack;
+use crate::ways::{Way, Ways};
 
 /// Peers without a connection that an endpoint remembers.
 const MAX_STRANGERS: usize = 16_384;
@@ -83,6 +84,8 @@ pub(crate) struct Peer {
     unproven: AtomicBool,
     /// SCMP errors about packets to it.
     pub(crate) complaints: Allowance,
+    /// Where it is, if there is no SCION.
+    pub(crate) ways: Mutex<Ways>,
     /// Milliseconds of the table's clock.
     heard: AtomicU64,
     touched: AtomicBool,
@@ -236,6 +239,21 @@ impl Peer {
     pub(crate) fn may_send(&self, len: usize) -> bool {
         !self.unproven.load(Ordering::Relaxed) || self.ways_back.lock().may_send(len)
     }
+
+    /// Where there is no SCION: it calls this end by another name from now on, which answers have to bear.
+    pub(crate) fn begin_anew(&self) {
+        *self.ways_back.lock() = WaysBack::default();
+        self.unproven.store(false, Ordering::Relaxed);
+    }
+
+    /// Where there is no SCION: the way by which packets came before any path ruled leads to the peer, as the handshake is
+    /// over.
+    pub(crate) fn learn_first_way(&self) {
+        let way = self.ways_back.lock().first().and_then(Way::from_name);
+        if let Some(way) = way {
+            self.ways.lock().learn(way, Instant::now());
+        }
+    }
 }
 
 /// Keeps a peer from being forgotten; dropped with the connection.
@@ -314,6 +332,7 @@ impl Peers {
             ways_back: Mutex::default(),
             unproven: AtomicBool::new(false),
             complaints: Allowance::new(COMPLAINTS_PER_SECOND),
+            ways: Mutex::default(),
             heard: AtomicU64::new(0),
             touched: AtomicBool::new(false),
             meters: Mutex::default(),

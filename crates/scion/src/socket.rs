@@ -1,6 +1,7 @@
 //! SCION as a UDP socket for QUIC: puts headers before datagrams, takes them off, keeps what is not QUIC to itself.
 
 mod besides;
+mod ways;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -28,7 +29,9 @@ use crate::peers::{Allowance, Peer, Peers, Route};
 use crate::probe;
 use crate::template::Template;
 use crate::underlay::{Underlay, source_towards};
+use crate::ways::Way;
 use crate::writable::Writable;
+use ways::may_be_plain;
 
 /// Buffers filled by one system call, and their size: a whole batch of receive offload.
 const BUFFERS: usize = 8;
@@ -65,6 +68,8 @@ pub(crate) struct Socket {
     listens: bool,
     local_as: watch::Receiver<Option<LocalAs>>,
     strict: Arc<AtomicBool>,
+    /// Without SCION: the addresses at which packets are taken, all if there are none.
+    plain: Option<Box<[IpAddr]>>,
     probes_of_strangers: Allowance,
     strays: Allowance,
     scmp: Allowance,
@@ -83,6 +88,15 @@ struct Receiver {
     cache: Cache,
 }
 
+/// Where a packet came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    /// The last router, or the peer itself.
+    pub(crate) from: SocketAddr,
+    /// Without SCION: the way back.
+    pub(crate) way: Option<Way>,
+}
+
 /// A datagram for QUIC within a received buffer.
 pub(crate) struct Datagram {
     peer: Arc<Peer>,
@@ -96,6 +110,7 @@ impl Socket {
         listens: bool,
         local_as: watch::Receiver<Option<LocalAs>>,
         strict: Arc<AtomicBool>,
+        plain: Option<Box<[IpAddr]>>,
     ) -> io::Result<Arc<Self>> {
         let underlay = Underlay::bind(address)?;
         let receiver = Receiver {
@@ -112,6 +127,7 @@ impl Socket {
             listens,
             local_as,
             strict,
+            plain,
             probes_of_strangers: Allowance::new(STRANGERS_PER_SECOND),
             strays: Allowance::new(STRANGERS_PER_SECOND),
             scmp: Allowance::new(SCMP_PER_SECOND),
@@ -131,12 +147,20 @@ impl Socket {
         self.strict.load(Ordering::Relaxed)
     }
 
+    /// Whether strangers may open connections.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens
+    }
+
     pub(crate) fn isd_as(&self) -> Option<IsdAs> {
         self.local_as.borrow().as_ref().map(|l| l.isd_as)
     }
 
     /// The template for `peer` over `path`. `None`: our AS is not known, or the path does not fit a header.
     pub(crate) fn template(&self, peer: &Peer, path: &PathInfo, id: PathId) -> Option<Template> {
+        if let Some(way) = path.way {
+            return self.template_over(peer, way, id);
+        }
         let next_hop = path.next_hop.unwrap_or(SocketAddr::new(peer.addr.host, peer.addr.port));
         let from = ScionAddr { isd_as: self.isd_as()?, host: self.host(next_hop)?, port: self.underlay.local().port() };
         Template::new(from, peer.addr, &path.raw, next_hop, Some(id))
@@ -167,7 +191,7 @@ impl Socket {
             }
             Route::Scion(template) => OUT.with_borrow_mut(|out| {
                 let size = template.fill(contents, segment, out);
-                let sent = self.underlay.send(template.next_hop, out, Some(size));
+                let sent = self.underlay.send(template.hop(), out, Some(size));
                 sent.inspect_err(|e| {
                     if e.kind() != io::ErrorKind::WouldBlock {
                         log::debug!("cannot send to {} by {}: {e}", peer.addr, template.next_hop);
@@ -184,7 +208,7 @@ impl Socket {
             Route::Scion(template) => {
                 let mut out = Vec::with_capacity(template.len() + payload.len());
                 template.append(payload, &mut out);
-                match self.underlay.send(template.next_hop, &out, None) {
+                match self.underlay.send(template.hop(), &out, None) {
                     Ok(()) => true,
                     Err(e) => e.kind() == io::ErrorKind::WouldBlock,
                 }
@@ -201,9 +225,13 @@ impl Socket {
         while receiver.next.0 < receiver.filled {
             let (index, start) = receiver.next;
             let received = receiver.meta[index];
+            let Some(source) = self.source(&received) else {
+                receiver.next = (index + 1, 0);
+                continue;
+            };
             let end = received.len.min(start.saturating_add(received.stride.max(1)));
             let packet = &receiver.buffers[index][start..end];
-            let quic = self.classify(&mut receiver.cache, packet, received.addr);
+            let quic = self.classify(&mut receiver.cache, packet, source);
             if let Some(Datagram { peer, at, path }) = quic {
                 let payload = &packet[at..];
                 if open && !fits(&meta[used - 1], &bufs[used - 1], peer.synthetic, payload.len()) {
@@ -237,8 +265,8 @@ impl Socket {
     }
 
     /// What a packet is; all but QUIC is dealt with here.
-    pub(crate) fn classify(&self, cache: &mut Cache, packet: &[u8], source: SocketAddr) -> Option<Datagram> {
-        if let Some((known, len)) = cache.find(packet) {
+    pub(crate) fn classify(&self, cache: &mut Cache, packet: &[u8], source: Source) -> Option<Datagram> {
+        if let Some((known, len)) = cache.find(packet, source.way) {
             let declared = usize::from(u16::from_be_bytes([packet[6], packet[7]]));
             if len - 8 + declared != packet.len() {
                 return None;
@@ -256,10 +284,13 @@ impl Socket {
         self.classify_unknown(cache, packet, source)
     }
 
-    fn classify_unknown(&self, cache: &mut Cache, packet: &[u8], source: SocketAddr) -> Option<Datagram> {
+    fn classify_unknown(&self, cache: &mut Cache, packet: &[u8], source: Source) -> Option<Datagram> {
         let header = Header::parse(packet)?;
         let upper = packet.get(header.len..).filter(|upper| upper.len() == header.payload_len)?;
         if self.isd_as().is_some_and(|local| local != header.destination.0) {
+            return None;
+        }
+        if source.way.is_some() && !may_be_plain(&header) {
             return None;
         }
         if header.next == header::SCMP {
@@ -270,7 +301,10 @@ impl Socket {
         }
         let [s0, s1, d0, d1, l0, l1, _, _] = *upper.first_chunk::<8>().filter(|_| header.next == header::UDP)?;
         let port = u16::from_be_bytes([d0, d1]);
-        if port != self.underlay.local().port() || usize::from(u16::from_be_bytes([l0, l1])) != upper.len() {
+        // Without SCION the port in the header is part of a name.
+        if (port != self.underlay.local().port() && !self.is_plain())
+            || usize::from(u16::from_be_bytes([l0, l1])) != upper.len()
+        {
             return None;
         }
         let from = header::with_port(header.source, u16::from_be_bytes([s0, s1]));
@@ -278,7 +312,7 @@ impl Socket {
         let here = header::with_port(header.destination, port);
         let peer = self.peers.get(&from);
         if !probe::is_quic(payload) {
-            self.probe(peer.as_ref(), from, here, &header, payload, source);
+            self.probe(peer.as_ref(), (from, here), &header, payload, source);
             return None;
         }
         let peer = match peer {
@@ -287,24 +321,28 @@ impl Socket {
             None if probe::may_open_quic(payload) || self.strays.take(Instant::now()) => self.peer(from)?,
             None => return None,
         };
-        let mut back = header::interfaces(header.path)?;
-        back.reverse();
+        let back = way_back(&header, source)?;
         let path = match &*peer.destination() {
             Some(destination) => destination.path_over(&back),
             None => (0, None),
         };
         let ruled = peer.destination().as_ref().is_some_and(|d| d.active().is_some());
         if !ruled && !self.is_strict() {
-            let route =
-                || Some(Route::Scion(Template::new(here, from, &header::reverse(header.path)?, source, path.1)?));
-            let asked = peer.came_by(self.peers.clock(), &back, source, payload.len(), route);
+            if self.names(&peer, here) {
+                peer.begin_anew();
+            }
+            let route = || {
+                let template = Template::new(here, from, &header::reverse(header.path)?, source.from, path.1)?;
+                Some(Route::Scion(template.leaving(source.way.map(|way| way.here))))
+            };
+            let asked = peer.came_by(self.peers.clock(), &back, source.from, payload.len(), route);
             if let Some((token, route)) = asked.filter(|_| peer.is_live()) {
                 self.send_over(&peer, &route, &probe::Probe::Request(token).encode(probe::MIN));
             }
         }
         if ruled && peer.is_live() {
             let known = Known { peer: Arc::clone(&peer), back: back.into(), path };
-            cache.insert(packet, known);
+            cache.insert(packet, source.way, known);
         }
         Some(Datagram { peer, at: header.len + 8, path: path.1 })
     }
@@ -334,6 +372,16 @@ impl Socket {
             destination.sent(path, segment.min(contents.len()), contents.len(), awaits_reply);
         }
     }
+}
+
+/// Our name for the path back to where a packet came from.
+fn way_back(header: &Header<'_>, source: Source) -> Option<Vec<u16>> {
+    if let Some(way) = source.way {
+        return Some(way.name().to_vec());
+    }
+    let mut back = header::interfaces(header.path)?;
+    back.reverse();
+    Some(back)
 }
 
 /// Whether another datagram continues a run.

@@ -15,6 +15,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::halves::Inbound;
+use crate::lane::Place;
 use crate::losses::{self, Losses};
 use crate::meter::Meter;
 use crate::peers::{Live, Peer};
@@ -60,6 +61,21 @@ impl std::fmt::Debug for Link {
     }
 }
 
+impl Link {
+    fn new(connection: Connection, live: Live) -> Self {
+        if live.0.socket.upgrade().is_some_and(|socket| socket.is_plain()) {
+            live.0.ways.lock().join(&connection);
+        }
+        Self { connection, live, held: Mutex::default() }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.live.0.ways.lock().part(&self.connection);
+    }
+}
+
 /// A view of a connection that does not keep its stream open. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StreamStats(Arc<Link>);
@@ -69,7 +85,7 @@ impl Stream {
         if let Some(meter) = Meter::of(&connection) {
             live.0.meter(&meter);
         }
-        let link = Arc::new(Link { connection, live, held: Mutex::default() });
+        let link = Arc::new(Link::new(connection, live));
         tokio::spawn(watch_losses(Arc::downgrade(&link)));
         let (writer, reader) = stream;
         Self {
@@ -81,6 +97,15 @@ impl Stream {
     /// The peer's SCION address.
     pub fn peer(&self) -> ScionAddr {
         self.reader.link.live.0.addr
+    }
+
+    /// Where the peer is: in its AS, or at an IP address.
+    pub fn place(&self) -> Place {
+        let peer = &self.reader.link.live.0;
+        match peer.socket.upgrade() {
+            Some(socket) => socket.place_of(peer.addr),
+            None => Place::As(peer.addr.isd_as),
+        }
     }
 
     /// What the peer has shown, its own certificate first, as verified by the identity of this end. Empty if it has none.

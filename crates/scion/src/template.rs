@@ -14,6 +14,8 @@ pub(crate) struct Template {
     pseudo: Checksum,
     /// The border router; within an AS the peer itself.
     pub(crate) next_hop: SocketAddr,
+    /// Our address on the way, if it is not the system's choice.
+    pub(crate) source: Option<IpAddr>,
     /// The path manager's name for the path; `None` when it does not know it (a received path, reversed).
     pub(crate) path: Option<PathId>,
 }
@@ -34,7 +36,17 @@ impl Template {
         bytes.extend_from_slice(&to.port.to_be_bytes());
         let pseudo = pseudo.add(&bytes[ports..]);
         bytes.extend_from_slice(&[0; 4]);
-        Some(Self { bytes: bytes.into(), pseudo, next_hop, path })
+        Some(Self { bytes: bytes.into(), pseudo, next_hop, source: None, path })
+    }
+
+    /// What is sent leaves at this address of ours.
+    pub(crate) fn leaving(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Where the system is to send from and to.
+    pub(crate) fn hop(&self) -> (Option<IpAddr>, SocketAddr) {
+        (self.source, self.next_hop)
     }
 
     /// Bytes before the payload.

@@ -19,8 +19,11 @@ use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::error::DaemonError;
 use crate::metadata::PathInfo;
 use crate::{
-    AcceptError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, Stream, TUNNEL_QUESTION, TcpFallback,
+    AcceptError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, Place, Stream, TUNNEL_QUESTION,
+    TcpFallback,
 };
+
+mod plain;
 
 const AS: IsdAs = IsdAs(0x0001_ff00_0000_0111);
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -137,7 +140,7 @@ async fn a_stream_within_an_as_carries_bytes_both_ways() {
         assert!(stream.stats().path().is_some());
         exchange(stream).await;
         let paths = client.paths();
-        assert_eq!((paths.len(), paths[0].remote, paths[0].paths.len()), (1, AS, 1));
+        assert_eq!((paths.len(), paths[0].remote, paths[0].paths.len()), (1, Place::As(AS), 1));
     })
     .await;
 }

@@ -90,11 +90,11 @@ impl Tunnel {
             let (queue, datagrams) = mpsc::channel(QUEUE);
             state.tried = Some(Instant::now());
             state.queue = Some(queue);
-            let from = ScionAddr {
+            let from = peer.ways.lock().name.unwrap_or_else(|| ScionAddr {
                 isd_as: socket.isd_as().unwrap_or(NO_AS),
                 host: socket.underlay.local().ip(),
                 port: socket.underlay.local().port(),
-            };
+            });
             tokio::spawn(run_client(Arc::clone(peer), fallback, from, datagrams));
         }
         if let Some(queue) = &state.queue {
@@ -223,6 +223,9 @@ pub(crate) async fn serve(
         log::warn!("{address} says that it is {from}, which has a living TCP connection; refused");
         return Ok(());
     };
+    if peer.socket.upgrade().is_some_and(|socket| socket.is_plain()) {
+        peer.ways.lock().call_us(to);
+    }
     peer.entered_by_tcp();
     pump(&peer, stream, read, datagrams).await.map_err(io)
 }

@@ -45,14 +45,20 @@ impl Underlay {
         self.local
     }
 
-    /// Sends one datagram, or several of `segment` bytes each (the last may be shorter).
-    pub(crate) fn send(&self, to: SocketAddr, contents: &[u8], segment: Option<usize>) -> io::Result<()> {
+    /// Sends one datagram, or several of `segment` bytes each (the last may be shorter). They leave at the address `from`, or
+    /// at that of the system's choice.
+    pub(crate) fn send(
+        &self,
+        (from, to): (Option<IpAddr>, SocketAddr),
+        contents: &[u8],
+        segment: Option<usize>,
+    ) -> io::Result<()> {
         let segment_size = segment.filter(|&size| size < contents.len());
         let destination = match to {
             SocketAddr::V4(v4) if self.both_families => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
             to => to,
         };
-        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: from };
         self.io.try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit))
     }
 
@@ -72,7 +78,10 @@ impl Underlay {
                 Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {}
                 Ok(filled) => {
                     if self.both_families {
-                        meta[..filled].iter_mut().for_each(|meta| meta.addr.set_ip(meta.addr.ip().to_canonical()));
+                        for meta in &mut meta[..filled] {
+                            meta.addr.set_ip(meta.addr.ip().to_canonical());
+                            meta.dst_ip = meta.dst_ip.map(|host| host.to_canonical());
+                        }
                     }
                     return Poll::Ready(Ok(filled));
                 }
@@ -121,11 +130,11 @@ mod tests {
         for host in ["127.0.0.1:0", "[::1]:0"] {
             let other = Underlay::bind(host.parse().expect("an address")).expect("a port");
             wildcard.writable().await.expect("a socket");
-            wildcard.send(other.local(), b"there", None).expect("sent");
+            wildcard.send((None, other.local()), b"there", None).expect("sent");
             let (from, payload) = receive(&other).await;
             assert_eq!((from.port(), payload.as_slice()), (wildcard.local().port(), b"there".as_slice()), "{host}");
             other.writable().await.expect("a socket");
-            other.send(from, b"back", None).expect("sent");
+            other.send((None, from), b"back", None).expect("sent");
             assert_eq!(receive(&wildcard).await, (other.local(), b"back".to_vec()), "{host}");
         }
     }

@@ -123,6 +123,11 @@ impl WaysBack {
         self.visit.as_mut().map(|visit| visit.heard(now, len, silent)).unwrap_or_default()
     }
 
+    /// The first way, by its interfaces.
+    pub(crate) fn first(&self) -> Option<&[u16]> {
+        self.home.as_ref().map(|home| &*home.interfaces)
+    }
+
     /// A probe was answered. If it proves another way than the first, which it takes the place of: the route to take. `None` for
     /// tokens of others.
     pub(crate) fn answered(&mut self, token: u64) -> Option<Option<Arc<Route>>> {

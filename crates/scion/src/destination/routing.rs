@@ -6,6 +6,7 @@ use std::time::Instant;
 use natsd_path::{Fingerprint, PathId};
 
 use super::State;
+use crate::metadata::PathInfo;
 use crate::peers::{Peer, Route};
 use crate::probe::Probe;
 
@@ -18,7 +19,7 @@ impl State {
     /// Learns the manager's names after it was given a new set.
     pub(super) fn learn_ids(&mut self) {
         for info in &self.current {
-            if let Some(id) = self.manager.id_of(Fingerprint::of(&info.interfaces)) {
+            if let Some(id) = self.manager.id_of(info.fingerprint()) {
                 self.paths.insert(id, Arc::new(info.clone()));
                 self.by_interfaces.insert(info.ids().into(), id);
             }
@@ -33,7 +34,8 @@ impl State {
     }
 
     pub(super) fn describe(&self, path: PathId) -> String {
-        match self.paths.get(&path) {
+        match self.paths.get(&path).map(Arc::as_ref) {
+            Some(PathInfo { way: Some(way), .. }) => way.to_string(),
             Some(info) if info.interfaces.is_empty() => "within the AS".to_owned(),
             Some(info) => info.interfaces.iter().map(|i| i.to_string()).collect::<Vec<_>>().join(" "),
             None => "TCP/IP".to_owned(),
@@ -105,6 +107,8 @@ impl State {
         };
         self.last_sent.insert(probe.path, Instant::now());
         let request = if probe.unanswered { Probe::Unanswered(probe.token) } else { Probe::Request(probe.token) };
-        socket.send_over(peer, &route, &request.encode(usize::from(probe.size).min(room)))
+        let mut request = request.encode(usize::from(probe.size).min(room));
+        peer.ways.lock().seal(&mut request);
+        socket.send_over(peer, &route, &request)
     }
 }

@@ -1,13 +1,12 @@
 //! What comes beside QUIC: probes, SCMP, and datagrams from TCP.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use natsd_path::{PathId, ScionAddr};
 
-use super::{INJECTED, Socket};
+use super::{INJECTED, Socket, Source, way_back};
 use crate::header::{self, Header};
 use crate::peers::Peer;
 use crate::probe::{self, Probe};
@@ -50,11 +49,10 @@ impl Socket {
     pub(super) fn probe(
         &self,
         peer: Option<&Arc<Peer>>,
-        from: ScionAddr,
-        here: ScionAddr,
+        (from, here): (ScionAddr, ScionAddr),
         header: &Header<'_>,
         payload: &[u8],
-        source: SocketAddr,
+        source: Source,
     ) {
         match (Probe::parse(payload), peer.filter(|p| p.is_live())) {
             (Some(request @ (Probe::Request(token) | Probe::Unanswered(token))), peer) => {
@@ -62,15 +60,17 @@ impl Socket {
                     return;
                 }
                 let back = header::reverse(header.path);
-                let template = back.and_then(|raw| Template::new(here, from, &raw, source, None));
+                let template = back.and_then(|raw| Template::new(here, from, &raw, source.from, None));
                 if let Some(template) = template {
+                    let template = template.leaving(source.way.map(|way| way.here));
                     let mut out = Vec::with_capacity(template.len() + payload.len());
                     template.append(&Probe::Reply(token).encode(payload.len()), &mut out);
                     // Lost like any other packet if the buffer is full.
-                    let _ = self.underlay.send(template.next_hop, &out, None);
+                    let _ = self.underlay.send(template.hop(), &out, None);
                 }
                 if let Some(peer) = peer {
-                    peer_asks(peer, request, came_over(peer, header));
+                    self.learn(peer, source, payload);
+                    peer_asks(peer, request, came_over(peer, header, source));
                 }
             }
             (Some(Probe::Reply(token)), Some(peer)) => {
@@ -99,10 +99,8 @@ impl Socket {
 }
 
 /// Our name for the path by which a packet came.
-fn came_over(peer: &Peer, header: &Header<'_>) -> Option<PathId> {
-    let mut back = header::interfaces(header.path)?;
-    back.reverse();
-    peer.destination().as_ref()?.path_over(&back).1
+fn came_over(peer: &Peer, header: &Header<'_>, source: Source) -> Option<PathId> {
+    peer.destination().as_ref()?.path_over(&way_back(header, source)?).1
 }
 
 fn peer_asks(peer: &Peer, request: Probe, path: Option<PathId>) {
