@@ -364,7 +364,7 @@ fn client_listener(listen: &mut Vec<Listen>) -> Result<(&mut String, &mut u16), 
     }
     let mut tcp = listen.iter_mut().filter_map(|listen| match listen {
         Listen::Tcp { host, port } => Some((host, port)),
-        Listen::Scion(_) => None,
+        Listen::Scion(_) | Listen::Udp(_) => None,
     });
     Ok(tcp.next().expect("one is there or was added above"))
 }

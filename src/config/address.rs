@@ -1,7 +1,7 @@
 //! Addresses to listen on and URLs of peers, as written in files and flags.
 
 use natsd_core::route::hello::Secret;
-use natsd_path::{AddrError, ScionAddr};
+use natsd_path::{AddrError, PlainAddrError, ScionAddr};
 
 use super::options::{LeafUrl, Listen, PeerAddr, RouteLogin, RouteUrl, SyslogAddr};
 
@@ -22,6 +22,12 @@ pub enum AddressError {
     /// An ISD-AS is there, but the rest is wrong.
     #[error(transparent)]
     Scion(#[from] AddrError),
+    /// `udp://` with something else than IP addresses and a port behind it.
+    #[error(transparent)]
+    Plain(#[from] PlainAddrError),
+    /// `udp://` elsewhere.
+    #[error("{0:?}: udp:// is for routes, between the servers of a cluster; write \"host:port\" here")]
+    UdpListener(String),
     /// A URL of another kind.
     #[error(
         "{0:?} is not the URL of a route; write nats-route://host:port, or nats-route://[ISD-AS,host]:port for SCION"
@@ -61,6 +67,9 @@ pub fn listen(text: &str) -> Result<Listen, AddressError> {
     if address.contains('@') {
         return Err(AddressError::ListenerUser);
     }
+    if address.starts_with("udp://") {
+        return Err(AddressError::UdpListener(text.to_owned()));
+    }
     if address.contains(',') {
         return Ok(Listen::Scion(address.parse()?));
     }
@@ -68,16 +77,25 @@ pub fn listen(text: &str) -> Result<Listen, AddressError> {
     Ok(Listen::Tcp { host: if host.is_empty() { "0.0.0.0".into() } else { host }, port })
 }
 
+/// Parses an address to listen on for routes.
+pub fn route_listener(text: &str) -> Result<Listen, AddressError> {
+    match text.strip_prefix("udp://") {
+        Some(address) if address.contains('@') => Err(AddressError::ListenerUser),
+        Some(address) => Ok(Listen::Udp(address.parse()?)),
+        None => listen(text),
+    }
+}
+
 /// Parses `--cluster`: an address to listen on, perhaps with the user and password that peers need.
 pub fn cluster(text: &str) -> Result<(Listen, Option<RouteLogin>), AddressError> {
     let (scheme, rest) = text.split_once("://").map_or(("nats", text), |(scheme, rest)| (scheme, rest));
-    let Some((credentials, address)) = rest.rsplit_once('@') else { return Ok((listen(text)?, None)) };
+    let Some((credentials, address)) = rest.rsplit_once('@') else { return Ok((route_listener(text)?, None)) };
     let (user, password) = credentials.split_once(':').ok_or(AddressError::ListenerPassword)?;
     let login = RouteLogin { user: percent_decoded(user), password: Secret(percent_decoded(password)) };
     if login.user.is_empty() {
         return Err(AddressError::ListenerPassword);
     }
-    Ok((listen(&format!("{scheme}://{address}"))?, Some(login)))
+    Ok((route_listener(&format!("{scheme}://{address}"))?, Some(login)))
 }
 
 /// Parses `host:port`; port -1 comes out as 0, any free port. 0 is refused: nats-server takes it for the default port
@@ -110,8 +128,9 @@ pub fn advertised(text: &str) -> Result<String, AddressError> {
 /// Parses the URL of a peer.
 pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
     let (scheme, rest) = text.split_once("://").ok_or_else(|| AddressError::RouteScheme(without_credentials(text)))?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "nats" | "nats-route" => {}
+    let scheme = scheme.to_ascii_lowercase();
+    match scheme.as_str() {
+        "nats" | "nats-route" | "udp" => {}
         "tls" => return Err(AddressError::Tls(without_credentials(text))),
         _ => return Err(AddressError::RouteScheme(without_credentials(text))),
     }
@@ -121,7 +140,9 @@ pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
         Some((user, password)) => (Some(percent_decoded(user)), password.map(percent_decoded)),
         None => (None, None),
     };
-    let address = if address.contains(',') {
+    let address = if scheme == "udp" {
+        PeerAddr::Udp(address.parse()?)
+    } else if address.contains(',') {
         PeerAddr::Scion(address.parse::<ScionAddr>()?)
     } else {
         let (host, port) = host_port(address).map_err(|error| match error {
@@ -133,6 +154,7 @@ pub fn route(text: &str) -> Result<RouteUrl, AddressError> {
     let dialable = match &address {
         PeerAddr::Tcp { host, port } => *port > 0 && !host.is_empty(),
         PeerAddr::Scion(address) => address.port > 0,
+        PeerAddr::Udp(_) => true,
     };
     if dialable {
         Ok(RouteUrl { user, password, address })
@@ -178,6 +200,7 @@ pub fn leaf(text: &str, default_port: u16) -> Result<LeafUrl, AddressError> {
     let dialable = match &address {
         PeerAddr::Tcp { host, port } => *port > 0 && !host.is_empty(),
         PeerAddr::Scion(address) => address.port > 0 && !tls && !websocket,
+        PeerAddr::Udp(_) => false,
     };
     let (user, password) = match credentials.map(|c| c.split_once(':').map_or((c, None), |(u, p)| (u, Some(p)))) {
         Some((user, password)) => (Some(percent_decoded(user)), password.map(percent_decoded)),
@@ -332,6 +355,22 @@ mod tests {
         assert_eq!((url.user.as_deref(), url.password.as_deref()), (Some("ruser"), Some("T0p@S3cret")));
         assert_eq!(url.address, PeerAddr::Tcp { host: "peer.example".into(), port: 6222 });
         assert!(!format!("{url:?}").contains("S3cret"), "passwords stay out of logs");
+    }
+
+    #[test]
+    fn routes_over_udp_and_nothing_else() {
+        let two = "udp://[10.0.1.2,10.1.1.2]:6222";
+        let parsed: natsd_path::PlainAddr = two[6..].parse().expect("an address");
+        assert_eq!(route_listener(two), Ok(Listen::Udp(parsed.clone())));
+        let url = route("udp://ruser:pw@[10.0.1.2,10.1.1.2]:6222").expect("valid");
+        assert_eq!((&url.address, url.user.as_deref()), (&PeerAddr::Udp(parsed), Some("ruser")));
+        assert_eq!(url.to_string(), two);
+        assert_eq!(split_urls(&format!("{two},nats://h:1")), [two, "nats://h:1"]);
+        assert_eq!(listen(two), Err(AddressError::UdpListener(two.to_owned())));
+        assert_eq!(route_listener("udp://u@10.0.1.2:1"), Err(AddressError::ListenerUser));
+        assert!(matches!(route_listener("udp://0.0.0.0:1"), Err(AddressError::Plain(_))));
+        assert!(matches!(route("udp://h:1"), Err(AddressError::Plain(_))));
+        assert!(gateway(two).is_err() && leaf(two, 7422).is_err());
     }
 
     #[test]

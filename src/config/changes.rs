@@ -1,5 +1,7 @@
 //! What differs between two configurations, and which of it a running server can take over.
 
+mod paths;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -8,11 +10,11 @@ use natsd_auth::account::{AccountSpec, GLOBAL};
 use natsd_auth::{RoutePermissions, Rule, Rules};
 use natsd_core::compression::Mode;
 
-use natsd_path::{Class, Refinement};
+use natsd_path::Refinement;
 
 use super::options::{
     ClusterOptions, GatewayOptions, GatewayRemote, LeafOptions, LeafRemote, OperatorOptions, Options, Remote,
-    ScionOptions, TlsOptions, WebsocketOptions,
+    TlsOptions, WebsocketOptions,
 };
 
 /// An option that is not what it was.
@@ -121,6 +123,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         websocket,
         proxy_protocol,
         scion,
+        multihome,
         accounts,
         system_account,
         max_control_line,
@@ -212,7 +215,8 @@ fn entries(options: &Options) -> Vec<Entry> {
     entries.extend(gateway_entries(gateway.as_ref()));
     entries.extend(leafnode_entries(leafnodes.as_ref()));
     entries.extend(websocket_entries(websocket.as_ref()));
-    entries.extend(scion_entries(scion.as_ref()));
+    entries.extend(paths::scion_entries(scion.as_ref()));
+    entries.extend(paths::multihome_entries(multihome.as_ref()));
     entries
 }
 
@@ -479,33 +483,6 @@ fn show_route(remote: &Remote) -> String {
 
 fn refinements<T: Display>(more: &BTreeMap<T, Refinement>) -> String {
     more.iter().map(|(name, more)| format!("{name} {{ {more} }}")).collect::<Vec<_>>().join(", ")
-}
-
-fn classes(subjects: &BTreeMap<String, Class>) -> String {
-    let one =
-        |(pattern, Class { wanted, spread }): (&String, &Class)| format!("{pattern} {{ {wanted} spread {spread} }}");
-    subjects.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
-    let default = ScionOptions::default();
-    let ScionOptions { daemon, local, wishes, pool_paths, probe_budget, allow, deny, max_connections_per_as } =
-        scion.unwrap_or(&default);
-    vec![
-        fixed("scion", if scion.is_some() { "on" } else { "off" }),
-        fixed("scion.daemon", some(daemon)),
-        fixed("scion.local", some(local)),
-        live("scion.path_preference", &wishes.policy.preference),
-        live("scion.rules", wishes.policy.lines().join("; ")),
-        live("scion.destinations", refinements(&wishes.destinations)),
-        live("scion.pool_paths", pool_paths.as_str()),
-        live("scion.probe_budget", some(probe_budget)),
-        live("scion.accounts", refinements(&wishes.accounts)),
-        live("scion.paths", classes(&wishes.subjects)),
-        live("scion.allow", list(allow, ToString::to_string, ", ")),
-        live("scion.deny", list(deny, ToString::to_string, ", ")),
-        live("scion.max_connections_per_as", max_connections_per_as.unwrap_or(0)),
-    ]
 }
 
 #[cfg(test)]

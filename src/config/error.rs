@@ -3,7 +3,7 @@ use std::io;
 use std::path::PathBuf;
 
 use natsd_core::transform::MappingError;
-use natsd_path::{AclError, FingerprintError, PreferenceError, SequenceError};
+use natsd_path::{AclError, FingerprintError, PlainAddrError, PreferenceError, SequenceError};
 
 use super::address::AddressError;
 use super::duration::DurationError;
@@ -330,6 +330,14 @@ pub enum ValueError {
     /// A SCION address while SCION is off.
     #[error("{0} is a SCION address, but SCION is off; add scion: true or a scion {{}} block, or start with --scion")]
     ScionOff(String),
+    /// Addresses of `multihome {}` that cannot be.
+    #[error(transparent)]
+    Multihome(PlainAddrError),
+    /// A rule about ASes, of paths that cross none that would be known.
+    #[error(
+        "without SCION nobody knows which ASes a path crosses; remove acl, sequence, isds, avoid and pin from multihome {{}}"
+    )]
+    MultihomeRule,
 }
 
 /// All that is wrong with a configuration file; prints one error a line.

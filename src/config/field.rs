@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::address;
+use super::address::{self, AddressError};
 use super::duration;
 use super::error::{ConfigError, ValueError, Warning};
 use super::keys::unsupported;
@@ -194,10 +194,22 @@ impl<'a> Field<'a> {
 
     /// One address or a list of them; an integer is a port on all interfaces.
     pub(super) fn listeners(&mut self) -> Result<Vec<Listen>, ValueError> {
+        self.listeners_by(address::listen)
+    }
+
+    /// As [`listeners`](Self::listeners), where routes come in.
+    pub(super) fn route_listeners(&mut self) -> Result<Vec<Listen>, ValueError> {
+        self.listeners_by(address::route_listener)
+    }
+
+    fn listeners_by(
+        &mut self,
+        parse: impl Fn(&str) -> Result<Listen, AddressError>,
+    ) -> Result<Vec<Listen>, ValueError> {
         self.each(|field| match field.value() {
             Value::Int(_) => field.port().map(|port| Listen::Tcp { host: "0.0.0.0".into(), port }),
             Value::Text(text) => {
-                let listen = address::listen(text)?;
+                let listen = parse(text)?;
                 if matches!(listen, Listen::Scion(_)) {
                     field.asks_for_scion(text);
                 }

@@ -6,6 +6,7 @@ mod cluster;
 mod gateway;
 mod http_proxy;
 mod leafnodes;
+mod multihome;
 mod operator;
 mod scion;
 mod tls;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Login, Proxies};
 use natsd_core::transform::Mappings;
-use natsd_path::ScionAddr;
+use natsd_path::{PlainAddr, ScionAddr};
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
@@ -28,6 +29,7 @@ pub use cluster::{ClusterOptions, Remote, RouteLogin, RouteType};
 pub use gateway::{GatewayOptions, GatewayRemote};
 pub use http_proxy::HttpProxy;
 pub use leafnodes::{DEFAULT_LEAF_PORT, LeafOptions, LeafRemote, LeafUrl};
+pub use multihome::MultihomeOptions;
 pub use operator::{
     Beside, CACHE_LIMIT, Delete, FETCH_TIMEOUT, OperatorError, OperatorOptions, Resolver, SYNC_INTERVAL, check_preload,
 };
@@ -58,6 +60,8 @@ pub enum Listen {
     },
     /// `nats://ISD-AS,host:port` or `[ISD-AS,host]:port`.
     Scion(ScionAddr),
+    /// `udp://host:port` or `udp://[host,host]:port`, of routes alone.
+    Udp(PlainAddr),
 }
 
 impl fmt::Display for Listen {
@@ -65,6 +69,7 @@ impl fmt::Display for Listen {
         match self {
             Listen::Tcp { host, port } => fmt_host_port(f, host, *port),
             Listen::Scion(address) => address.fmt(f),
+            Listen::Udp(address) => write!(f, "udp://{address}"),
         }
     }
 }
@@ -95,7 +100,10 @@ pub struct RouteUrl {
 
 impl fmt::Display for RouteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "nats-route://{}", self.address)
+        match &self.address {
+            PeerAddr::Udp(_) => self.address.fmt(f),
+            PeerAddr::Tcp { .. } | PeerAddr::Scion(_) => write!(f, "nats-route://{}", self.address),
+        }
     }
 }
 
@@ -117,6 +125,37 @@ pub enum PeerAddr {
     },
     /// SCION host.
     Scion(ScionAddr),
+    /// IP addresses of one host, over UDP; of routes alone.
+    Udp(PlainAddr),
+}
+
+/// Where a peer takes QUIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QuicAddr {
+    /// Over SCION.
+    Scion(ScionAddr),
+    /// Over plain IP.
+    Udp(PlainAddr),
+}
+
+impl PeerAddr {
+    /// Where QUIC is to be dialled, if it is.
+    pub(crate) fn quic(&self) -> Option<QuicAddr> {
+        match self {
+            PeerAddr::Tcp { .. } => None,
+            PeerAddr::Scion(address) => Some(QuicAddr::Scion(*address)),
+            PeerAddr::Udp(address) => Some(QuicAddr::Udp(address.clone())),
+        }
+    }
+}
+
+impl fmt::Display for QuicAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QuicAddr::Scion(address) => address.fmt(f),
+            QuicAddr::Udp(address) => write!(f, "udp://{address}"),
+        }
+    }
 }
 
 impl fmt::Display for PeerAddr {
@@ -124,6 +163,7 @@ impl fmt::Display for PeerAddr {
         match self {
             PeerAddr::Tcp { host, port } => fmt_host_port(f, host, *port),
             PeerAddr::Scion(address) => address.fmt(f),
+            PeerAddr::Udp(address) => write!(f, "udp://{address}"),
         }
     }
 }
@@ -167,7 +207,7 @@ impl fmt::Display for SyslogAddr {
 fn scion_listeners(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> + '_ {
     listen.iter().filter_map(|listen| match listen {
         Listen::Scion(address) => Some(*address),
-        Listen::Tcp { .. } => None,
+        Listen::Tcp { .. } | Listen::Udp(_) => None,
     })
 }
 
@@ -268,6 +308,8 @@ pub struct Options {
     pub proxy_protocol: bool,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
+    /// `multihome {}`.
+    pub multihome: Option<MultihomeOptions>,
     /// `accounts {}`; of the account `$G` there is an entry if it has `mappings {}`, and of the system account always.
     pub accounts: Vec<AccountSpec>,
     /// `system_account`: name of the account of the servers themselves; `None` by `no_system_account`.
@@ -362,6 +404,7 @@ impl Default for Options {
             websocket: None,
             proxy_protocol: false,
             scion: None,
+            multihome: None,
             accounts: vec![AccountSpec::named(SYSTEM)],
             system_account: Some(SYSTEM.into()),
             max_control_line: 4096,
@@ -444,7 +487,7 @@ impl Options {
     pub(crate) fn client_host(&self) -> &str {
         let hosts = self.listen.iter().find_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.as_str()),
-            Listen::Scion(_) => None,
+            Listen::Scion(_) | Listen::Udp(_) => None,
         });
         hosts.unwrap_or("0.0.0.0")
     }

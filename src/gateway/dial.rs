@@ -93,9 +93,10 @@ async fn reach(shared: &Shared, remote: &Remote, again: bool) -> Option<(Connect
 async fn dial(shared: &Shared, remote: &Remote, url: &RouteUrl) -> Result<Connection, DialError> {
     let (host, port) = match &url.address {
         PeerAddr::Tcp { host, port } => (host.as_str(), *port),
-        PeerAddr::Scion(address) => {
+        PeerAddr::Scion(_) | PeerAddr::Udp(_) => {
             let dial = shared.scion_dial.as_ref().ok_or(DialError::NoScion)?;
-            return Ok(dial(*address, None, &Slot::Pool(0)).await?);
+            let Some(address) = url.address.quic() else { return Err(DialError::NoScion) };
+            return Ok(dial(address, None, &Slot::Pool(0)).await?);
         }
     };
     let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await;

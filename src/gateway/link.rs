@@ -76,7 +76,7 @@ impl GatewayLink {
         let facts = match (&start, peer) {
             (Start::Accepted { .. }, _) => None,
             // What QUIC speaks; it does not tell the cipher suite.
-            (Start::Dialled { .. }, Peer::Scion(_)) => Some(Facts::of_certificates(&[], false)),
+            (Start::Dialled { .. }, Peer::Scion(_) | Peer::Udp(_)) => Some(Facts::of_certificates(&[], false)),
             (Start::Dialled { .. }, Peer::Tcp(_)) => Facts::of_dialled(&stream),
         };
         let (source, sink) = Source::split(stream);

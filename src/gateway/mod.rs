@@ -290,7 +290,7 @@ impl Shared {
         urls.dedup();
         let scion_urls = self.options.listen.iter().filter_map(|listen| match listen {
             Listen::Scion(address) => Some(address.to_string()),
-            Listen::Tcp { .. } => None,
+            Listen::Tcp { .. } | Listen::Udp(_) => None,
         });
         GatewayInfo {
             server_id: self.hub.identity.id.clone(),

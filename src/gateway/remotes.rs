@@ -47,6 +47,8 @@ impl Remote {
             match url.address {
                 PeerAddr::Tcp { .. } => tcp.push(url.address.to_string()),
                 PeerAddr::Scion(address) => scion.push(address.to_string()),
+                // Not between clusters.
+                PeerAddr::Udp(_) => {}
             }
         }
         (tcp, scion)

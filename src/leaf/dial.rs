@@ -104,9 +104,10 @@ async fn dial(shared: &Shared, remote: &Remote, url: &LeafUrl) -> Result<(Ends, 
     let limit = remote.options.dial_timeout.unwrap_or(shared.options.load().dial_timeout);
     let (host, port) = match &url.address {
         PeerAddr::Tcp { host, port } => (host.as_str(), *port),
-        PeerAddr::Scion(address) => {
+        PeerAddr::Scion(_) | PeerAddr::Udp(_) => {
             let dial = shared.scion_dial.as_ref().ok_or(DialError::NoScion)?;
-            return Ok((dial(*address, None, &Slot::Pool(0)).await?.into(), Vec::new()));
+            let Some(address) = url.address.quic() else { return Err(DialError::NoScion) };
+            return Ok((dial(address, None, &Slot::Pool(0)).await?.into(), Vec::new()));
         }
     };
     let (mut stream, peer) = match &remote.options.proxy {

@@ -175,6 +175,7 @@ pub(super) fn varz(
             (host.clone(), bound)
         }
         Some(Listen::Scion(address)) => (format!("{},{}", address.isd_as, address.host), address.port),
+        Some(Listen::Udp(address)) => (address.first().ip().to_string(), address.port()),
         None => (String::new(), 0),
     };
     let remotes = options.gateways.iter().map(|remote| {

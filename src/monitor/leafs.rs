@@ -50,6 +50,7 @@ pub(super) fn varz(options: &LeafOptions, leafs: Option<&Leafs>, certificate: Op
             (host.clone(), bound)
         }
         Some(Listen::Scion(address)) => (format!("{},{}", address.isd_as, address.host), address.port),
+        Some(Listen::Udp(address)) => (address.first().ip().to_string(), address.port()),
         None => return LeafVarz { remotes, write_deadline, ..LeafVarz::default() },
     };
     LeafVarz {

@@ -1,13 +1,22 @@
 //! Paths and what happens to them, in the terms of `/pathz`.
 
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use natsd_api as api;
-use natsd_path::{EventKind, Fingerprint, IsdAs, Kind, PathId, PathReport, State};
+use natsd_path::{EventKind, Fingerprint, Kind, PathId, PathReport, State};
 
-/// The paths to one AS from the report of its manager, made at `now`. How often it switched is not in there, nor of which
+/// The paths to one AS, or to one host over plain IP, from the report of its manager, made at `now`. `ends` knows the addresses of
+/// the latter, ours first. How often it switched is not in there, nor of which
 /// lane, nor what is wanted of it.
-pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport], now: SystemTime) -> api::PeerInfo {
+pub fn peer_info(
+    remote_as: impl Display,
+    links: Vec<api::Link>,
+    reports: &[PathReport],
+    ends: impl Fn(&PathId) -> Option<(IpAddr, SocketAddr)>,
+    now: SystemTime,
+) -> api::PeerInfo {
     let active = reports.iter().find(|report| report.active);
     api::PeerInfo {
         remote_as: remote_as.to_string(),
@@ -19,7 +28,7 @@ pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport]
         unprobeable: reports.iter().any(|report| report.unprobeable),
         switches: 0,
         links,
-        paths: reports.iter().map(|report| path_info(report, now)).collect(),
+        paths: reports.iter().map(|report| path_info(report, ends(&report.id), now)).collect(),
         incidents: None,
     }
 }
@@ -28,7 +37,7 @@ pub fn peer_info(remote_as: IsdAs, links: Vec<api::Link>, reports: &[PathReport]
 /// that are gone too.
 pub fn path_event(
     time: SystemTime,
-    remote_as: IsdAs,
+    remote_as: impl Display,
     event: &EventKind,
     fingerprint_of: impl Fn(PathId) -> Option<Fingerprint>,
 ) -> api::PathEvent {
@@ -64,7 +73,8 @@ pub fn path_event(
     }
 }
 
-fn path_info(report: &PathReport, now: SystemTime) -> api::PathInfo {
+fn path_info(report: &PathReport, ends: Option<(IpAddr, SocketAddr)>, now: SystemTime) -> api::PathInfo {
+    let interfaces = report.interfaces.iter().filter(|_| ends.is_none());
     api::PathInfo {
         id: report.id.0,
         fingerprint: report.fingerprint.to_string(),
@@ -72,7 +82,9 @@ fn path_info(report: &PathReport, now: SystemTime) -> api::PathInfo {
         rank: u32::try_from(report.rank).unwrap_or(u32::MAX),
         state: state(report.state),
         why: report.why.clone(),
-        interfaces: report.interfaces.iter().map(ToString::to_string).collect(),
+        interfaces: interfaces.map(ToString::to_string).collect(),
+        local_addr: ends.map(|(here, _)| here.to_string()),
+        remote_addr: ends.map(|(_, there)| there.to_string()),
         hops: u32::try_from(report.hops).unwrap_or(u32::MAX),
         mtu: report.mtu.map(u32::from),
         expiry: report.expires_in.and_then(|left| now.checked_add(left)).map(Into::into),
@@ -102,6 +114,7 @@ fn path_info(report: &PathReport, now: SystemTime) -> api::PathInfo {
 fn transport(kind: Kind) -> api::Transport {
     match kind {
         Kind::Scion => api::Transport::Scion,
+        Kind::Ip => api::Transport::Udp,
         Kind::Tcp => api::Transport::Tcp,
     }
 }
@@ -171,14 +184,28 @@ mod tests {
 
     #[test]
     fn a_managers_report_as_users_see_it() {
-        let peer = peer_info("1-ff00:0:112".parse().unwrap(), Vec::new(), &[report(3, true)], SystemTime::UNIX_EPOCH);
+        let peer = peer_info("1-ff00:0:112", Vec::new(), &[report(3, true)], |_| None, SystemTime::UNIX_EPOCH);
         insta::assert_snapshot!(to_json(&peer));
+    }
+
+    #[test]
+    fn over_plain_ip_a_path_is_its_two_addresses() {
+        let ends = ("10.0.1.1".parse().unwrap(), "10.1.1.2:6222".parse().unwrap());
+        let reports = [PathReport { kind: Kind::Ip, ..report(2, true) }];
+        let peer = peer_info("10.0.1.2:6222", Vec::new(), &reports, |_| Some(ends), SystemTime::UNIX_EPOCH);
+        let path = &peer.paths[0];
+        assert_eq!((peer.remote_as.as_str(), path.transport), ("10.0.1.2:6222", api::Transport::Udp));
+        assert_eq!(
+            (path.local_addr.as_deref(), path.remote_addr.as_deref()),
+            (Some("10.0.1.1"), Some("10.1.1.2:6222"))
+        );
+        assert!(path.interfaces.is_empty());
     }
 
     #[test]
     fn the_transport_is_that_of_the_active_path() {
         let reports = [report(1, false), PathReport { kind: Kind::Tcp, ..report(2, true) }];
-        let peer = peer_info("1-ff00:0:112".parse().unwrap(), Vec::new(), &reports, SystemTime::UNIX_EPOCH);
+        let peer = peer_info("1-ff00:0:112", Vec::new(), &reports, |_| None, SystemTime::UNIX_EPOCH);
         assert_eq!((peer.transport, peer.active.as_deref()), (api::Transport::Tcp, Some("0202020202020202")));
     }
 
@@ -190,9 +217,8 @@ mod tests {
             reason: Reason::PeerMoved,
             silent_for: Duration::from_micros(81_500),
         };
-        let event = path_event(SystemTime::UNIX_EPOCH, "1-ff00:0:112".parse().unwrap(), &switch, |path| {
-            Some(Fingerprint([path.0 as u8; 8]))
-        });
+        let event =
+            path_event(SystemTime::UNIX_EPOCH, "1-ff00:0:112", &switch, |path| Some(Fingerprint([path.0 as u8; 8])));
         insta::assert_snapshot!(to_json(&event));
     }
 
@@ -200,7 +226,7 @@ mod tests {
     fn the_first_choice_has_no_gap() {
         let switch =
             EventKind::Switch { from: None, to: PathId(2), reason: Reason::FirstChoice, silent_for: Duration::ZERO };
-        let event = path_event(SystemTime::UNIX_EPOCH, "1-ff00:0:112".parse().unwrap(), &switch, |_| None);
+        let event = path_event(SystemTime::UNIX_EPOCH, "1-ff00:0:112", &switch, |_| None);
         assert_eq!((event.gap_ms, event.from, event.to), (None, None, None));
     }
 }

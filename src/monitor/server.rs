@@ -306,12 +306,13 @@ fn cluster(options: &ClusterOptions, name: String, bound: Option<u16>) -> Cluste
     let (addr, cluster_port) = match options.listen.first() {
         Some(Listen::Tcp { host, port }) => (host.clone(), bound.unwrap_or(*port)),
         Some(Listen::Scion(address)) => (format!("{},{}", address.isd_as, address.host), address.port),
+        Some(Listen::Udp(address)) => (address.first().ip().to_string(), address.port()),
         None => Default::default(),
     };
     let urls = options.routes.iter().flat_map(|remote| &remote.urls);
     let urls = urls.map(|url| match &url.address {
         PeerAddr::Tcp { host, port } => format!("{host}:{port}"),
-        PeerAddr::Scion(address) => address.to_string(),
+        PeerAddr::Scion(_) | PeerAddr::Udp(_) => url.address.to_string(),
     });
     ClusterVarz {
         name,
@@ -425,6 +426,7 @@ fn token(pass: &Pass) -> Token {
 pub(super) fn peer(peer: &transport::Peer) -> Peer {
     match peer {
         transport::Peer::Tcp(address) => Peer { ip: address.ip().to_canonical(), port: address.port(), isd_as: None },
+        transport::Peer::Udp(address) => Peer { ip: address.ip(), port: address.port(), isd_as: None },
         transport::Peer::Scion(address) => Peer { ip: address.host, port: address.port, isd_as: Some(address.isd_as) },
     }
 }

@@ -12,7 +12,6 @@ use natsd_core::route::cluster::Place;
 use natsd_core::route::hello::{RouteInfo, Secret};
 use natsd_core::route::session::Slot;
 use natsd_core::route::wire::MAX_CONTROL_LINE;
-use natsd_path::ScionAddr;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::io::AsyncWriteExt;
@@ -21,7 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::accept::QUESTION;
 use super::race::{Rival, race};
-use crate::config::options::{PeerAddr, Remote, RouteUrl};
+use crate::config::options::{PeerAddr, QuicAddr, Remote, RouteUrl};
 use crate::link::Link;
 use crate::tls::{HandshakeError, RouteTls};
 use crate::transport::{Connection, Peer, Stream, tcp};
@@ -36,10 +35,10 @@ pub(super) const HEAD_START: Duration = Duration::from_secs(1);
 /// Between two looks at an `INFO` that is not there as a whole.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Makes a connection over SCION. The second argument is where the same peer takes TCP, if it does, the third what the
+/// Makes a connection over SCION or UDP. The second argument is where the same peer takes TCP, if it does, the third what the
 /// connection is for.
 pub(crate) type ScionDial = Arc<
-    dyn Fn(ScionAddr, Option<(String, u16)>, &Slot) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>
+    dyn Fn(QuicAddr, Option<(String, u16)>, &Slot) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send>>
         + Send
         + Sync,
 >;
@@ -71,7 +70,7 @@ pub(crate) enum DialError {
     TimedOut(String),
     /// A SCION address and no SCION.
     #[error("{0}: SCION is not switched on; add `scion {{}}` to the configuration")]
-    NoScion(ScionAddr),
+    NoScion(QuicAddr),
     /// A server heard of, with addresses that say nothing here.
     #[error("none of the addresses told by a peer is one: {0:?}")]
     NoAddress(Vec<String>),
@@ -85,6 +84,8 @@ pub(super) struct Dialler {
     /// The configured routes under the numbers of [`Place::Configured`], which are never used again.
     configured: Mutex<BTreeMap<usize, Remote>>,
     scion: Option<ScionDial>,
+    /// Whether that is for UDP without SCION as well.
+    udp: bool,
     tls: Option<Arc<RouteTls>>,
     /// Connections over TCP to peers that list SCION first and did not answer there.
     detours: Mutex<Vec<(Place, Weak<Link>)>>,
@@ -92,9 +93,13 @@ pub(super) struct Dialler {
 
 impl Dialler {
     /// `configured` are the routes that [`Place::Configured`] counts.
-    pub(super) fn new(configured: Vec<Remote>, scion: Option<ScionDial>, tls: Option<Arc<RouteTls>>) -> Self {
+    pub(super) fn new(
+        configured: Vec<Remote>,
+        (scion, udp): (Option<ScionDial>, bool),
+        tls: Option<Arc<RouteTls>>,
+    ) -> Self {
         let configured = Mutex::new(configured.into_iter().enumerate().collect());
-        Self { configured, scion, tls, detours: Mutex::default() }
+        Self { configured, scion, udp, tls, detours: Mutex::default() }
     }
 
     /// From now on `wanted` are the configured routes. Returns the numbers of those that are gone and of those that are new.
@@ -124,9 +129,10 @@ impl Dialler {
         let urls = self.with_untold(place, self.urls(place)?).await;
         let (mut scion, mut tcp) = (Vec::new(), Vec::new());
         for url in &urls {
-            match &url.address {
-                PeerAddr::Scion(address) => scion.push((url, *address)),
-                PeerAddr::Tcp { host, port } => tcp.push((url, (host.as_str(), *port))),
+            match (url.address.quic(), &url.address) {
+                (Some(address), _) => scion.push((url, address)),
+                (None, PeerAddr::Tcp { host, port }) => tcp.push((url, (host.as_str(), *port))),
+                (None, _) => {}
             }
         }
         let fallback = tcp.first().map(|(_, (host, port))| ((*host).to_owned(), *port));
@@ -138,7 +144,7 @@ impl Dialler {
                 self.begin_tls(connection, address).await
             })
         };
-        let scion_first = urls.first().is_some_and(|url| matches!(url.address, PeerAddr::Scion(_)));
+        let scion_first = urls.first().is_some_and(|url| url.address.quic().is_some());
         match (scion.is_empty(), tcp.is_empty()) {
             (true, _) => over_tcp(Rival::Failed).await,
             (_, true) => over_scion().await,
@@ -166,7 +172,9 @@ impl Dialler {
                 Ok(self.configured.lock().get(route).map(|r| r.urls.clone()).unwrap_or_default())
             }
             Place::Told(urls) => {
-                let parsed: Vec<_> = urls.iter().filter_map(|url| parse_told(url)).collect();
+                let parsed = urls.iter().filter_map(|url| parse_told(url));
+                let parsed: Vec<_> =
+                    parsed.filter(|url| self.udp || !matches!(url.address, PeerAddr::Udp(_))).collect();
                 if parsed.is_empty() { Err(vec![DialError::NoAddress(urls.clone())]) } else { Ok(parsed) }
             }
         }
@@ -176,10 +184,11 @@ impl Dialler {
     /// answer over SCION begin with TCP.
     pub(super) fn note(&self, place: &Place, link: &Arc<Link>) {
         let urls = self.urls(place).unwrap_or_default();
-        let Some(PeerAddr::Scion(silent)) = urls.first().map(|url| &url.address) else { return };
+        let Some(silent) = urls.first().and_then(|url| url.address.quic()) else { return };
         let (Some(_), Peer::Tcp(address)) = (&self.scion, link.peer()) else { return };
         if !self.takes_detour(place) {
-            log::info!("{silent} did not answer over SCION: the route goes over TCP/IP, to {address}");
+            let over = if matches!(silent, QuicAddr::Scion(_)) { " over SCION" } else { "" };
+            log::info!("{silent} did not answer{over}: the route goes over TCP/IP, to {address}");
         }
         let mut detours = self.detours.lock();
         detours.retain(|(_, link)| is_open(link));
@@ -220,11 +229,11 @@ impl Dialler {
 
     async fn dial_scion(
         &self,
-        address: ScionAddr,
+        address: QuicAddr,
         tcp: Option<(String, u16)>,
         slot: &Slot,
     ) -> Result<Connection, DialError> {
-        let dial = self.scion.as_ref().ok_or(DialError::NoScion(address))?;
+        let Some(dial) = &self.scion else { return Err(DialError::NoScion(address)) };
         dial(address, tcp, slot).await.map_err(DialError::Scion)
     }
 }
@@ -234,13 +243,13 @@ fn is_open(link: &Weak<Link>) -> bool {
 }
 
 /// The first of `urls` that answers.
-async fn in_order<A: Copy, F: Future<Output = Result<Connection, DialError>>>(
+async fn in_order<A: Clone, F: Future<Output = Result<Connection, DialError>>>(
     urls: &[(&RouteUrl, A)],
     dial: impl Fn(A) -> F,
 ) -> Result<Dialled, Vec<DialError>> {
     let mut errors = Vec::new();
     for (url, address) in urls {
-        match dial(*address).await {
+        match dial(address.clone()).await {
             Ok(connection) => {
                 let password = Secret(url.password.clone().unwrap_or_default());
                 return Ok((connection, url.user.clone().map(|user| (user, password))));
@@ -255,7 +264,7 @@ async fn in_order<A: Copy, F: Future<Output = Result<Connection, DialError>>>(
 /// if it does, that dial goes on inside a TCP connection of its own, and so can return to SCION later without a new route.
 async fn dial_tcp(
     (host, port): (&str, u16),
-    rivals: &[(&RouteUrl, ScionAddr)],
+    rivals: &[(&RouteUrl, QuicAddr)],
     tls: bool,
 ) -> Result<Connection, DialError> {
     let address = || format!("{host}:{port}");
@@ -292,15 +301,18 @@ async fn ask_for_info(address: (&str, u16), tls: bool) -> io::Result<RouteInfo> 
     peek_info(&stream).await
 }
 
-fn takes_scion(info: &RouteInfo, rivals: &[(&RouteUrl, ScionAddr)]) -> bool {
-    rivals.iter().any(|(_, address)| takes_scion_at(info, *address))
+fn takes_scion(info: &RouteInfo, rivals: &[(&RouteUrl, QuicAddr)]) -> bool {
+    rivals.iter().any(|(_, address)| takes_scion_at(info, address))
 }
 
 /// Whether the server takes packets to `address` inside TCP: it looks at port and host, as it may not know its AS yet.
-fn takes_scion_at(info: &RouteInfo, address: ScionAddr) -> bool {
-    let is_it = |url: &String| match parse_told(url).map(|url| url.address) {
-        Some(PeerAddr::Scion(own)) => {
+fn takes_scion_at(info: &RouteInfo, address: &QuicAddr) -> bool {
+    let is_it = |url: &String| match (parse_told(url).map(|url| url.address), address) {
+        (Some(PeerAddr::Scion(own)), QuicAddr::Scion(address)) => {
             own.port == address.port && (own.host.is_unspecified() || own.host == address.host)
+        }
+        (Some(PeerAddr::Udp(own)), QuicAddr::Udp(address)) => {
+            own.port() == address.port() && own.hosts().iter().any(|host| address.hosts().contains(host))
         }
         _ => false,
     };
@@ -330,8 +342,11 @@ async fn peek_info(stream: &TcpStream) -> io::Result<RouteInfo> {
     }
 }
 
-/// An address heard of from a peer: `nats-route://host:port/` or `[ISD-AS,host]:port`.
+/// An address heard of from a peer: `nats-route://host:port/`, `[ISD-AS,host]:port` or `udp://[host,host]:port`.
 fn parse_told(url: &str) -> Option<RouteUrl> {
+    if let Some(address) = url.strip_prefix("udp://") {
+        return Some(RouteUrl { user: None, password: None, address: PeerAddr::Udp(address.parse().ok()?) });
+    }
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let address = match authority.parse() {
@@ -374,7 +389,7 @@ mod tests {
             std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
         let place =
             Place::Told(vec!["[1-ff00:0:110,10.0.0.1]:6222".into(), format!("nats-route://127.0.0.1:{closed}/")]);
-        let Err(errors) = Dialler::new(Vec::new(), None, None).connect(&place, &SLOT).await else {
+        let Err(errors) = Dialler::new(Vec::new(), (None, false), None).connect(&place, &SLOT).await else {
             panic!("nobody is there")
         };
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -423,7 +438,7 @@ mod tests {
                 pending().await
             }
         });
-        let dialler = Dialler::new(Vec::new(), dial, None);
+        let dialler = Dialler::new(Vec::new(), (dial, false), None);
         let (connection, _) = dialler.connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Tcp(_)), "{}", connection.peer);
         drop(dialler);
@@ -445,7 +460,8 @@ mod tests {
                 Ok(Connection::new(Stream::Other(Box::new(stream)), peer))
             }
         });
-        let (connection, _) = Dialler::new(Vec::new(), dial, None).connect(&place, &SLOT).await.expect("connected");
+        let (connection, _) =
+            Dialler::new(Vec::new(), (dial, false), None).connect(&place, &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
     }
 
@@ -461,7 +477,7 @@ mod tests {
             let peer = Peer::Scion(SCION.parse().expect("an address"));
             ready(Ok(Connection::new(Stream::Other(Box::new(stream)), peer)))
         });
-        let dialler = Dialler::new(Vec::new(), dial, None);
+        let dialler = Dialler::new(Vec::new(), (dial, false), None);
         let (connection, _) = dialler.connect(&Place::Told(urls[1..].to_vec()), &SLOT).await.expect("connected");
         assert!(matches!(connection.peer, Peer::Scion(_)), "{}", connection.peer);
         assert!(accepted.await.expect("the acceptor lives"), "the connection that asked is closed");
@@ -475,7 +491,7 @@ mod tests {
             let peer = Peer::Scion(SCION.parse().expect("an address"));
             ready(Ok(Connection::new(Stream::Other(Box::new(stream)), peer)))
         });
-        let dialler = Dialler::new(Vec::new(), dial, None);
+        let dialler = Dialler::new(Vec::new(), (dial, false), None);
         let limits = OutboundLimits { max_pending: 1, stall_at: 1, write_deadline: CONNECT_TIMEOUT, retry: false };
         let peer = Peer::Tcp(([127, 0, 0, 1], 1).into());
         let link = Arc::new(Link::new(1, Kind::Route, peer, None, Outbound::new(Sink::Task), limits));

@@ -55,7 +55,7 @@ impl Terms {
         let tls = tls.filter(|tls| tls.verify_and_map || tls.check_known_urls);
         let hosts = urls.filter_map(|url| match &url.address {
             PeerAddr::Tcp { host, .. } => Some(host.clone()),
-            PeerAddr::Scion(_) => None,
+            PeerAddr::Scion(_) | PeerAddr::Udp(_) => None,
         });
         let certified = tls.map(|tls| Certified {
             user: user.filter(|_| tls.verify_and_map),

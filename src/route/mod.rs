@@ -75,12 +75,14 @@ pub(crate) struct Surroundings {
     pub client_urls: ClientUrls,
     /// Where this server takes leaf nodes; at most one.
     pub leafnode_urls: Vec<String>,
-    /// Where this server takes routes over SCION: `nats-route://[ISD-AS,host]:port`.
+    /// Where this server takes routes over SCION, `nats-route://[ISD-AS,host]:port`, and over UDP, `udp://[host,host]:port`.
     pub scion_urls: Vec<String>,
     /// Where this server takes other clusters: `host:port`; or empty.
     pub gateway_url: String,
-    /// Makes connections over SCION.
+    /// Makes connections over SCION, and over UDP.
     pub scion_dial: Option<ScionDial>,
+    /// Whether the latter is possible.
+    pub dials_udp: bool,
     /// Takes TCP connections that turn out to carry SCION; their `INFO` says so.
     pub tunnel: Option<TunnelHook>,
 }
@@ -151,8 +153,8 @@ impl Routes {
         announcer.set_classes(classes(&hub, &options));
         let _ = hub.observer.set(announcer.clone());
         announcer.begin(&hub.accounts.with_strangers());
-        let Surroundings { scion_dial, tunnel, .. } = around;
-        let dialler = Dialler::new(options.routes.clone(), scion_dial, tls.clone());
+        let Surroundings { scion_dial, dials_udp, tunnel, .. } = around;
+        let dialler = Dialler::new(options.routes.clone(), (scion_dial, dials_udp), tls.clone());
         let next_route = Mutex::new(options.routes.len());
         let options = ArcSwap::from_pointee(options);
         let shared = Arc::new(Shared { hub, options, next_route, registry, announcer, dialler, tls, tunnel });
@@ -314,7 +316,7 @@ impl Shared {
         let Connection { stream, peer, steering } = connection;
         let observed = match peer {
             Peer::Tcp(_) => Some(peer.host()),
-            Peer::Scion(_) => None,
+            Peer::Scion(_) | Peer::Udp(_) => None,
         };
         let (source, sink) = Source::split(stream);
         let hub = &self.hub;

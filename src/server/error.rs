@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use natsd_path::ScionAddr;
+use natsd_path::{PlainAddr, ScionAddr};
 use thiserror::Error;
 
 use super::scion::IdentityError;
@@ -34,9 +34,14 @@ pub enum StartError {
     /// A SCION address is to be listened on, and SCION is off.
     #[error("cannot listen on {0}: SCION is off; add scion {{}} to the configuration, or --scion")]
     NoScion(ScionAddr),
+    /// Clients do not come over UDP.
+    #[error("cannot listen for clients on udp://{0}: that is for routes; choose another address with listen")]
+    UdpClients(PlainAddr),
     /// SCION is to be used by a server that was built without it.
     #[cfg(not(feature = "scion"))]
-    #[error("this natsd was built without SCION; remove scion {{}} from the configuration, or use one that has it")]
+    #[error(
+        "this natsd was built without SCION; remove scion {{}}, multihome {{}} and udp:// from the configuration, or use one that has it"
+    )]
     WithoutScion,
     /// The SCION host does not start.
     #[cfg(feature = "scion")]

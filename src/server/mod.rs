@@ -115,7 +115,7 @@ impl Server {
             accepting: Vec::new(),
             news: tokio::spawn(listener::tell_news(hub.clone())),
             upkeep: tokio::spawn(operators::keep_up(hub.clone())),
-            scion: options.scion.as_ref().map(|scion| ScionSide::start(&hub, &options, scion)).transpose()?,
+            scion: options.speaks_quic().then(|| ScionSide::start(&hub, &options)).transpose()?,
             cluster: None,
             leafs: None,
             gateways: None,
@@ -168,6 +168,8 @@ impl Server {
         let (host, port) = match listen {
             Listen::Tcp { host, port } => (host, *port),
             Listen::Scion(address) => return self.listen_scion(*address).await,
+            // No file or flag can say so.
+            Listen::Udp(address) => return Err(StartError::UdpClients(address.clone())),
         };
         let bind = |source| StartError::Listen { address: format!("{host}:{port}"), source };
         let socket = tcp::listen(host, port).await.map_err(bind)?;
@@ -289,7 +291,7 @@ impl Server {
         let options = self.hub.options();
         let hosts = options.listen.iter().filter_map(|listen| match listen {
             Listen::Tcp { host, .. } => Some(host.clone()),
-            Listen::Scion(_) => None,
+            Listen::Scion(_) | Listen::Udp(_) => None,
         });
         let client_address = hosts.zip(self.client_addrs.iter().map(SocketAddr::port)).next().unwrap_or_default();
         let routes = self.cluster.as_ref().map(|cluster| cluster.routes.clone() as _);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use natsd_path::ScionAddr;
 
 use super::StartError;
-use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
+use crate::config::options::{ClusterOptions, Listen, Options};
 use crate::gateway::SuperCluster;
 use crate::hub::Hub;
 use crate::leaf::Leafs;
@@ -30,7 +30,7 @@ impl NewIdentities {
 pub(super) enum ScionSide {}
 
 impl ScionSide {
-    pub(super) fn start(_: &Arc<Hub>, _: &Options, _: &ScionOptions) -> Result<Self, StartError> {
+    pub(super) fn start(_: &Arc<Hub>, _: &Options) -> Result<Self, StartError> {
         Err(StartError::WithoutScion)
     }
 
@@ -67,7 +67,7 @@ impl ScionSide {
         match *self {}
     }
 
-    pub(super) fn adopt(&self, _: &NewIdentities, _: &ScionOptions) {
+    pub(super) fn adopt(&self, _: &NewIdentities, _: &Options) {
         match *self {}
     }
 

@@ -81,10 +81,8 @@ impl Server {
         if let Some(((leafs, new), remotes)) = self.leafs.as_ref().zip(options.leafnodes.as_ref()).zip(remotes) {
             leafs.reload(new, remotes, same_callout);
         }
-        if let Some(((scion, new), identities)) =
-            self.scion.as_ref().zip(options.scion.as_ref()).zip(identities.as_ref())
-        {
-            scion.adopt(identities, new);
+        if let Some((scion, identities)) = self.scion.as_ref().zip(identities.as_ref()) {
+            scion.adopt(identities, &options);
         }
         if renews_proxies {
             send_away_strangers(&self.hub);

@@ -4,6 +4,7 @@ mod door;
 mod handshakes;
 mod identities;
 mod lanes;
+mod plain;
 mod renewal;
 mod seats;
 
@@ -15,15 +16,15 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use natsd_api as api;
-use natsd_path::{EventKind, Fingerprint, IsdAs, PathId, ScionAddr};
-use natsd_scion::{Endpoint, Host, HostConfig, Identity, Lane, ListenError, PathEvent, Stream, TcpFallback};
+use natsd_path::{EventKind, Fingerprint, PathId, ScionAddr};
+use natsd_scion::{Endpoint, Host, Identity, Lane, PathEvent, Place, Status, Stream, TcpFallback};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use super::StartError;
 use super::listener::Listener;
-use crate::config::options::{ClusterOptions, Listen, Options, ScionOptions};
+use crate::config::options::{ClusterOptions, Listen, Options, QuicAddr, ScionOptions};
 use crate::gateway::SuperCluster;
 use crate::hub::Hub;
 use crate::leaf::Leafs;
@@ -38,6 +39,7 @@ use identities::Identities;
 pub use identities::IdentityError;
 use lanes::{Dialers, LaneChoice};
 use seats::{KindsOfSeats, Seats};
+use plain::Hosts;
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;
@@ -48,7 +50,7 @@ const NO_IDENTITY: &str =
 
 /// See the [module](self). Dropping it stops listening.
 pub(super) struct ScionSide {
-    host: Host,
+    hosts: Hosts,
     /// Those that hold now; shared with all who look at them.
     options: Arc<ArcSwap<ScionOptions>>,
     paths: Arc<Paths>,
@@ -70,27 +72,25 @@ impl NewIdentities {
     ///
     /// When one is not what it should be.
     pub(super) fn read(options: &Options) -> Result<Option<Self>, IdentityError> {
-        options.scion.as_ref().map(|_| Identities::read(options).map(Self)).transpose()
+        options.speaks_quic().then(|| Identities::read(options).map(Self)).transpose()
     }
 }
 
 impl ScionSide {
-    /// Starts the SCION host. The daemon may be missing; it is looked for until it comes.
+    /// Starts the SCION host, and that for plain UDP, as far as the options want them. The daemon may be missing; it is looked
+    /// for until it comes.
     ///
     /// # Errors
     ///
     /// When the daemon's address cannot be one, or there is no certificate to show and none can be made.
-    pub(super) fn start(hub: &Arc<Hub>, options: &Options, scion: &ScionOptions) -> Result<Self, StartError> {
+    pub(super) fn start(hub: &Arc<Hub>, options: &Options) -> Result<Self, StartError> {
         let identities = Identities::read(options)?;
-        let current = Arc::new(ArcSwap::from_pointee(scion.clone()));
+        let hosts = Hosts::start(options)?;
+        let current = Arc::new(ArcSwap::from_pointee(options.scion.clone().unwrap_or_default()));
         let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
         let seats = Seats::new(current.clone());
-        let ScionOptions { daemon, local, .. } = scion.clone();
-        let probe_budget = scion.probe_budget;
-        let config = HostConfig { daemon, local, wishes: scion.wishes.clone(), probe_budget }.or_env();
-        let host = Host::start(config).map_err(StartError::Scion)?;
         let paths = Arc::new(Paths {
-            host: host.clone(),
+            hosts: hosts.clone(),
             hub: Arc::clone(hub),
             lanes: lanes.clone(),
             options: current.clone(),
@@ -98,12 +98,14 @@ impl ScionSide {
             history: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(keep_history(Arc::clone(&paths)));
+        for host in hosts.all() {
+            tasks.spawn(keep_history(Arc::clone(&paths), host.clone()));
+        }
         if let Some(dir) = identities.authority.clone() {
             tasks.spawn(renewal::keep(Arc::clone(hub), identities.clone(), dir));
         }
         let seats = KindsOfSeats::new(seats);
-        Ok(Self { host, options: current, paths, identities, door, seats, lanes, endpoints: Vec::new(), tasks })
+        Ok(Self { hosts, options: current, paths, identities, door, seats, lanes, endpoints: Vec::new(), tasks })
     }
 
     /// Takes clients at `address`.
@@ -128,17 +130,18 @@ impl ScionSide {
             let facts = Facts::of_certificates(&stream.peer_certificates(), maps);
             listener.serve_sealed(&hub, scion::connection(stream), facts);
         };
-        self.listen(address, Kinds::CLIENTS, identity, tls, serve).await
+        self.listen(&Listen::Scion(address), Kinds::CLIENTS, identity, tls, serve).await
     }
 
-    /// Takes routes at the SCION addresses among `listen`.
+    /// Takes routes at the addresses for SCION and UDP among `listen`.
     pub(super) async fn listen_for_routes(
         &mut self,
         listen: &[Listen],
         routes: &Arc<Routes>,
     ) -> Result<(), StartError> {
-        for address in scion_addresses(listen) {
-            let (routes, host, lanes) = (Arc::clone(routes), self.host.clone(), self.lanes.clone());
+        for address in listen.iter().filter(|listen| !matches!(listen, Listen::Tcp { .. })) {
+            let Some(host) = self.hosts.of(address).cloned() else { continue };
+            let (routes, lanes) = (Arc::clone(routes), self.lanes.clone());
             let identity = self.identities.routes.load_full();
             let serve = move |stream: Stream| {
                 let shown = stream.peer_certificates();
@@ -155,7 +158,7 @@ impl ScionSide {
             let leafs = Arc::clone(leafs);
             let identity = self.identities.routes.load_full();
             let serve = move |stream: Stream| leafs.serve(scion::connection(stream));
-            self.listen(address, Kinds::LEAFS, identity, None, serve).await?;
+            self.listen(&Listen::Scion(address), Kinds::LEAFS, identity, None, serve).await?;
         }
         Ok(())
     }
@@ -174,29 +177,29 @@ impl ScionSide {
                 let shown = stream.peer_certificates();
                 gateways.serve(scion::connection(stream), &shown);
             };
-            self.listen(address, Kinds::GATEWAYS, identity, None, serve).await?;
+            self.listen(&Listen::Scion(address), Kinds::GATEWAYS, identity, None, serve).await?;
         }
         Ok(())
     }
 
     async fn listen(
         &mut self,
-        address: ScionAddr,
+        address: &Listen,
         Kinds { what, option }: Kinds,
         identity: Option<Arc<Identity>>,
         tls: Option<Arc<ClientTls>>,
         serve: impl Fn(Stream) + Send + Sync + 'static,
     ) -> Result<(), StartError> {
-        let listening = match identity {
-            Some(identity) => self.host.listen(address, &identity).await,
-            None => Err(ListenError::Identity(address)),
-        };
-        let endpoint = listening.map_err(|source| StartError::ScionListen { option, source })?;
-        log::info!("Listening for {what} connections on {address} (SCION)");
+        let endpoint = self.hosts.listen(address, identity).await;
+        let endpoint = endpoint.map_err(|source| StartError::ScionListen { option, source })?;
+        let over = if matches!(address, Listen::Scion(_)) { " (SCION)" } else { "" };
+        log::info!("Listening for {what} connections on {address}{over}");
         self.endpoints.push(endpoint.clone());
         let door = self.door.clone();
+        let in_as = matches!(address, Listen::Scion(_));
         let admits = move |peer| {
-            if !door.admits(what, peer) {
+            // Who is in no AS has the certificate alone to show.
+            if in_as && !door.admits(what, peer) {
                 return false;
             }
             let throttled = tls.as_ref().is_some_and(|tls| !tls.terms().admits());
@@ -218,30 +221,36 @@ impl ScionSide {
         if self.identities.routes.load().is_none() {
             return;
         }
-        around.scion_urls = scion_addresses(&cluster.listen).map(|address| format!("nats-route://{address}")).collect();
+        around.dials_udp = self.hosts.plain.is_some();
+        around.scion_urls = cluster.listen.iter().filter_map(url).collect();
         around.tunnel = Some(self.tunnel());
     }
 
-    /// How routes and leaf nodes dial over SCION; `tls` if their TCP ports wait for that.
+    /// How routes and leaf nodes dial over SCION, and routes over UDP; `tls` if their TCP ports wait for that.
     pub(super) fn dial(&self, tls: bool) -> ScionDial {
-        let (host, identities, lanes) = (self.host.clone(), self.identities.clone(), self.lanes.clone());
-        let dialers = Arc::new(Dialers::default());
+        let (hosts, identities, lanes) = (self.hosts.clone(), self.identities.clone(), self.lanes.clone());
+        let dialers = Arc::<[Dialers; 2]>::default();
         Arc::new(move |address, tcp, slot| {
-            let (host, identity, dialers) = (host.clone(), identities.routes.load_full(), Arc::clone(&dialers));
+            let (hosts, identity, dialers) = (hosts.clone(), identities.routes.load_full(), Arc::clone(&dialers));
             let lane = lanes.lane(slot);
             Box::pin(async move {
                 let identity = identity.ok_or_else(|| std::io::Error::other(NO_IDENTITY))?;
-                let endpoint = dialers.of(&lane, &host, &identity).map_err(std::io::Error::other)?;
+                let (host, dialers) = hosts.towards(&address, &dialers)?;
+                let endpoint = dialers.of(&lane, host, &identity).map_err(std::io::Error::other)?;
                 let tcp = tcp.map(|(host, port)| TcpFallback { address: format!("{host}:{port}"), tls });
-                endpoint.dial_in(lane, address, tcp).await.map(scion::connection).map_err(scion::dial_error)
+                let stream = match &address {
+                    QuicAddr::Scion(address) => endpoint.dial_in(lane, *address, tcp).await,
+                    QuicAddr::Udp(address) => endpoint.dial_plain(lane, address, tcp).await,
+                };
+                stream.map(scion::connection).map_err(scion::dial_error)
             })
         })
     }
 
     /// What takes TCP connections that carry SCION.
     fn tunnel(&self) -> TunnelHook {
-        let host = self.host.clone();
-        Arc::new(move |stream| host.accept_tunnel(stream, Bytes::new()))
+        let hosts: Vec<_> = self.hosts.all().cloned().collect();
+        Arc::new(move |stream| Host::accept_tunnel_to(hosts.clone(), stream, Bytes::new()))
     }
 
     /// What monitoring asks.
@@ -250,14 +259,18 @@ impl ScionSide {
     }
 
     /// From now on shows and believes this, and lets those in and chooses paths as `options` say. Connections stay.
-    pub(super) fn adopt(&self, new: &NewIdentities, options: &ScionOptions) {
+    pub(super) fn adopt(&self, new: &NewIdentities, options: &Options) {
         self.identities.become_like(&new.0);
-        let before = self.options.swap(Arc::new(options.clone()));
-        if options.wishes != before.wishes {
-            self.host.set_wishes(options.wishes.clone());
+        let scion = options.scion.clone().unwrap_or_default();
+        let before = self.options.swap(Arc::new(scion.clone()));
+        if let Some(host) = self.hosts.scion.as_ref().filter(|_| scion.wishes != before.wishes) {
+            host.set_wishes(scion.wishes.clone());
         }
-        if options.probe_budget != before.probe_budget {
-            self.host.set_probe_budget(options.probe_budget);
+        if let Some(host) = &self.hosts.plain {
+            host.set_wishes(plain::wishes(options));
+        }
+        if let Some(host) = self.hosts.scion.as_ref().filter(|_| scion.probe_budget != before.probe_budget) {
+            host.set_probe_budget(scion.probe_budget);
         }
     }
 
@@ -289,8 +302,17 @@ impl Kinds {
 fn scion_addresses(listen: &[Listen]) -> impl Iterator<Item = ScionAddr> {
     listen.iter().filter_map(|listen| match listen {
         Listen::Scion(address) => Some(*address),
-        Listen::Tcp { .. } => None,
+        Listen::Tcp { .. } | Listen::Udp(_) => None,
     })
+}
+
+/// As peers are told of it, if it is for QUIC.
+fn url(listen: &Listen) -> Option<String> {
+    match listen {
+        Listen::Tcp { .. } => None,
+        Listen::Scion(address) => Some(format!("nats-route://{address}")),
+        Listen::Udp(_) => Some(listen.to_string()),
+    }
 }
 
 /// Accepts whom `admits` lets begin, until the endpoint closes; of those whom the handshake turns away, `refused` is told.
@@ -357,7 +379,7 @@ fn accept(
 
 /// The paths of this server and what happened to them.
 struct Paths {
-    host: Host,
+    hosts: Hosts,
     hub: Arc<Hub>,
     lanes: LaneChoice,
     options: Arc<ArcSwap<ScionOptions>>,
@@ -365,8 +387,8 @@ struct Paths {
     history: Mutex<History>,
 }
 
-/// An AS, and which of the traffic there.
-type Heading = (IsdAs, Lane);
+/// An AS or a host, and which of the traffic there.
+type Heading = (Place, Lane);
 
 #[derive(Default)]
 struct History {
@@ -402,15 +424,15 @@ impl History {
 impl PathSource for Paths {
     fn pathz(&self, server_id: &str, history: bool) -> api::Pathz {
         let now = SystemTime::now();
-        let status = self.host.status();
-        let (state, since, error) = match status.state {
-            Ok(since) => (api::DaemonState::Up, since, None),
-            Err((since, error)) => (api::DaemonState::Down, since, Some(error.to_string())),
-        };
+        let status = self.hosts.scion.as_ref().map(Host::status);
+        let local_as = status.as_ref().and_then(|status| status.local_as);
         let mut links = self.links();
-        let paths = if history { self.host.paths_with_history() } else { self.host.paths() };
+        let look = if history { Host::paths_with_history } else { Host::paths };
+        let paths: Vec<_> = self.hosts.all().flat_map(look).collect();
         let happened = self.history.lock();
         let peers = paths.into_iter().map(|peer| {
+            let ends = |path: &PathId| peer.ends.get(path).copied();
+            let paths = peer_info(peer.remote, Vec::new(), &peer.paths, ends, now);
             let heading = (peer.remote, peer.lane);
             let links = links.remove(&heading).unwrap_or_default();
             let mut info = api::PeerInfo {
@@ -418,7 +440,8 @@ impl PathSource for Paths {
                 path_preference: peer.policy.preference.words(),
                 rules: peer.policy.lines(),
                 switches: happened.switches.get(&heading).copied().unwrap_or(0),
-                ..peer_info(peer.remote, links, &peer.paths, now)
+                links,
+                ..paths
             };
             if let Some(history) = &peer.history {
                 add_history(&mut info, history, now);
@@ -428,8 +451,8 @@ impl PathSource for Paths {
         api::Pathz {
             server_id: server_id.to_owned(),
             now: now.into(),
-            local_as: status.local_as.map(|local| local.to_string()),
-            daemon: api::Daemon { address: status.daemon, state, since: since.into(), error },
+            local_as: local_as.map(|local| local.to_string()),
+            daemon: status.map(daemon).unwrap_or_default(),
             path_preference: self.options.load().wishes.policy.preference.words(),
             peers: peers.collect(),
             refused_connections: self.seats.refused(),
@@ -443,7 +466,7 @@ impl Paths {
     fn links(&self) -> HashMap<Heading, Vec<api::Link>> {
         let mut links = HashMap::<_, Vec<_>>::new();
         for link in self.hub.links() {
-            if let Peer::Scion(address) = link.peer() {
+            if let Some(place) = place(&link.peer()) {
                 let kind = match link.kind {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,
@@ -453,15 +476,28 @@ impl Paths {
                 };
                 let since = link.started_at.into();
                 let lane = link.server.get().map(|server| self.lanes.lane(&server.slot)).unwrap_or_default();
-                links.entry((address.isd_as, lane)).or_default().push(api::Link {
-                    addr: address.to_string(),
-                    kind,
-                    since,
-                });
+                links.entry((place, lane)).or_default().push(api::Link { addr: link.peer().to_string(), kind, since });
             }
         }
         links
     }
+}
+
+/// Where the other end of a link is, if paths lead there.
+fn place(peer: &Peer) -> Option<Place> {
+    match peer {
+        Peer::Tcp(_) => None,
+        Peer::Scion(address) => Some(Place::As(address.isd_as)),
+        Peer::Udp(host) => Some(Place::Host(*host)),
+    }
+}
+
+fn daemon(status: Status) -> api::Daemon {
+    let (state, since, error) = match status.state {
+        Ok(since) => (api::DaemonState::Up, since, None),
+        Err((since, error)) => (api::DaemonState::Down, since, Some(error.to_string())),
+    };
+    api::Daemon { address: status.daemon, state, since: since.into(), error }
 }
 
 /// As monitoring names it.
@@ -476,8 +512,8 @@ fn lane_name(lane: &Lane) -> String {
 }
 
 /// Keeps what happens to paths.
-async fn keep_history(paths: Arc<Paths>) {
-    let mut events = paths.host.events();
+async fn keep_history(paths: Arc<Paths>, host: Host) {
+    let mut events = host.events();
     loop {
         match events.recv().await {
             Ok(event) => {

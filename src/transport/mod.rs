@@ -19,6 +19,8 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// Over QUIC on SCION.
     Scion(ScionAddr),
+    /// Over QUIC on plain IP; the first of its addresses.
+    Udp(SocketAddr),
 }
 
 impl Peer {
@@ -27,6 +29,7 @@ impl Peer {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().to_string(),
             Self::Scion(address) => address.host.to_string(),
+            Self::Udp(address) => address.ip().to_string(),
         }
     }
 
@@ -35,6 +38,7 @@ impl Peer {
         match self {
             Self::Tcp(address) => address.port(),
             Self::Scion(address) => address.port,
+            Self::Udp(address) => address.port(),
         }
     }
 }
@@ -44,6 +48,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Tcp(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(f),
             Self::Scion(address) => address.fmt(f),
+            Self::Udp(address) => address.fmt(f),
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::io;
 
-use natsd_scion::{DialError, Stream as ScionStream};
+use natsd_scion::{DialError, Place, Stream as ScionStream};
 
 use super::{Connection, Peer, Stream};
 
 /// A connection as links take it.
 pub(crate) fn connection(stream: ScionStream) -> Connection {
-    let peer = Peer::Scion(stream.peer());
+    let peer = match stream.place() {
+        Place::As(_) => Peer::Scion(stream.peer()),
+        Place::Host(host) => Peer::Udp(host),
+    };
     Connection::new(Stream::Other(Box::new(stream)), peer)
 }
 

@@ -41,7 +41,7 @@ impl Row for PathRow<'_> {
 
     fn text(&self) -> String {
         let Self { server, peer, path } = self;
-        let interfaces = path.interfaces.join(" ");
+        let interfaces = path.via();
         let (id, name, state) = (path.id, &path.fingerprint, path.state.as_str());
         format!("{} {} #{id} {name} {state} {interfaces}", server.label(), peer.heading())
     }

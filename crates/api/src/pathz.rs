@@ -14,11 +14,11 @@ pub struct Pathz {
     pub now: Time,
     /// The AS of this server, `1-ff00:0:111`; null until the daemon has told it.
     pub local_as: Option<String>,
-    /// The SCION daemon of this host.
+    /// The SCION daemon of this host; without address if SCION is off.
     pub daemon: Daemon,
     /// What paths are ranked by, most important first: `latency`, `bandwidth`, `hops`, `mtu`.
     pub path_preference: Vec<String>,
-    /// One entry an AS, in the order of their numbers.
+    /// One entry an AS, in the order of their numbers, then one for each host over plain IP.
     pub peers: Vec<PeerInfo>,
     /// Connections over SCION that were turned away since the start because their AS had `max_connections_per_as` already.
     pub refused_connections: u64,
@@ -60,7 +60,7 @@ pub enum DaemonState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PeerInfo {
-    /// The AS, `1-ff00:0:112`.
+    /// The AS, `1-ff00:0:112`; of a host over plain IP its first address, `10.0.1.2:6222`.
     pub remote_as: String,
     /// Which of the traffic there, if it takes several paths at once: `lane 1` and so on, or `account NAME`; empty is all
     /// other traffic.
@@ -106,6 +106,8 @@ pub enum Transport {
     /// QUIC over a SCION path.
     #[default]
     Scion,
+    /// QUIC over plain IP, between two addresses.
+    Udp,
     /// The fallback, TCP/IP.
     Tcp,
     /// A transport that this reader does not know.
@@ -161,7 +163,13 @@ pub struct PathInfo {
     pub why: String,
     /// The interfaces that it passes, `1-ff00:0:111#3`, from this AS to the other.
     pub interfaces: Vec<String>,
-    /// Links between ASes; 0 inside an AS.
+    /// Of a path over plain IP, the address of this server, `10.0.1.1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_addr: Option<String>,
+    /// Of a path over plain IP, the address of the peer, `10.1.1.2:6222`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_addr: Option<String>,
+    /// Links between ASes; 0 inside an AS. 1 over plain IP.
     pub hops: u32,
     /// Largest SCION packet, bytes.
     pub mtu: Option<u32>,
@@ -185,6 +193,16 @@ pub struct PathInfo {
     /// What became of it, if it was ever probed; with `history=1` alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<PathHistory>,
+}
+
+impl PathInfo {
+    /// What it passes, for people: interfaces, or over plain IP the addresses of both ends.
+    pub fn via(&self) -> String {
+        match (&self.local_addr, &self.remote_addr) {
+            (Some(here), Some(there)) => format!("{here} > {there}"),
+            _ => self.interfaces.join(" > "),
+        }
+    }
 }
 
 /// Where a path is in its life.
@@ -280,7 +298,7 @@ pub struct Probes {
 pub struct PathEvent {
     /// When.
     pub time: Time,
-    /// The AS that the path leads to.
+    /// The AS that the path leads to; of a host over plain IP its first address.
     pub remote_as: String,
     /// Which of the traffic there, as in [`PeerInfo::lane`].
     #[serde(skip_serializing_if = "String::is_empty")]

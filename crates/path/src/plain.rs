@@ -16,7 +16,7 @@ pub struct PlainAddr {
 
 /// Why an address was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a list of IP addresses and a port: {what}")]
+#[error("{text:?} does not say where one server is over UDP: {what}")]
 pub struct PlainAddrError {
     text: String,
     what: &'static str,
@@ -33,14 +33,23 @@ impl PlainAddr {
     /// Hosts that nothing can be sent to or that are there twice, too many, none, or port 0.
     pub fn new(hosts: &[IpAddr], port: u16) -> Result<Self, PlainAddrError> {
         let hosts: Vec<_> = hosts.iter().map(IpAddr::to_canonical).collect();
-        let refused = |what| Err(PlainAddrError { text: bracketed(&hosts, port), what });
-        let twice = |(at, host): (usize, &IpAddr)| hosts[..at].contains(host);
-        match check(&hosts) {
-            Err(what) => refused(what),
-            Ok(()) if port == 0 => refused("the port must be a number from 1 to 65535"),
-            Ok(()) if hosts.iter().enumerate().any(twice) => refused("an address is there twice"),
+        let checked =
+            check(&hosts).and(if port > 0 { Ok(()) } else { Err("the port must be a number from 1 to 65535") });
+        match checked {
+            Err(what) => Err(PlainAddrError { text: bracketed(&hosts, port), what }),
             Ok(()) => Ok(Self { hosts, port }),
         }
+    }
+
+    /// Hosts that could be the addresses of one server, as they are then known.
+    ///
+    /// # Errors
+    ///
+    /// As of [`new`](Self::new), without regard to a port.
+    pub fn hosts_alone(hosts: &[IpAddr]) -> Result<Vec<IpAddr>, PlainAddrError> {
+        let hosts: Vec<_> = hosts.iter().map(IpAddr::to_canonical).collect();
+        check(&hosts).map_err(|what| PlainAddrError { text: joined(&hosts), what })?;
+        Ok(hosts)
     }
 
     /// Its addresses, the most wanted first.
@@ -60,10 +69,12 @@ impl PlainAddr {
 }
 
 fn check(hosts: &[IpAddr]) -> Result<(), &'static str> {
+    let twice = |(at, host): (usize, &IpAddr)| hosts[..at].contains(host);
     let broadcast = |host: &IpAddr| matches!(host, IpAddr::V4(v4) if v4.is_broadcast());
     match hosts {
         [] => Err("there is no address"),
         _ if hosts.len() > PlainAddr::MOST => Err("a server has at most 8 addresses"),
+        _ if hosts.iter().enumerate().any(twice) => Err("an address is there twice"),
         _ if hosts.iter().any(IpAddr::is_unspecified) => {
             Err("name the addresses themselves: peers and paths are known by them")
         }
@@ -75,8 +86,11 @@ fn check(hosts: &[IpAddr]) -> Result<(), &'static str> {
 }
 
 fn bracketed(hosts: &[IpAddr], port: u16) -> String {
-    let hosts: Vec<_> = hosts.iter().map(IpAddr::to_string).collect();
-    format!("[{}]:{port}", hosts.join(","))
+    format!("[{}]:{port}", joined(hosts))
+}
+
+fn joined(hosts: &[IpAddr]) -> String {
+    hosts.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for PlainAddr {

@@ -40,11 +40,11 @@ pub const KEYS: &[Key<Draft>] = &[
     },
     Key {
         names: &["listen"],
-        takes: "port, \"host:port\", SCION address, or a list of these",
+        takes: "port, \"host:port\", SCION address, udp:// address, or a list of these",
         default: "routes are only dialled",
-        doc: "Where routes come in. SCION: `\"nats://ISD-AS,host:port\"` or `\"[ISD-AS,host]:port\"`. *Lists and SCION are \
-              extensions.*",
-        read: |draft, field| field.listeners().map(|listen| draft.options.listen = listen),
+        doc: "Where routes come in. SCION: `\"nats://ISD-AS,host:port\"` or `\"[ISD-AS,host]:port\"`. UDP, at each of up to 8 IP \
+              addresses: `\"udp://[host,host]:port\"`. *Lists, SCION and UDP are extensions.*",
+        read: |draft, field| field.route_listeners().map(|listen| draft.options.listen = listen),
     },
     Key {
         names: &["host", "net"],
@@ -64,9 +64,9 @@ pub const KEYS: &[Key<Draft>] = &[
         names: &["routes"],
         takes: "list of URLs",
         default: "none",
-        doc: "Servers to connect to: `nats-route://host:port`, `nats-route://[ISD-AS,host]:port`. An entry that is itself a \
+        doc: "Servers to connect to: `nats-route://host:port`, `nats-route://[ISD-AS,host]:port`, `udp://[host,host]:port`. An entry that is itself a \
               list names one server by several addresses, most wanted first; the first has a head \
-              start of 1 s over those of the other kind. *Lists and SCION are extensions.*",
+              start of 1 s over those of the other kind, TCP or not. *Lists, SCION and UDP are extensions.*",
         read: |draft, field| {
             let Value::List(items) = field.value() else { return Err(field.expected("a list of URLs, [ … ]")) };
             draft.options.routes = field.items(items, |entry| Ok(Remote { urls: entry.each(route)? }))?;

@@ -11,6 +11,7 @@ mod listening;
 pub mod mappings;
 pub mod monitoring;
 pub mod msg_trace;
+pub mod multihome;
 pub mod operator;
 pub mod paths;
 pub mod permissions;

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use natsd_core::transform::Mappings;
 
-use super::{accounts, authorization, cluster, gateway, leafnodes, mappings, monitoring, scion, tls, websocket};
+use super::{
+    accounts, authorization, cluster, gateway, leafnodes, mappings, monitoring, multihome, scion, tls, websocket,
+};
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -216,6 +218,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "off",
         doc: "Turns SCION on; see below. *Extension.*",
         read: |draft, field| scion::read(&mut draft.options.scion, field),
+    },
+    Key {
+        names: &["multihome"],
+        takes: "map",
+        default: "none",
+        doc: "Hosts with several IP addresses, without SCION; see below. *Extension.*",
+        read: |draft, field| multihome::read(field).map(|multihome| draft.options.multihome = Some(multihome)),
     },
     Key {
         names: &["http"],

@@ -15,8 +15,8 @@ use natsd_path::Part;
 use proptest::prelude::*;
 
 use super::{
-    accounts, authorization, callout, cluster, gateway, leafnodes, mappings, monitoring, msg_trace, operator, paths,
-    permissions, scion, server, sharing, tls, unsupported, websocket,
+    accounts, authorization, callout, cluster, gateway, leafnodes, mappings, monitoring, msg_trace, multihome,
+    operator, paths, permissions, scion, server, sharing, tls, unsupported, websocket,
 };
 use crate::config::options::{HandshakeFirst, Listen, Options, PeerAddr, PoolPaths, WriteTimeout};
 use crate::config::{ConfigErrors, Key, Warnings, load, load_in};
@@ -484,6 +484,7 @@ fn the_documentation_lists_every_key() {
         rows(mappings::KEYS),
         rows(tls::KEYS),
         rows(scion::KEYS),
+        rows(multihome::KEYS),
         rows(paths::KEYS),
         rows(paths::CLASS_KEYS),
         rows(websocket::KEYS),

@@ -78,10 +78,13 @@ pub enum InvalidOptions {
     Callout(#[from] CalloutError),
     /// Everybody would be a member whom any authority of the system vouches for.
     #[error("cluster.tls: {0} is for those alone whom an authority of the cluster vouches for; add ca_file")]
-    ScionWithoutAuthority(ScionAddr),
+    ScionWithoutAuthority(String),
     /// A peer over SCION that nobody vouches for.
-    #[error("cluster.tls: insecure is not for {0}: peers over SCION have to prove who they are; remove it")]
-    InsecureOverScion(ScionAddr),
+    #[error("cluster.tls: insecure is not for {0}: peers over SCION and UDP have to prove who they are; remove it")]
+    InsecureOverScion(String),
+    /// Addresses, and nobody to talk to.
+    #[error("multihome: it is for routes, and there is no cluster {{}}; add one, or remove multihome")]
+    MultihomeWithoutCluster,
     /// Somebody to dial, and nobody who dials.
     #[error("cluster.passive: a passive server dials nobody, so it has no routes; remove routes, or passive")]
     PassiveWithRoutes,
@@ -164,6 +167,9 @@ impl Options {
         if let Some(gateway) = &self.gateway {
             gateway.check(self)?;
         }
+        if self.multihome.is_some() && self.cluster.is_none() {
+            return Err(InvalidOptions::MultihomeWithoutCluster);
+        }
         self.check_paths()
     }
 
@@ -213,7 +219,8 @@ impl Options {
         if cluster.authority.is_some() {
             return Err(InvalidOptions::AuthorityBesideTls);
         }
-        match cluster.scion_addresses().next() {
+        let scion = cluster.scion_addresses().next().map(|address| address.to_string());
+        match scion.or_else(|| cluster.udp_addresses().next().map(|address| format!("udp://{address}"))) {
             Some(address) if tls.insecure => Err(InvalidOptions::InsecureOverScion(address)),
             Some(address) if tls.ca_file.is_none() => Err(InvalidOptions::ScionWithoutAuthority(address)),
             _ => Ok(()),

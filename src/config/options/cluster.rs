@@ -149,7 +149,7 @@ impl ClusterOptions {
     pub(crate) fn scion_addresses(&self) -> impl Iterator<Item = ScionAddr> + '_ {
         let dialled = self.routes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {
             PeerAddr::Scion(address) => Some(address),
-            PeerAddr::Tcp { .. } => None,
+            PeerAddr::Tcp { .. } | PeerAddr::Udp(_) => None,
         });
         scion_listeners(&self.listen).chain(dialled)
     }

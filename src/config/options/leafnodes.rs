@@ -274,7 +274,7 @@ impl LeafOptions {
     pub(super) fn scion_addresses(&self) -> impl Iterator<Item = natsd_path::ScionAddr> + '_ {
         let dialled = self.remotes.iter().flat_map(|remote| &remote.urls).filter_map(|url| match url.address {
             PeerAddr::Scion(address) => Some(address),
-            PeerAddr::Tcp { .. } => None,
+            PeerAddr::Tcp { .. } | PeerAddr::Udp(_) => None,
         });
         scion_listeners(&self.listen).chain(dialled)
     }

@@ -63,14 +63,17 @@ fn seconds(millis: Option<f64>) -> Option<f64> {
 
 /// Adds what `pathz` says.
 pub(super) fn write(out: &mut Exposition, pathz: &Pathz) {
-    let up = u8::from(pathz.daemon.state == DaemonState::Up);
-    out.family("natsd_path_daemon_up", "Whether the SCION daemon answers", Kind::Gauge).sample(&[], up);
     out.family(
         "natsd_scion_refused_connections_total",
         "Connections turned away because their AS had as many as it may",
         Kind::Counter,
     )
     .sample(&[], pathz.refused_connections);
+    // There is none to be asked where SCION is off.
+    if pathz.daemon != natsd_api::Daemon::default() {
+        let up = u8::from(pathz.daemon.state == DaemonState::Up);
+        out.family("natsd_path_daemon_up", "Whether the SCION daemon answers", Kind::Gauge).sample(&[], up);
+    }
     let mut switches =
         out.family("natsd_path_switches_total", "How often the traffic to an AS moved to another path", Kind::Counter);
     for peer in &pathz.peers {

@@ -41,13 +41,18 @@ impl Door {
     pub(super) fn refused(&self, what: &str, peer: ScionAddr, reason: &str) {
         let more = self.refusals.lock().note(peer.isd_as, Instant::now());
         match more {
-            Some(0) => log::warn!("Refused {what} connection over SCION from {peer}: {reason}"),
+            Some(0) => log::warn!("Refused {what} connection over {} from {peer}: {reason}", over(peer)),
             Some(more) => log::warn!(
-                "Refused {what} connection over SCION from {peer}: {reason} ({more} more since the last line of its AS)"
+                "Refused {what} connection over {} from {peer}: {reason} ({more} more since the last line of its AS)",
+                over(peer)
             ),
             None => {}
         }
     }
+}
+
+fn over(peer: ScionAddr) -> &'static str {
+    if peer.isd_as == IsdAs(0) { "UDP" } else { "SCION" }
 }
 
 /// When the log told of an AS last, and how many it has kept to itself since.

@@ -51,7 +51,11 @@ impl Identities {
                 let tls = cluster.tls.as_ref().filter(|tls| tls.ca_file.is_some() && !tls.insecure);
                 tls.map(|tls| (tls.clone(), "cluster.tls"))
             }
-            Some(cluster) if cluster.authority.is_some() || cluster.scion_addresses().next().is_some() => {
+            Some(cluster)
+                if cluster.authority.is_some()
+                    || options.goes_over_udp()
+                    || cluster.scion_addresses().next().is_some() =>
+            {
                 Some((authority.member()?, "cluster.authority"))
             }
             // Clusters show each other what servers of one show each other.

@@ -19,7 +19,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
     let PathRow { path, peer, .. } = row;
     let title = format!(" path #{} {} to {} ", path.id, path.fingerprint, peer.heading());
     let block = Block::new().borders(Borders::TOP).border_style(theme.label()).title(title);
-    let lines = [("why", why(row)), ("time", time(row)), ("data", data(row)), ("via", path.interfaces.join(" > "))];
+    let lines = [("why", why(row)), ("time", time(row)), ("data", data(row)), ("via", path.via())];
     let lines: Vec<_> = lines
         .into_iter()
         .map(|(name, text)| Line::from(vec![Span::styled(format!("{name:5}"), theme.label()), Span::raw(text)]))

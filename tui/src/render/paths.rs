@@ -63,7 +63,9 @@ fn server_notice(server: &Server, theme: Theme) -> Option<Line<'static>> {
             let text = format!("SCION daemon of {label} at {}: {error}; known paths stay in use", daemon.address);
             Some(Line::styled(text, theme.bad()))
         }
-        Some(Pathz { local_as: None, .. }) => Some(Line::raw(format!("{label} waits for its SCION daemon"))),
+        Some(Pathz { local_as: None, daemon, .. }) if !daemon.address.is_empty() => {
+            Some(Line::raw(format!("{label} waits for its SCION daemon")))
+        }
         Some(Pathz { peers, .. }) if peers.is_empty() => {
             Some(Line::raw(format!("{label} has no link over SCION yet, so it looks up no paths")))
         }
@@ -74,15 +76,20 @@ fn server_notice(server: &Server, theme: Theme) -> Option<Line<'static>> {
 fn peer_heading(row: &PathRow<'_>, theme: Theme) -> Line<'static> {
     let pathz = row.server.latest.as_ref().and_then(|snapshot| snapshot.pathz.as_ref());
     let local_as = pathz.and_then(|pathz| pathz.local_as.as_deref()).unwrap_or("?");
+    let label = match row.peer.paths.iter().any(|path| path.transport == Transport::Udp) {
+        true => row.server.label().to_string(),
+        false => format!("{} {local_as}", row.server.label()),
+    };
     let preference = pathz.map(|pathz| pathz.path_preference.join(",")).unwrap_or_default();
     let peer = row.peer;
     let over = match peer.transport {
         _ if peer.active.is_none() => Span::styled("no path", theme.bad()),
         Transport::Tcp => Span::styled("over TCP/IP", theme.notable()),
+        Transport::Udp => Span::raw("over UDP/IP"),
         Transport::Scion | Transport::Unknown => Span::raw("over SCION"),
     };
     Line::from(vec![
-        Span::styled(format!("{} {local_as} > {} ", row.server.label(), peer.heading()), theme.heading()),
+        Span::styled(format!("{label} > {} ", peer.heading()), theme.heading()),
         over,
         Span::raw(format!(", links {}, paths {}, preferred {preference}", peer.links.len(), peer.paths.len())),
     ])
