@@ -42,6 +42,8 @@ mod monitor_process;
 mod msgtrace;
 #[cfg(feature = "lab")]
 mod mtu_holes;
+#[cfg(feature = "scion")]
+mod multihome;
 #[cfg(feature = "interop")]
 mod operator;
 mod passive;

@@ -7,7 +7,8 @@ use crate::harness::http;
 use crate::harness::node::{Kind, Node, Setup, free_port};
 use crate::harness::server::{TestServer, natsd, wait_for};
 
-const PASSIVE: Setup<'_> = Setup { routes: &[], login: "", pool_size: None, cluster: "passive: true", more: "" };
+const PASSIVE: Setup<'_> =
+    Setup { routes: &[], login: "", pool_size: None, listen: "", cluster: "passive: true", more: "" };
 
 /// The routes of a server that monitors at this port.
 fn routes(monitor: u16) -> Vec<Value> {

@@ -11,6 +11,8 @@ pub mod network;
 pub mod node;
 pub mod peer;
 pub mod raw;
+#[cfg(feature = "scion")]
+pub mod relay;
 pub mod server;
 pub mod tls;
 pub mod websocket;

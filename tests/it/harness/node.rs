@@ -34,6 +34,8 @@ pub struct Setup<'a> {
     pub login: &'a str,
     /// `pool_size`, when not the default.
     pub pool_size: Option<i32>,
+    /// Where else routes come in: a list without its brackets.
+    pub listen: &'a str,
     /// More of `cluster {}`.
     pub cluster: &'a str,
     /// More of the top level; `{dir}` is the server's own directory.
@@ -46,7 +48,11 @@ impl Node {
         let (port, route_port) = (free_port(), free_port());
         let mut config = format!("listen: \"127.0.0.1:{port}\"\nserver_name: {name}\n");
         let cluster_name = if setup.cluster.contains("name:") { "" } else { "name: c1" };
-        let mut cluster = format!("{cluster_name}\nlisten: \"127.0.0.1:{route_port}\"\n{}\n", setup.cluster);
+        let listen = match setup.listen {
+            "" => format!("\"127.0.0.1:{route_port}\""),
+            more => format!("[\"127.0.0.1:{route_port}\", {more}]"),
+        };
+        let mut cluster = format!("{cluster_name}\nlisten: {listen}\n{}\n", setup.cluster);
         let routes: Vec<_> = setup.routes.iter().map(|node| node.route_url(setup.login)).collect();
         if !routes.is_empty() {
             writeln!(cluster, "routes: [{}]", routes.join(", ")).expect("a String takes all");
