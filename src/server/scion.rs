@@ -38,8 +38,8 @@ use handshakes::{Handshakes, Turn};
 use identities::Identities;
 pub use identities::IdentityError;
 use lanes::{Dialers, LaneChoice};
-use seats::{KindsOfSeats, Seats};
 use plain::Hosts;
+use seats::{KindsOfSeats, Seats};
 
 /// Events kept for `/pathz`.
 const EVENTS: usize = 256;

@@ -59,6 +59,7 @@ fn each_connection_of_a_pool_takes_a_path_of_its_own() {
 fn a_cut_link_costs_only_the_connection_that_used_it() {
     let pair = spread();
     wait_for("all lanes are apart", || [0, 1].into_iter().all(|server| are_apart(&exits(&pair, server))));
+    wait_for("the first one has the best path", || exits(&pair, 0)[""] == "1-ff00:0:111#3");
     let (before, routes) = (exits(&pair, 0), pair.routes());
     pair.ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
     wait_for("the cut path is left", || !exits(&pair, 0).values().any(|exit| exit == "1-ff00:0:111#3"));

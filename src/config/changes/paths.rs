@@ -9,7 +9,8 @@ use crate::config::options::{MultihomeOptions, ScionOptions};
 
 pub(super) fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, local, wishes, pool_paths, probe_budget, allow, deny, max_connections_per_as } = scion.unwrap_or(&default);
+    let ScionOptions { daemon, local, wishes, pool_paths, probe_budget, allow, deny, max_connections_per_as } =
+        scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),

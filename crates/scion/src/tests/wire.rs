@@ -178,6 +178,7 @@ impl Wire {
         let id = way as u16 + 3;
         let latency = Some(DELAY * (1 + way as u32));
         PathInfo {
+            way: None,
             interfaces: vec![Interface { isd_as: ASES[from], id }, Interface { isd_as: ASES[1 - from], id }],
             mtu: 1472,
             expiry: SystemTime::now().checked_add(Duration::from_secs(3600)),
