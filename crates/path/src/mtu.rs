@@ -82,6 +82,14 @@ impl Hole {
         self.search.is_some()
     }
 
+    /// Payloads of `most` bytes may vanish: that is asked first. Nothing if a hole is known, or was searched for a while ago.
+    pub(crate) fn doubt(&mut self, now: Instant, most: u16) {
+        let barred = self.barred_until.is_some_and(|until| until > now);
+        if self.search.is_none() && self.limit.is_none() && most > FLOOR && !barred {
+            self.search = Some(Search::new(now, 0, most.saturating_add(1), most));
+        }
+    }
+
     /// Asks for `most` bytes, if it is time.
     pub(crate) fn raise(&mut self, now: Instant, most: u16) {
         let Some(limit) = self.limit.filter(|limit| limit.raise_at <= now && self.search.is_none()) else { return };
@@ -179,7 +187,8 @@ impl Search {
     }
 
     fn go_on(&mut self, now: Instant) {
-        self.size = self.passes + self.fails.saturating_sub(self.passes) / 2;
+        let half = self.passes + self.fails.saturating_sub(self.passes) / 2;
+        self.size = if self.passes < FLOOR { FLOOR } else { half };
         self.asked.clear();
         self.next = now;
     }
@@ -191,6 +200,18 @@ mod tests {
     use super::*;
 
     const WAIT: Duration = Duration::from_millis(40);
+
+    #[test]
+    fn a_doubt_is_looked_into_and_may_be_unfounded() {
+        let mut hole = Hole::default();
+        hole.doubt(Instant::now(), 1400);
+        assert_eq!(search(&mut hole, 1400).0, Some(1400), "no smaller size is asked");
+        hole.doubt(Instant::now(), 1400);
+        let found = search(&mut hole, 1300).0.expect("enough passes");
+        assert!((1284..=1300).contains(&found), "{found}");
+        hole.doubt(Instant::now(), 1400);
+        assert_eq!(search(&mut hole, 1000).0, None);
+    }
 
     /// Searches on a path that carries payloads of `carries` bytes; what it found, and in how many probes.
     fn search(hole: &mut Hole, carries: u16) -> (Option<u16>, u64) {

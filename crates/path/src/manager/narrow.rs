@@ -26,6 +26,17 @@ impl Manager {
         true
     }
 
+    /// QUIC has gone down to small packets, as it takes the large ones that it sent over `path` for lost: it is asked whether they are.
+    pub fn handle_black_hole(&mut self, now: Instant, path: PathId) {
+        let Some(index) = self.index(path).filter(|_| !self.unprobeable) else { return };
+        let path = &mut self.paths[index];
+        if path.is_scion() {
+            let most = if path.candidate.mtu > 0 { path.room() } else { USUAL.saturating_sub(path.candidate.overhead) };
+            path.hole.doubt(now, most);
+            self.settle(now);
+        }
+    }
+
     /// Whether a path has answered a probe of this size, sent since then.
     pub(super) fn carries(&self, path: PathId, size: u16, since: Instant) -> bool {
         let proof = self.index(path).and_then(|index| self.paths[index].proof);
