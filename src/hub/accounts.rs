@@ -191,7 +191,7 @@ impl Accounts {
                     }
                     ImportKind::Service { share } => {
                         let export: Service = export.unwrap_or_default();
-                        services.push(Arc::new(ServiceImport { exporter, renaming, share, export }));
+                        services.push(Arc::new(ServiceImport { exporter, renaming, share, export, streams: false }));
                     }
                 }
             }

@@ -40,12 +40,15 @@ pub(crate) struct ServiceImport {
     pub share: bool,
     /// As it is exported.
     pub export: Service,
+    /// All accounts have it, for the streams of other servers.
+    pub streams: bool,
 }
 
 impl ServiceImport {
     fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.exporter, &other.exporter)
             && (&self.renaming, self.share, &self.export) == (&other.renaming, other.share, &other.export)
+            && self.streams == other.streams
     }
 }
 

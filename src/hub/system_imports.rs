@@ -48,12 +48,12 @@ const OF_STREAMS: [&[u8]; 2] = [b"$JS.API.CONSUMER.MSG.NEXT.", b"$JS.API.DIRECT.
 impl ServiceImport {
     /// Whether a request is for those alone who listen in the account itself.
     pub(super) fn leaves_out(&self, subject: &[u8]) -> bool {
-        !self.is_told_to_leafs() && OF_STREAMS.iter().any(|prefix| subject.starts_with(prefix))
+        self.streams && OF_STREAMS.iter().any(|prefix| subject.starts_with(prefix))
     }
 
     /// Leaf nodes have streams of their own under the same names, and ask for those of others by their domain.
     pub(super) fn is_told_to_leafs(&self) -> bool {
-        !(self.share && self.renaming.local() == STREAMS.local.as_bytes())
+        !self.streams
     }
 }
 
@@ -75,7 +75,8 @@ pub(super) fn add(account: &Account, system: &Arc<Account>, services: &mut Vec<A
         };
         if !services.iter().any(known) {
             let export = Service { response: offer.response, ..Service::default() };
-            services.push(Arc::new(ServiceImport { exporter: system.clone(), renaming, share: offer.share, export }));
+            let (exporter, share, streams) = (system.clone(), offer.share, offer.local == STREAMS.local);
+            services.push(Arc::new(ServiceImport { exporter, renaming, share, export, streams }));
         }
     }
 }

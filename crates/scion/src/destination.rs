@@ -123,7 +123,7 @@ impl Destination {
         lanes: watch::Sender<Lanes>,
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
-        let config = heading.lane.place().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
+        let config = heading.lane.numbered().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
         let state = State {
             manager: Manager::new(config, fastrand::u64(..)),
             current: Vec::new(),
@@ -216,13 +216,13 @@ impl Destination {
 
     /// What is known to be used by other lanes.
     fn crowd(&self) -> Vec<Interface> {
-        let place = self.heading.lane.place();
+        let place = self.heading.lane.numbered();
         place.map(|(class, number)| self.lanes.borrow().crowd(&class, number)).unwrap_or_default()
     }
 
     /// Tells the other lanes where this one is, if it has moved.
     fn show(&self, state: &mut State) {
-        let Some(place) = self.heading.lane.place() else { return };
+        let Some(place) = self.heading.lane.numbered() else { return };
         let active = state.manager.active();
         if active != state.shown {
             state.shown = active;
@@ -234,7 +234,7 @@ impl Destination {
 
     /// Nobody needs the paths any more.
     pub(crate) fn leave(&self) {
-        if let Some((class, number)) = self.heading.lane.place() {
+        if let Some((class, number)) = self.heading.lane.numbered() {
             self.lanes.send_if_modified(|lanes| lanes.leave(&class, number));
         }
     }

@@ -23,7 +23,7 @@ pub enum Lane {
 
 impl Lane {
     /// The class of traffic that this lane shares with others, from which it keeps apart, and its number among them.
-    pub(crate) fn place(&self) -> Option<(Arc<str>, u16)> {
+    pub(crate) fn numbered(&self) -> Option<(Arc<str>, u16)> {
         match self {
             Self::Numbered(number) => Some(("".into(), *number)),
             Self::Account(_) => None,
