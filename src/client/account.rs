@@ -51,7 +51,7 @@ impl Client {
     /// What was matched so far, and who the client is, may have changed.
     pub(super) fn become_user(&mut self, user: Option<Arc<User>>) {
         self.permissions = user.as_ref().and_then(|user| user.permissions.clone());
-        self.cache = MatchCache::of(self.link.id);
+        self.cache = MatchCache::default();
         self.link.outbound().replies = self.permissions.as_ref().and_then(AllowedReplies::new);
         self.link.user.store(user);
     }

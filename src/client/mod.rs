@@ -125,7 +125,7 @@ impl Client {
     pub(crate) fn new(link: Arc<Link>, hub: Arc<Hub>, listener: Arc<Listener>, surplus: bool) -> Self {
         let account = hub.accounts.global().clone();
         let mut client = Self {
-            cache: MatchCache::of(link.id),
+            cache: MatchCache::default(),
             // Before the limits: should they change meanwhile, they are looked up again.
             epoch: hub.epoch(),
             limits: limits(&hub, &account, false),

@@ -83,7 +83,7 @@ impl Inbound {
         match self.accounts.iter().position(|(account, _)| *account.name == *name) {
             Some(at) => self.accounts.swap(0, at),
             None => match self.shared.hub.accounts.known(name) {
-                Some(account) => self.accounts.insert(0, (account, MatchCache::of(self.link.id))),
+                Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
                 None => return false,
             },
         }

@@ -19,8 +19,6 @@ pub(crate) struct MatchCache {
     slots: Vec<Slot>,
     /// Slot of the last subject: many publish to the same one again and again.
     last: usize,
-    /// The connection that publishes.
-    publisher: u64,
 }
 
 #[derive(Default)]
@@ -35,11 +33,6 @@ struct Entry {
 }
 
 impl MatchCache {
-    /// For what comes from this connection.
-    pub(crate) fn of(publisher: u64) -> Self {
-        Self { publisher, ..Self::default() }
-    }
-
     /// As [`find_permitted`](Self::find_permitted), of one who may publish anywhere.
     #[cfg(test)]
     pub(crate) fn find<'a>(&'a mut self, account: &Account, subject: &[u8], scratch: &'a mut Matches) -> &'a Matches {
@@ -82,7 +75,6 @@ impl MatchCache {
             self.last = at;
             return &self.slots[at].entry.as_ref().expect("just seen").matches;
         }
-        scratch.publisher = self.publisher;
         if may() {
             account.matches(subject, scratch);
         } else {

@@ -27,8 +27,6 @@ pub(crate) struct Matches {
     pub response: bool,
     /// The client whose cache this is in may not publish to the subject.
     pub refused: bool,
-    /// Whose messages these are, a connection; said before it is matched.
-    pub publisher: u64,
 }
 
 /// A queue group, over all servers.
@@ -65,11 +63,6 @@ pub(crate) struct RouteMatch {
 }
 
 impl Matches {
-    /// Empty, for what this connection publishes, or the server itself.
-    pub(super) fn for_publisher(link: Option<&Arc<Link>>) -> Self {
-        Self { publisher: link.map_or(0, |link| link.id), ..Self::default() }
-    }
-
     pub(crate) fn clear(&mut self) {
         self.plain.clear();
         self.groups.clear();
@@ -180,7 +173,7 @@ impl Remote<'_> {
             Cow::Borrowed(_) => None,
             Cow::Owned(name) => Some(name),
         };
-        let carrier = member.link.carrier(renamed.as_deref().unwrap_or(self.subject), self.found.publisher)?;
+        let carrier = member.link.carrier(renamed.as_deref().unwrap_or(self.subject))?;
         Some(self.found.route(carrier, renamed))
     }
 }

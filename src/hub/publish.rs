@@ -108,7 +108,7 @@ pub(crate) fn publish_to(
     from: &Publisher<'_>,
     batch: &mut Batch,
 ) -> bool {
-    let mut matches = Matches::for_publisher(from.link);
+    let mut matches = Matches::default();
     account.matches(message.subject, &mut matches);
     publish(account, message, &matches, from, batch)
 }

@@ -133,7 +133,7 @@ impl Broker {
             denied: Vec::new(),
             peer: Some(peer),
             interests: HashMap::new(),
-            cache: MatchCache::of(link.id),
+            cache: MatchCache::default(),
             entered: true,
         };
         (broker, room)

@@ -32,7 +32,7 @@ use crate::hub::account::Account;
 use crate::hub::subscription::Subscriptions;
 use crate::leaf::LeafPeer;
 use crate::operators::Pass;
-use crate::route::{Carrier, Carriers, Copies, FarServer};
+use crate::route::{Carrier, Carriers, Copies, FarServer, Spread};
 use crate::server::listener::Listener;
 use crate::tls::Facts;
 use crate::transport::Peer;
@@ -95,6 +95,8 @@ pub(crate) struct Link {
     pub server: OnceLock<Box<PeerServer>>,
     /// There is no connection: it stands for a server that is reached over others.
     pub far: OnceLock<Box<FarServer>>,
+    /// There is no connection: it stands for several to the same server, which share out the messages.
+    pub spread: OnceLock<Arc<Spread>>,
     /// The server at the other end of a leaf connection, once it is known.
     pub leaf: OnceLock<Box<LeafPeer>>,
     /// The server of another cluster at the other end, once it is known.
@@ -211,6 +213,7 @@ impl Link {
             account: ArcSwapOption::empty(),
             server: OnceLock::new(),
             far: OnceLock::new(),
+            spread: OnceLock::new(),
             leaf: OnceLock::new(),
             gateway: OnceLock::new(),
             maps_replies: AtomicBool::new(false),
@@ -306,10 +309,28 @@ impl Link {
             copies.send(&errand.over_hops(account, message), batch);
             return reached;
         }
+        if let Some(spread) = self.spread.get() {
+            return spread.route(account, message, errand, queues, batch);
+        }
         let mut out = self.out.lock();
         if out.is_closing() {
             return false;
         }
+        self.append(&mut out, account, message, errand, queues, batch);
+        self.appended(out, batch);
+        true
+    }
+
+    /// Appends a message for the server at the other end of a route or a leaf connection.
+    pub(crate) fn append<'q>(
+        &self,
+        out: &mut Outbound,
+        account: &[u8],
+        message: &Message<'_>,
+        errand: Errand<'_>,
+        queues: impl Iterator<Item = &'q [u8]>,
+        batch: &mut Batch,
+    ) {
         let is_leaf = self.kind == Kind::Leaf;
         let bare = (is_leaf || self.kind == Kind::Gateway) && message.header_len > 0 && !out.takes_headers;
         let message = if bare { message.without_headers() } else { *message };
@@ -337,8 +358,6 @@ impl Link {
         buffer.extend_from_slice(b"\r\n");
         out.count(message.body.len());
         batch.count_sent(self.kind, message.body.len());
-        self.appended(out, batch);
-        true
     }
 
     /// Sends a copy of a message to a neighbour, for the servers named in `stops`.
@@ -361,7 +380,7 @@ impl Link {
     }
 
     /// Something was appended: sees to it that it is written, and that it does not become too much.
-    fn appended(self: &Arc<Self>, mut out: MutexGuard<'_, Outbound>, batch: &mut Batch) {
+    pub(crate) fn appended(self: &Arc<Self>, mut out: MutexGuard<'_, Outbound>, batch: &mut Batch) {
         out.active = batch.now();
         if out.flush_due() && out.flush(&self.limits) == Flushed::TooSlow {
             return;
@@ -420,11 +439,10 @@ impl Link {
         }
     }
 
-    /// The connection to the same server that takes messages of this publisher to `subject`. `None` if none may at the
-    /// moment.
-    pub(crate) fn carrier(self: &Arc<Self>, subject: &[u8], publisher: u64) -> Option<Arc<Self>> {
+    /// The connection to the same server that takes messages to `subject`. `None` if none may at the moment.
+    pub(crate) fn carrier(self: &Arc<Self>, subject: &[u8]) -> Option<Arc<Self>> {
         let carriers = self.server.get().and_then(|server| server.carriers.as_ref());
-        match carriers.map_or(Carrier::Usual, |carriers| carriers.of(subject, publisher)) {
+        match carriers.map_or(Carrier::Usual, |carriers| carriers.of(subject)) {
             Carrier::Usual => Some(self.clone()),
             Carrier::Own(link) => Some(link),
             Carrier::Missing => None,

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use foldhash::quality::FixedState;
-use natsd_core::route::hello::RouteClass;
+use natsd_core::route::hello::{RouteClass, RouteInfo};
 use natsd_core::subject;
 use parking_lot::Mutex;
 
+use super::spread::Spread;
 use crate::link::Link;
 
 /// Messages that have connections of their own to peers that agree.
@@ -27,7 +26,7 @@ pub(crate) struct Class {
 impl Class {
     /// As peers are told.
     pub(super) fn told(&self) -> RouteClass {
-        RouteClass { subjects: self.pattern.clone(), connections: self.spread }
+        RouteClass { subjects: self.pattern.clone(), connections: self.spread, in_order: true }
     }
 }
 
@@ -63,8 +62,8 @@ impl Classes {
             return Some(known);
         }
         peers.retain(|_, known| known.strong_count() > 0);
-        let links = ArcSwap::from_pointee(vec![Vec::new(); self.all.len()]);
-        let new = Arc::new(Carriers { all: self.all.clone(), links });
+        let links = ArcSwap::from_pointee(vec![None; self.all.len()]);
+        let new = Arc::new(Carriers { all: self.all.clone(), links, spreads: Mutex::default() });
         peers.insert(peer.to_owned(), Arc::downgrade(&new));
         Some(new)
     }
@@ -77,9 +76,6 @@ fn specificity(pattern: &str) -> impl Iterator<Item = (u8, &str)> {
         _ => (0, token),
     })
 }
-
-/// The connections of a class, each with its number.
-type Numbered = Vec<(u16, Arc<Link>)>;
 
 /// Which connection to a peer takes a message.
 pub(crate) enum Carrier {
@@ -94,8 +90,10 @@ pub(crate) enum Carrier {
 /// The connections to one peer that classes have.
 pub(crate) struct Carriers {
     all: Ordered,
-    /// Those that there are, by class and with their number in it.
-    links: ArcSwap<Vec<Numbered>>,
+    /// That of each class, if it is there; it may stand for several.
+    links: ArcSwap<Vec<Option<Arc<Link>>>>,
+    /// The classes that several connections share out, by their patterns.
+    spreads: Mutex<HashMap<String, Arc<Spread>>>,
 }
 
 impl fmt::Debug for Carriers {
@@ -105,41 +103,46 @@ impl fmt::Debug for Carriers {
 }
 
 impl Carriers {
-    /// The connection that takes messages to `subject`. Of several it is always the same one for a publisher, as long as it
-    /// is there, so that nothing overtakes what the publisher has sent before.
-    pub(crate) fn of(&self, subject: &[u8], publisher: u64) -> Carrier {
+    /// The connection that takes messages to `subject`.
+    pub(crate) fn of(&self, subject: &[u8]) -> Carrier {
         let matches = |class: &Class| subject::matches(class.pattern.as_bytes(), subject);
         let Some(at) = self.all.iter().position(matches) else { return Carrier::Usual };
-        let links = self.links.load();
-        let there = links[at].iter().filter(|(_, link)| !link.is_closing());
-        // The highest of hashes of both: when one connection is gone, only its publishers move.
-        let weight = |number: u16| FixedState::default().hash_one((publisher, number));
-        match there.max_by_key(|(number, _)| weight(*number)) {
-            Some((_, link)) => Carrier::Own(link.clone()),
-            None if self.all[at].strict => Carrier::Missing,
-            None => Carrier::Usual,
+        match &self.links.load()[at] {
+            Some(link) if !link.is_closing() => Carrier::Own(link.clone()),
+            _ if self.all[at].strict => Carrier::Missing,
+            _ => Carrier::Usual,
         }
     }
 
-    /// From now on `link` is the connection of this number for the class of this pattern.
-    pub(super) fn add(&self, (pattern, number): (&str, u16), link: &Arc<Link>) {
+    /// What several connections have in common that share out the messages of this class with the peer that says this, if
+    /// they do.
+    pub(super) fn spread(&self, pattern: &str, peer: &RouteInfo, new: impl FnOnce() -> Spread) -> Option<Arc<Spread>> {
+        let ours = self.all.iter().find(|known| known.pattern == pattern)?;
+        let connections = peer.class(pattern).map_or(1, |theirs| ours.told().agreed(theirs));
+        let mut spreads = self.spreads.lock();
+        (connections > 1).then(|| spreads.entry(pattern.to_owned()).or_insert_with(|| Arc::new(new())).clone())
+    }
+
+    /// From now on the class of this pattern has this connection, or none.
+    pub(super) fn set(&self, pattern: &str, link: Option<&Arc<Link>>) {
         if let Some(class) = self.all.iter().position(|known| known.pattern == pattern) {
             self.links.rcu(|links| {
                 let mut links = Vec::clone(links);
-                links[class].retain(|(known, _)| *known != number);
-                links[class].push((number, link.clone()));
+                links[class] = link.cloned();
                 links
             });
         }
     }
 
-    /// `link` is over.
-    pub(super) fn remove(&self, link: &Arc<Link>) {
-        self.links.rcu(|links| {
+    /// `link` is over. Returns whether a class had it.
+    pub(super) fn remove(&self, link: &Arc<Link>) -> bool {
+        let is_it = |known: &Option<Arc<Link>>| known.as_ref().is_some_and(|known| Arc::ptr_eq(known, link));
+        let before = self.links.rcu(|links| {
             let mut links = Vec::clone(links);
-            links.iter_mut().for_each(|of_class| of_class.retain(|(_, known)| !Arc::ptr_eq(known, link)));
+            links.iter_mut().filter(|known| is_it(known)).for_each(|known| *known = None);
             links
         });
+        before.iter().any(is_it)
     }
 }
 
@@ -170,8 +173,8 @@ mod tests {
         let class = |pattern: &str, strict| Class { pattern: pattern.to_owned(), strict, spread: 1 };
         let classes = Classes::new(vec![class("gov.>", true), class("orders.>", false)]);
         let carriers = classes.carriers("N").expect("there are classes");
-        assert!(matches!(carriers.of(b"gov.x", 1), Carrier::Missing));
-        assert!(matches!(carriers.of(b"orders.x", 1), Carrier::Usual));
-        assert!(matches!(carriers.of(b"else", 1), Carrier::Usual));
+        assert!(matches!(carriers.of(b"gov.x"), Carrier::Missing));
+        assert!(matches!(carriers.of(b"orders.x"), Carrier::Usual));
+        assert!(matches!(carriers.of(b"else"), Carrier::Usual));
     }
 }

@@ -1,5 +1,7 @@
 //! A route among the other connections: what the hub does for it, and it for the hub.
 
+mod in_order;
+
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,6 +19,7 @@ use natsd_core::route::CloseReason;
 use natsd_core::route::dag::{MAX_HOPS, wire as dag};
 use natsd_core::route::hello::RouteInfo;
 use natsd_core::route::session::{Introduction, Slot};
+use natsd_core::route::spread;
 use natsd_core::route::wire::{Interest, Message, Op};
 use natsd_core::subject;
 use tokio::sync::mpsc;
@@ -24,7 +27,8 @@ use tokio::sync::mpsc;
 use super::dag::{Copies, HopRoutes};
 use super::interest::Announcer;
 use super::protocol::{Broker, RouteProtocol};
-use super::registry::Command;
+use super::registry::{Clock, Command};
+use super::spread::Spread;
 use super::trace;
 use crate::hub::account::Account;
 use crate::hub::cache::MatchCache;
@@ -57,9 +61,18 @@ impl RouteLink {
         announcer: Arc<Announcer>,
         steering: Option<Steering>,
     ) -> Self {
-        let (hasher, accounts) = (RandomState::default(), Vec::new());
-        let side =
-            HubSide { link, hub, announcer, steering, dedicated: None, accounts, remote: HashTable::new(), hasher };
+        let side = HubSide {
+            link,
+            hub,
+            announcer,
+            clock: protocol.clock(),
+            steering,
+            dedicated: None,
+            spread: None,
+            accounts: Vec::new(),
+            remote: HashTable::new(),
+            hasher: RandomState::default(),
+        };
         Self { protocol, commands, side }
     }
 }
@@ -114,10 +127,13 @@ struct HubSide {
     link: Arc<Link>,
     hub: Arc<Hub>,
     announcer: Arc<Announcer>,
+    clock: Clock,
     /// Until its place among the connections to the peer is known.
     steering: Option<Steering>,
     /// The account that the route is dedicated to.
     dedicated: Option<Box<[u8]>>,
+    /// What it has in common with others that share out the same messages.
+    spread: Option<Arc<Spread>>,
     /// Accounts that messages came for, the last one first.
     accounts: Vec<(Arc<Account>, MatchCache)>,
     remote: HashTable<(Arc<Account>, Arc<RemoteInterest>)>,
@@ -198,34 +214,37 @@ impl HubSide {
         self.remote.is_empty()
     }
 
-    /// What the connection was for goes with all else again.
-    fn leave_class(&self) {
-        let Some(server) = self.link.server.get() else { return };
-        if let (Slot::Class(..), Some(carriers)) = (&server.slot, &server.carriers) {
-            carriers.remove(&self.link);
-            self.hub.accounts.forget_matches();
+    /// `hops` is how often it may be passed on, where servers do that.
+    fn deliver(&mut self, message: &Message<'_>, hops: u8, batch: &mut Batch) {
+        let is_known = self.enter(message, batch);
+        batch.count_received(Kind::Route, message.body.len());
+        if is_known {
+            self.hand_out(message, hops, batch);
         }
     }
 
-    /// `hops` is how often it may be passed on, where servers do that.
-    fn deliver(&mut self, message: &Message<'_>, hops: u8, batch: &mut Batch) {
-        let len = message.body.len();
-        let Some(name) = message.account.or(self.dedicated.as_deref()) else {
-            return self.count_stray(len, batch);
-        };
-        let known = self.accounts.iter().position(|(account, _)| *account.name == *name);
-        match known {
+    /// What is done from now on is for the account of `message`. `false` if there is none of that name: accounts that are
+    /// not here have nobody who listens.
+    fn enter(&mut self, message: &Message<'_>, batch: &mut Batch) -> bool {
+        let name = message.account.or(self.dedicated.as_deref());
+        match self.accounts.iter().position(|(account, _)| Some(&*account.name) == name) {
             Some(0) => {}
             Some(at) => self.accounts.swap(0, at),
-            // Accounts that are not here have nobody who listens.
-            None => match self.hub.accounts.get(name) {
-                Some(account) => self.accounts.insert(0, (account, MatchCache::of(self.link.id))),
-                None => return self.count_stray(len, batch),
+            None => match name.and_then(|name| self.hub.accounts.get(name)) {
+                Some(account) => self.accounts.insert(0, (account, MatchCache::default())),
+                None => {
+                    batch.enter_none(&self.hub);
+                    return false;
+                }
             },
         }
+        batch.enter(&self.accounts[0].0, &self.hub);
+        true
+    }
+
+    /// Gives a message to all who are to get it in the account that was entered.
+    fn hand_out(&mut self, message: &Message<'_>, hops: u8, batch: &mut Batch) {
         let (account, cache) = &mut self.accounts[0];
-        batch.enter(account, &self.hub);
-        batch.count_received(Kind::Route, len);
         let to_clients = encode::Message {
             subject: message.subject,
             reply: message.reply,
@@ -350,14 +369,13 @@ impl Broker for InBatch<'_> {
             side.dedicated = Some(account.as_bytes().into());
             side.link.outbound().dedicated = true;
         }
-        let carriers = side.announcer.carriers(peer);
         let server = PeerServer {
             name: peer.info.server_name.clone(),
             slot: peer.slot.clone(),
             traces: peer.info.traces_messages(),
             leaf_origins: peer.info.leaf_origins,
             queues_only: peer.info.queues_only,
-            carriers: carriers.clone(),
+            carriers: side.announcer.carriers(peer),
         };
         // A route is opened once.
         let _ = side.link.server.set(Box::new(server));
@@ -366,10 +384,7 @@ impl Broker for InBatch<'_> {
         if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {
             directory.introduce(&side.link);
         }
-        if let (Some(carriers), Slot::Class(pattern, number)) = (carriers, &peer.slot) {
-            carriers.add((pattern, *number), &side.link);
-            side.hub.accounts.forget_matches();
-        }
+        side.join_class(peer);
         if let Some(hops) = side.announcer.hops() {
             hops.link_up(&side.hub, &side.link, &peer.info.server_id);
         }
@@ -399,7 +414,14 @@ impl Broker for InBatch<'_> {
         if self.side.announcer.hops().is_some() {
             return self.close(CloseReason::ProtocolViolation);
         }
-        self.side.deliver(&message, MAX_HOPS, self.batch);
+        match self.side.spread.clone() {
+            None => self.side.deliver(&message, MAX_HOPS, self.batch),
+            Some(spread) => self.side.deliver_in_order(&spread, &message, self.batch),
+        }
+    }
+
+    fn hear_of_order(&mut self, op: spread::Op) -> Result<(), CloseReason> {
+        self.side.hear_of_order(op, self.batch)
     }
 
     fn hear(&mut self, op: dag::Op<'_>) -> Result<(), CloseReason> {

@@ -16,6 +16,7 @@ mod race;
 mod registry;
 #[cfg(test)]
 mod simulation;
+mod spread;
 mod status;
 mod trace;
 
@@ -61,6 +62,7 @@ use link::RouteLink;
 use protocol::RouteProtocol;
 pub(crate) use registry::View;
 use registry::{Registry, system_clock};
+pub(crate) use spread::Spread;
 pub(crate) use status::RouteStatus;
 
 /// Until a peer that we dialled must have; longer, as it may be far away.

@@ -12,10 +12,11 @@ use natsd_core::route::cluster::{Dial, DialId, LinkId, Place};
 use natsd_core::route::dag::wire as dag;
 use natsd_core::route::hello::{RouteConnect, RouteInfo, Secret};
 use natsd_core::route::session::{Action, Dialer, Introduction, Session, Slot, Timing};
+use natsd_core::route::spread;
 use natsd_core::route::wire::{Interest, MAX_CONTROL_LINE, Message, Op, Read, Reader};
 
 use super::gate::{Outcome, Shown, Verdict};
-use super::registry::{Command, Registry};
+use super::registry::{Clock, Command, Registry};
 
 /// The server around a route.
 pub(crate) trait Broker {
@@ -34,6 +35,8 @@ pub(crate) trait Broker {
     fn deliver(&mut self, message: Message<'_>);
     /// What servers say to each other that pass things on: which servers there are, interest, messages.
     fn hear(&mut self, op: dag::Op<'_>) -> Result<(), CloseReason>;
+    /// What keeps messages in order that several connections share out.
+    fn hear_of_order(&mut self, op: spread::Op) -> Result<(), CloseReason>;
     /// The peer heeds other interest now: tell it all that there is once more.
     fn retell(&mut self, peer: &Introduction);
     /// Other subjects may pass: forget interest that is not to be heeded any more.
@@ -142,6 +145,11 @@ impl RouteProtocol {
         }
     }
 
+    /// The clock of the cluster.
+    pub(crate) fn clock(&self) -> Clock {
+        self.registry.clock()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.session.poll_timeout().map(|due| self.registry.instant(due))
@@ -194,6 +202,10 @@ impl RouteProtocol {
                 }
             }
             Op::Dag(op) => match broker.hear(op) {
+                Ok(()) => return,
+                Err(reason) => self.session.close(reason, None),
+            },
+            Op::Spread(op) => match broker.hear_of_order(op) {
                 Ok(()) => return,
                 Err(reason) => self.session.close(reason, None),
             },
@@ -370,7 +382,7 @@ impl RouteProtocol {
 
 /// Whether only a peer that is admitted says that.
 fn is_traffic(op: &Op<'_>) -> bool {
-    matches!(op, Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Dag(_))
+    matches!(op, Op::Message(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Dag(_) | Op::Spread(_))
 }
 
 impl Drop for RouteProtocol {

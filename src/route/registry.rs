@@ -3,6 +3,7 @@
 //! [`natsd_core::route::cluster::Cluster`] decides; here its decisions find their way to the connections they are about.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gate::Gate;
@@ -51,12 +52,12 @@ pub(crate) struct View {
 }
 
 /// Tells the time since it was made. Simulations have one that jumps.
-pub(crate) type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// That of the system.
 pub(crate) fn system_clock() -> Clock {
     let started = Instant::now();
-    Box::new(move || started.elapsed())
+    Arc::new(move || started.elapsed())
 }
 
 /// The cluster and the ways to its connections.
@@ -85,6 +86,11 @@ impl Registry {
         let state = Mutex::new(State { cluster, links: HashMap::new() });
         let compression = ArcSwap::from_pointee(compression);
         Self { gate, compression, state, clock, started: Instant::now(), dials: Notify::new(), view }
+    }
+
+    /// Tells the time of [`now`](Self::now).
+    pub(super) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     /// Time since the start.

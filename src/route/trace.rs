@@ -23,6 +23,7 @@ pub(super) fn describe(op: &Op<'_>) -> Option<String> {
             format!("{verb} {}", describe_interest(interest))
         }
         Op::Dag(op) => dag_line(op),
+        Op::Spread(op) => op.to_string(),
         Op::Message(message) => {
             let verb = match (message.origin, message.header_len) {
                 (Some(_), _) => "LMSG",

@@ -1,13 +1,13 @@
 //! Messages that take paths of their own, by their subjects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use natsd::config::options::Options;
-use natsd_lab::link::Cut;
+use natsd_lab::link::{Cut, LinkChange};
 use natsd_path::{Acl, Class, Refinement, Rule, Rules};
 use serde_json::Value;
 
-use crate::harness::client::Delivery;
+use crate::harness::client::{Client, Delivery};
 use crate::harness::network::{Ground, Pair, wait_for};
 
 /// The link of the first AS to the second one, over which the path of the least latency goes, and where it ends.
@@ -171,10 +171,13 @@ fn what_must_not_take_other_paths_goes_to_no_server_that_does_not_know_the_class
     assert_eq!(got.payload, "for you");
 }
 
-#[test]
-fn publishers_of_bulk_are_spread_over_paths_apart_and_each_is_heard_in_order() {
-    const PUBLISHERS: usize = 24;
+/// Two servers with three connections for `bulk`, each on a path apart that carries 16 Mbit/s.
+fn pair_with_spread() -> Pair {
     let ground = Ground::emulated();
+    let limit = LinkChange { bandwidth_bps: Some(16_000_000), ..LinkChange::default() };
+    for link in ["peer", "a111", "b111"] {
+        ground.engine.set(link, &limit, None).expect("there is such a link");
+    }
     let bulk = [("bulk".to_owned(), Class { wanted: Refinement::default(), spread: 3 })];
     let options = [0, 1].map(|server| {
         let mut options = ground.options(server, "latency", false);
@@ -185,24 +188,71 @@ fn publishers_of_bulk_are_spread_over_paths_apart_and_each_is_heard_in_order() {
     wait_for_connections(&pair, 6);
     let lanes = ["subjects bulk", "subjects bulk, lane 1", "subjects bulk, lane 2"];
     wait_for("all lanes are apart", || {
-        lanes.iter().filter_map(|name| exit(&pair, 0, name)).collect::<std::collections::BTreeSet<_>>().len() == 3
+        lanes.iter().filter_map(|name| exit(&pair, 0, name)).collect::<BTreeSet<_>>().len() == 3
     });
-    let mut there = pair.client(1);
-    there.subscribe("bulk", "1");
-    let mut publishers: Vec<_> = (0..PUBLISHERS).map(|_| pair.client(0)).collect();
-    publishers[0].wait_for_interest("bulk", true);
-    for number in 0..50 {
-        for (publisher, client) in publishers.iter_mut().enumerate() {
-            client.publish("bulk", &format!("{publisher} {number}"));
-        }
-    }
-    let got = there.take(PUBLISHERS * 50);
-    for publisher in 0..PUBLISHERS {
-        let of = got.iter().filter_map(|got| got.payload.strip_prefix(&format!("{publisher} ")));
-        assert!(of.eq((0..50).map(|number| number.to_string())), "publisher {publisher} is heard once and in order");
-    }
+    pair
+}
+
+/// What the connections of `bulk` have sent.
+fn shares(pair: &Pair) -> Vec<u64> {
     let routes = pair.read(0, "/routez")["routes"].as_array().cloned().expect("a list");
-    let bulk = routes.iter().filter(|route| route["subjects"] == "bulk").map(|route| route["out_msgs"].as_u64());
-    let (least, all) = (bulk.clone().min().flatten(), bulk.flatten().sum::<u64>());
-    assert!(least > Some(0) && all >= 1200, "{least:?} of {all}");
+    let bulk = routes.iter().filter(|route| route["subjects"] == "bulk");
+    bulk.map(|route| route["out_msgs"].as_u64().expect("a number")).collect()
+}
+
+/// Publishes so many messages of 4 KiB that say their number first.
+fn publish_bulk(client: &mut Client, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        client.publish("bulk", &format!("{number:04096}"));
+    }
+}
+
+fn numbers(got: &[Delivery]) -> impl Iterator<Item = usize> {
+    got.iter().map(|got| got.payload.parse::<usize>().expect("its number"))
+}
+
+#[test]
+fn the_messages_of_one_publisher_take_all_paths_at_once_and_come_in_order() {
+    let pair = pair_with_spread();
+    let (mut here, mut there) = (pair.client(0), pair.client(1));
+    there.subscribe("bulk", "1");
+    here.wait_for_interest("bulk", true);
+    let before = shares(&pair);
+    publish_bulk(&mut here, 0..2000);
+    assert!(numbers(&there.take(2000)).eq(0..2000), "each comes once and in order");
+    let shares: Vec<_> = shares(&pair).iter().zip(before).map(|(after, before)| after - before).collect();
+    assert_eq!(shares.iter().sum::<u64>(), 2000);
+    assert!(shares.iter().all(|share| *share > 200), "each path carries some: {shares:?}");
+}
+
+#[test]
+fn order_is_kept_when_one_of_the_paths_dies() {
+    let pair = pair_with_spread();
+    let (mut here, mut there) = (pair.client(0), pair.client(1));
+    there.subscribe("bulk", "1");
+    here.wait_for_interest("bulk", true);
+    publish_bulk(&mut here, 0..1000);
+    let mut got = there.take(300);
+    pair.ground.engine.cut("a111", Cut::BlackHole, None).expect("there is such a link");
+    publish_bulk(&mut here, 1000..2000);
+    got.extend(there.take(2000 - got.len()));
+    assert!(numbers(&got).eq(0..2000), "nothing is lost, and nothing overtakes");
+}
+
+#[test]
+fn what_a_connection_takes_along_when_it_ends_is_not_waited_for() {
+    let mut pair = pair_with_spread();
+    let (mut here, mut there) = (pair.client(0), pair.client(1));
+    there.subscribe("bulk", "1");
+    here.wait_for_interest("bulk", true);
+    publish_bulk(&mut here, 0..500);
+    there.take(100);
+    let ground = &pair.ground;
+    let options = ground.options(1, "latency", false);
+    pair.reload(1, options);
+    wait_for_connections(&pair, 3);
+    here.wait_for_interest("bulk", true);
+    here.publish("bulk", "last");
+    let got = std::iter::repeat_with(|| there.next().payload).take_while(|payload| payload != "last");
+    assert!(got.filter_map(|payload| payload.parse::<usize>().ok()).is_sorted());
 }

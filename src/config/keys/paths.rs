@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use natsd_core::route::cluster::MAX_SPREAD;
+use natsd_core::route::spread::MAX_CONNECTIONS;
 use natsd_path::{Acl, Class, Refinement, Rule};
 
 use crate::config::error::ValueError;
@@ -118,8 +118,8 @@ pub const CLASS_KEYS: &[Key<u16>] = &[Key {
     names: &["spread"],
     takes: "integer from 1 to 8",
     default: "1",
-    doc: "Over how many routes the messages are shared out, each on a path apart from the others'. Those of one publisher stay together, in their order.",
-    read: |spread, field| field.integer_in(1..=i64::from(MAX_SPREAD)).map(|count| *spread = count),
+    doc: "Over how many routes the messages are shared out, each on a path apart from the others'. They stay in order.",
+    read: |spread, field| field.integer_in(1..=i64::from(MAX_CONNECTIONS)).map(|count| *spread = count),
 }];
 
 /// A block of both.

@@ -66,7 +66,7 @@ pub(in crate::hub) fn to_origin(
     }
     let mapped = Mapped::parse(message.subject)?;
     batch.enter(account, from.hub);
-    let mut matches = Matches::for_publisher(from.link);
+    let mut matches = Matches::default();
     account.matches(message.subject, &mut matches);
     let mut delivered = false;
     let mut copies = Copies::default();

@@ -53,6 +53,11 @@ impl Broker for Recorder {
         Ok(())
     }
 
+    fn hear_of_order(&mut self, op: spread::Op) -> Result<(), CloseReason> {
+        self.log.push(format!("order {op}"));
+        Ok(())
+    }
+
     fn retell(&mut self, peer: &Introduction) {
         self.log.push(format!("retell {}", peer.info.server_name));
     }

@@ -144,7 +144,7 @@ impl Server {
         let began = Duration::from_nanos(clock.load(Relaxed));
         let clock_of = || {
             let clock = clock.clone();
-            Box::new(move || Duration::from_nanos(clock.load(Relaxed)) - began)
+            Arc::new(move || Duration::from_nanos(clock.load(Relaxed)) - began)
         };
         let hops = cluster.is_dag().then(|| Arc::new(HopRoutes::new(id, name, clock_of())));
         let gate = Gate::new(Terms::of(&cluster), hub.slow_checks.clone());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::spread::MAX_CONNECTIONS;
+
 /// Version of the route protocol spoken: accounts and asynchronous `INFO`, and message tracing.
 pub const PROTOCOL: u8 = 3;
 
@@ -164,9 +166,27 @@ pub struct RouteClass {
     pub subjects: String,
     /// How many connections share them out; at least one is made.
     pub connections: u16,
+    /// Whether their order can be kept then; it is one connection otherwise. See [`spread`](super::spread).
+    #[serde(skip_serializing_if = "is_false")]
+    pub in_order: bool,
+}
+
+impl RouteClass {
+    /// Connections between one who says this and one who says the `other`.
+    pub fn agreed(&self, other: &Self) -> u16 {
+        match self.in_order && other.in_order {
+            true => self.connections.max(other.connections).clamp(1, MAX_CONNECTIONS),
+            false => 1,
+        }
+    }
 }
 
 impl RouteInfo {
+    /// What it says of messages to these subjects.
+    pub fn class(&self, subjects: &str) -> Option<&RouteClass> {
+        self.route_classes.iter().find(|class| class.subjects == subjects)
+    }
+
     /// The line, CR LF included.
     pub fn to_line(&self) -> Vec<u8> {
         line("INFO", self)

@@ -6,6 +6,7 @@
 //! * [`cluster`]: all of them: whom to dial and when, which of two connections stays, who hears of whom.
 //! * [`dag`]: clusters whose servers are not all connected with each other.
 //! * [`interest`]: what a server tells its peers of its clients' subscriptions.
+//! * [`spread`]: order of messages that several connections share out.
 //!
 //! All of it is free of IO: bytes, parsed lines and the time go in, actions come out. Time is a [`Duration`] since any
 //! fixed moment, such as the start of the server.
@@ -19,6 +20,7 @@ pub mod encode;
 pub mod hello;
 pub mod interest;
 pub mod session;
+pub mod spread;
 pub mod wire;
 
 use std::fmt;

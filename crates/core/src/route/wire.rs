@@ -7,6 +7,7 @@ use memchr::memchr;
 use thiserror::Error;
 
 use super::dag::wire as dag;
+use super::spread;
 use crate::lex::{is_blank, parse_size};
 
 /// Bytes a control line may have on a route: 16 times what a client may send.
@@ -68,6 +69,8 @@ pub enum Op<'a> {
     Message(Message<'a>),
     /// What servers tell each other in a cluster that is a graph.
     Dag(dag::Op<'a>),
+    /// What keeps messages in order that several connections share out.
+    Spread(spread::Op),
     /// A line that is valid on a route and means nothing to this server.
     Ignored,
 }
@@ -154,6 +157,8 @@ impl Reader {
             self.leaf_message(args, input, after)
         } else if let Some(read) = dag::read(verb, args, input, after)? {
             Ok(read.map(Op::Dag))
+        } else if let Some(op) = spread::Op::read(verb, args) {
+            op.map(|op| Read::Op(Op::Spread(op), after)).ok_or(WireError::Malformed("SEQ, ASK or GOT"))
         } else {
             Ok(Read::Op(self.control(verb, args)?, after))
         }

@@ -30,8 +30,6 @@ use super::session::{Introduction, Slot};
 pub const MAX_PEERS: usize = 1024;
 /// Connections of a pool, whatever the peer asks for.
 pub const MAX_POOL: u16 = 64;
-/// Connections that share out the messages to some subjects, whatever the peer asks for.
-pub const MAX_SPREAD: u16 = 8;
 /// Accounts with a connection of their own, a peer.
 pub const MAX_DEDICATED: usize = 64;
 /// [`RouteInfo::route_type`] of servers that are hops of others.
@@ -368,11 +366,8 @@ impl Cluster {
 
     /// Connections that messages to these subjects have to themselves.
     fn connections_of(&self, subjects: &str, peer: &RouteInfo) -> u16 {
-        let of = |info: &RouteInfo| {
-            let class = info.route_classes.iter().find(|class| class.subjects == subjects)?;
-            Some(class.connections.clamp(1, MAX_SPREAD))
-        };
-        of(&self.info).zip(of(peer)).map_or(0, |(ours, theirs)| ours.max(theirs))
+        let class = |info| RouteInfo::class(info, subjects);
+        class(&self.info).zip(class(peer)).map_or(0, |(ours, theirs)| ours.agreed(theirs))
     }
 
     fn targets_of(&self, peer: &str) -> Vec<TargetId> {
