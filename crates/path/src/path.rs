@@ -198,6 +198,7 @@ impl Path {
     pub(crate) fn score(&self, policy: &Policy) -> Score {
         Score {
             crowding: self.crowding,
+            withdrawn: self.withdrawn,
             lossy: self.lossiness.is_lossy(),
             narrow: self.hole.limit().is_some(),
             ..Score::new(policy, &self.candidate, self.standing(), self.measured())

@@ -1,6 +1,6 @@
 //! Which path is better.
 //!
-//! [`Score`] is a strict order: kind, standing, loss, MTU hole, broken limits, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
+//! [`Score`] is a strict order: kind, standing, whether it is still offered, loss, MTU hole, broken limits, crowding, the operator's metrics, hops, fingerprint. It decides what is probed
 //! first. Traffic is placed by an [`elect`]ion instead, in which latencies within a margin count as equal, so that
 //! noise moves nothing: round by round, in order of importance, the paths that are clearly worse than the best of the
 //! field drop out. The path that carries traffic may be worse by the whole margin, the others by half of it; a path
@@ -71,6 +71,8 @@ pub(crate) fn bandwidth_class(kbit: u64) -> u32 {
 pub(crate) struct Score {
     pub(crate) kind: Kind,
     pub(crate) standing: Standing,
+    /// Lookups do not list it any more.
+    pub(crate) withdrawn: bool,
     /// It loses so much that others are better.
     pub(crate) lossy: bool,
     /// It carries less than is announced, so that packets are lost that are as large as others carry.
@@ -94,6 +96,7 @@ impl Score {
         Self {
             kind: candidate.kind,
             standing,
+            withdrawn: false,
             lossy: false,
             narrow: false,
             broken: policy.rules.limits.broken(candidate, &measured),
@@ -112,6 +115,8 @@ pub(crate) enum Ground {
     Kind,
     /// Usable before unusable.
     Standing,
+    /// Listed before no longer listed.
+    Offer,
     /// Sound before lossy.
     Loss,
     /// Carrying what is announced before carrying less.
@@ -174,6 +179,10 @@ pub(crate) fn elect(
     drop_if(&mut field, Ground::Kind, &|r| r.score.kind > kind);
     let standing = field.iter().map(|r| r.score.standing).min()?;
     drop_if(&mut field, Ground::Standing, &|r| r.score.standing > standing);
+    let withdrawn = |r: &Runner| r.score.withdrawn && Some(r.id) != incumbent;
+    if !field.iter().all(|r| withdrawn(r)) {
+        drop_if(&mut field, Ground::Offer, &withdrawn);
+    }
     let lossy = field.iter().map(|r| r.score.lossy).min()?;
     drop_if(&mut field, Ground::Loss, &|r| r.score.lossy != lossy);
     let narrow = field.iter().map(|r| r.score.narrow).min()?;

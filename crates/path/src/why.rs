@@ -31,6 +31,7 @@ pub(crate) fn worse(ground: Ground, path: &Subject<'_>, better: &Subject<'_>) ->
     match ground {
         Ground::Kind => "TCP/IP comes after every other path".to_owned(),
         Ground::Standing => format!("{}, {} is {}", path.state, better.name, better.state),
+        Ground::Offer => format!("no longer offered, {} is", better.name),
         Ground::Loss => {
             format!("loses {} % of its packets, {} far fewer", path.lossy.unwrap_or_default(), better.name)
         }

@@ -24,8 +24,9 @@ pub(super) struct Admission {
 impl Manager {
     /// Takes the complete result of a lookup (with the TCP/IP fallback, if the peer lists one).
     ///
-    /// A path with a known fingerprint keeps its id, state and measurements. A path that is no longer listed is
-    /// removed; the active one is used until shortly before its expiry. Of more than 128 paths the best by what is
+    /// A path with a known fingerprint keeps its id, state and measurements. The active path is used until shortly before its
+    /// expiry even if it is no longer listed; up to 16 others that were ever heard of stand by until they expire, behind those that
+    /// are listed. Of more than 128 paths the best by what is
     /// announced are kept. What the rules exclude is reported, and nothing more.
     pub fn handle_paths(&mut self, now: Instant, set: &[Candidate]) {
         self.sort_out(now, set.to_vec());

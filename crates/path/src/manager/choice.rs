@@ -25,7 +25,9 @@ impl Manager {
         if let Some(reason) = leaving(now, active) {
             let unprobeable = self.unprobeable;
             let able = |path: &Path| path.is_up() || unprobeable && path.is_scion() && !path.is_dead();
-            if let Some(to) = self.best_of(|path| able(path) && Some(path.id) != self.active && stays(now, path)) {
+            let other = |path: &Path| able(path) && Some(path.id) != self.active;
+            let listed = self.best_of(|path| other(path) && stays(now, path));
+            if let Some(to) = listed.or_else(|| self.best_of(|path| other(path) && !expires_soon(now, path))) {
                 self.move_traffic(now, to, reason);
                 return;
             }
@@ -131,5 +133,9 @@ fn leaving(now: Instant, path: &Path) -> Option<Reason> {
 
 /// Whether it is still worth moving to.
 fn stays(now: Instant, path: &Path) -> bool {
-    !path.withdrawn && path.candidate.expiry.is_none_or(|expiry| expiry > now + TOO_LATE)
+    !path.withdrawn && !expires_soon(now, path)
+}
+
+fn expires_soon(now: Instant, path: &Path) -> bool {
+    path.candidate.expiry.is_some_and(|expiry| expiry <= now + TOO_LATE)
 }

@@ -50,6 +50,7 @@ impl Manager {
         match (Some(path.id) == self.active, path.ahead_since.is_some()) {
             (true, _) if path.withdrawn => "; no longer offered, keeps the traffic until it expires",
             (true, _) if better > 0 => "; keeps the traffic until another is clearly better for the hold time",
+            (false, _) if path.withdrawn => "; no longer offered, stands by until it expires",
             (false, _) if Some(path.id) == self.companion => "; carries a copy of all traffic",
             (false, true) => "; clearly better than the active path, gets the traffic if it stays so",
             _ => "",

@@ -9,6 +9,9 @@ use crate::{EventKind, PathId, Reason};
 /// Traffic leaves a path this long before it expires.
 pub(super) const LEAVE_EARLY: Duration = Duration::from_secs(5);
 
+/// Paths that are kept although lookups do not list them any more.
+const MOST_SPARE: usize = 16;
+
 impl Manager {
     pub(super) fn settle(&mut self, now: Instant) {
         let orphaned = self.remove_expired(now);
@@ -37,9 +40,20 @@ impl Manager {
         active.is_some() && self.active.is_none()
     }
 
+    /// What lookups do not list any more stands by until it expires, if it was ever heard of: it may carry traffic on when all
+    /// that is listed fails, and the control plane with it.
     fn remove_withdrawn(&mut self, now: Instant) {
         let active = self.active;
-        self.remove(now, |path| path.withdrawn && Some(path.id) != active);
+        let withdrawn = |path: &Path| path.withdrawn && Some(path.id) != active;
+        let stands_by = |path: &Path| path.candidate.expiry.is_some() && path.last_received.is_some();
+        self.remove(now, |path| withdrawn(path) && !stands_by(path));
+        let policy = &self.config.policy;
+        let mut spare: Vec<_> = self.paths.iter().filter(|p| withdrawn(p)).map(|p| (p.score(policy), p.id)).collect();
+        if spare.len() > MOST_SPARE {
+            spare.sort_unstable();
+            let surplus: Vec<PathId> = spare.split_off(MOST_SPARE).into_iter().map(|(_, id)| id).collect();
+            self.remove(now, |path| surplus.contains(&path.id));
+        }
     }
 
     pub(super) fn remove(&mut self, now: Instant, gone: impl Fn(&Path) -> bool) {

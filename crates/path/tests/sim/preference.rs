@@ -84,8 +84,30 @@ fn a_withdrawn_active_path_is_used_until_shortly_before_it_expires() {
     assert_eq!(world.active(0), Some(0));
     world.run(secs(2));
     assert_eq!(world.active(0), Some(1));
+    world.run(secs(4));
     assert!(world.kinds(0, |kind| matches!(kind, EventKind::Removed { .. })).len() == 1);
     assert!(matches!(world.switches(0)[..], [EventKind::Switch { reason: Reason::Expiring, .. }]));
+}
+
+/// As when the control plane has lost sight of half of the network, and then that half alone is left.
+#[test]
+fn a_path_that_is_no_longer_listed_carries_the_traffic_when_all_others_fail() {
+    let link = |rtt| Link { expiry: Some(secs(300)), ..Link::rtt(ms(rtt)) };
+    let mut world = World::new(vec![link(20), link(40), link(60)]);
+    world.traffic(0, ms(20), 2000);
+    world.run(secs(5));
+    world.offer(&[0]);
+    world.run(secs(5));
+    assert_eq!(world.active(0), Some(0));
+    assert_eq!(world.state(0, 1), State::Standby);
+    world.cut(0);
+    world.run(secs(1));
+    assert_eq!(world.active(0), Some(1));
+    world.restore(0);
+    world.run(secs(60));
+    assert_eq!(world.active(0), Some(0), "what is listed goes before what is not");
+    world.run(secs(240));
+    assert_eq!(world.kinds(0, |kind| matches!(kind, EventKind::Removed { .. })).len(), 3, "all have expired");
 }
 
 #[test]
