@@ -12,7 +12,7 @@ use crate::lossiness::Lossiness;
 use crate::measured::Measured;
 use crate::mtu::Hole;
 use crate::rank::{Score, Standing};
-use crate::rtt::Estimator;
+use crate::rtt::{Estimator, UNSEEN_VARIATION};
 use crate::silence::Silence;
 use crate::suspicion::{Acquittal, MOST_EVIDENCE, Suspicion};
 use crate::{Candidate, Config, Kind, Policy, Reason, State};
@@ -249,7 +249,8 @@ impl Path {
     }
 
     fn variation(&self, config: &Config) -> Duration {
-        self.rtt.get().map_or(self.expected_rtt(config) / 2, |rtt| rtt.variation).min(LONGEST_RTT)
+        let unmeasured = || (self.expected_rtt(config) / 2).max(UNSEEN_VARIATION);
+        self.rtt.variation().unwrap_or_else(unmeasured).min(LONGEST_RTT)
     }
 
     /// Silence after which the path can be left: twice the round trip, its variation, the peer's delay; bounded.

@@ -22,6 +22,24 @@ fn jitter_of_200_ms() {
     no_false_failover(vec![jittery(20), jittery(60)], 20, 200);
 }
 
+/// Nothing is known of the jitter as yet when traffic begins, and little is announced of the delay.
+#[test]
+fn jitter_from_the_first_packet_on() {
+    let jittery = |rtt| Link { jitter: ms(50), loss: 0.05, ..Link::rtt(ms(rtt)) };
+    let (mut down, mut hosts) = (0, 0);
+    for rtt in 0..300 {
+        let mut world = World::new([0, 2, 20, 40].map(|more| jittery(8 + rtt / 10 + more)).into());
+        world.traffic(0, ms(1 + rtt % 10), if rtt % 2 == 0 { 200 } else { 1200 });
+        world.traffic(1, ms(1 + rtt % 7), 1200);
+        world.run(secs(2));
+        for side in 0..2 {
+            down += usize::from(!world.kinds(side, |kind| matches!(kind, EventKind::Down { .. })).is_empty());
+            hosts += 1;
+        }
+    }
+    assert!(down == 0, "{down} of {hosts} left a path that lives");
+}
+
 #[test]
 fn jitter_on_the_active_path_alone() {
     let links = vec![Link { jitter: ms(60), ..Link::rtt(ms(20)) }, Link::rtt(ms(100))];
