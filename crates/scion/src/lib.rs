@@ -17,6 +17,9 @@
 //! **Security**: an [`Identity`] says what an end shows and whom it believes; nothing is sent to a peer, and nothing of
 //! it believed, before both ends are content. The address that a TCP client gives of itself is not proven.
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 mod checksum;
 mod daemon;
