@@ -19,6 +19,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 const CHUNK: usize = 64 * 1024;
 
@@ -107,11 +108,12 @@ enum Place {
 fn transfer(way: Way, bytes: u64) -> Cost {
     let ground = Ground { way, identity: identity(), ends: Ends::default(), bytes };
     let (tell, told) = mpsc::channel();
+    let (finish, done) = oneshot::channel();
     let other = ground.clone();
-    let receiver = std::thread::spawn(move || on_this_thread(other.receive(tell)));
+    let receiver = std::thread::spawn(move || on_this_thread(other.receive(tell, done)));
     let sender = std::thread::spawn(move || {
         let to = told.recv().expect("the receiver listens");
-        on_this_thread(ground.send(to))
+        on_this_thread(ground.send(to, finish))
     });
     let (wall, sender) = sender.join().expect("it sends");
     Cost { wall, sender, receiver: receiver.join().expect("it receives") }
@@ -124,7 +126,7 @@ fn on_this_thread<T>(work: impl Future<Output = T>) -> T {
 
 impl Ground {
     /// Takes all bytes, and says so. Returns the CPU time from the first one on.
-    async fn receive(self, tell: mpsc::Sender<Place>) -> Duration {
+    async fn receive(self, tell: mpsc::Sender<Place>, done: oneshot::Receiver<()>) -> Duration {
         let (mut reader, mut writer, _keep) = self.accept(&tell).await;
         writer.write_all(b"!").await.expect("writes");
         let (mut buffer, mut left) = (vec![0; CHUNK], self.bytes);
@@ -135,12 +137,12 @@ impl Ground {
         }
         let took = cpu() - before;
         writer.write_all(b"!").await.expect("writes");
-        let _ = reader.read(&mut buffer).await;
+        let _ = done.await;
         took
     }
 
     /// Sends all bytes. Returns how long it took until all had come, and the CPU time.
-    async fn send(self, to: Place) -> (Duration, Duration) {
+    async fn send(self, to: Place, done: oneshot::Sender<()>) -> (Duration, Duration) {
         let (mut reader, mut writer, _keep) = self.dial(to).await;
         let chunk = vec![0; CHUNK];
         let mut one = [0];
@@ -150,7 +152,9 @@ impl Ground {
             writer.write_all(&chunk).await.expect("writes");
         }
         reader.read_exact(&mut one).await.expect("reads");
-        (began.elapsed(), cpu() - before)
+        let cost = (began.elapsed(), cpu() - before);
+        let _ = done.send(());
+        cost
     }
 
     async fn accept(&self, tell: &mpsc::Sender<Place>) -> (Reader, Writer, Box<dyn Any>) {
