@@ -9,9 +9,7 @@ use super::{Lane, Op, Position};
 /// Bytes after which the connection is chosen anew.
 const RUN: usize = 16 * 1024;
 /// What the rate of a connection is measured over, at least.
-const RATE_INTERVAL: Duration = Duration::from_millis(20);
-/// How long the highest rate counts.
-const RATE_WINDOW: Duration = Duration::from_secs(2);
+const RATE_INTERVAL: Duration = Duration::from_millis(50);
 /// How long the shortest delay counts.
 const DELAY_WINDOW: Duration = Duration::from_secs(10);
 /// How long nothing is asked on a connection before it is asked for the sake of its delay.
@@ -73,7 +71,7 @@ struct State {
     /// Where the rate is measured from: since then there was always something on its way.
     busy: Option<(u64, Duration)>,
     /// Bytes a second.
-    rate: Windowed<f64>,
+    rate: Option<f64>,
     /// From a question to its answer.
     delay: Windowed<Duration>,
 }
@@ -90,7 +88,7 @@ impl State {
             marks: VecDeque::new(),
             asked: Duration::ZERO,
             busy: None,
-            rate: Windowed::new(RATE_WINDOW),
+            rate: None,
             delay: Windowed::new(DELAY_WINDOW),
         }
     }
@@ -99,14 +97,10 @@ impl State {
         self.ready && !self.closing
     }
 
-    fn rate(&self) -> Option<f64> {
-        self.rate.get(f64::max)
-    }
-
     /// How long a message of `size` bytes is expected to take if it is sent now; at this rate, if it was not measured.
     fn expected(&self, size: usize, rate: Option<f64>, now: Duration) -> Duration {
         let waits = (self.sent - self.came) as f64 + size as f64;
-        let queued = self.rate().or(rate).map_or(Duration::ZERO, |rate| Duration::from_secs_f64(waits / rate));
+        let queued = self.rate.or(rate).map_or(Duration::ZERO, |rate| Duration::from_secs_f64(waits / rate));
         let overdue = self.marks.front().map_or(Duration::ZERO, |mark| now.saturating_sub(mark.at));
         queued.max(overdue).max(self.delay.get(Duration::min).unwrap_or_default())
     }
@@ -131,12 +125,14 @@ impl State {
         self.delay.update(took, now, Duration::min);
         // At least as much: a path that is given little would otherwise never show that it can carry more.
         if mark.waited > 0 && !took.is_zero() {
-            self.rate.update(mark.waited as f64 / took.as_secs_f64(), now, f64::max);
+            let least = mark.waited as f64 / took.as_secs_f64();
+            self.rate = Some(self.rate.map_or(least, |rate| rate.max(least)));
         }
         let (from, since) = *self.busy.get_or_insert((self.came, now));
         let interval = now.saturating_sub(since);
         if interval >= RATE_INTERVAL && self.came > from {
-            self.rate.update((self.came - from) as f64 / interval.as_secs_f64(), now, f64::max);
+            let sample = (self.came - from) as f64 / interval.as_secs_f64();
+            self.rate = Some(self.rate.map_or(sample, |rate| f64::midpoint(rate, sample)));
             self.busy = Some((self.came, now));
         }
         if self.marks.is_empty() {
@@ -201,7 +197,7 @@ impl Scheduler {
             return Some(run.lane);
         }
         let now = now();
-        let highest = self.lanes.iter().filter_map(State::rate).reduce(f64::max);
+        let highest = self.lanes.iter().filter_map(|state| state.rate).reduce(f64::max);
         let ready = self.lanes.iter().filter(|state| state.takes_messages());
         let best = ready.min_by_key(|state| state.expected(size, highest, now))?;
         self.run = Some(Run { lane: best.lane, left: RUN });
