@@ -123,6 +123,7 @@ fn entries(options: &Options) -> Vec<Entry> {
         websocket,
         proxy_protocol,
         scion,
+        client_path_rules,
         multihome,
         accounts,
         system_account,
@@ -162,6 +163,7 @@ fn entries(options: &Options) -> Vec<Entry> {
     let mut entries = vec![
         fixed("listen", list(listen, ToString::to_string, ", ")),
         live("client_advertise", some(client_advertise)),
+        live("client_path_rules", some(client_path_rules)),
         fixed("server_name", some(server_name)),
         live("server_tags", server_tags.join(", ")),
         live("server_metadata", metadata(server_metadata)),
@@ -252,6 +254,7 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         compression,
         tls,
         authority,
+        path_rules,
     } = cluster.unwrap_or(&default);
     let passwords =
         routes.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
@@ -283,10 +286,11 @@ fn cluster_entries(cluster: Option<&ClusterOptions>) -> Vec<Entry> {
         live("cluster.write_deadline", some(&write_deadline.map(go_duration))),
         live("cluster.write_timeout", write_timeout),
         live("cluster.compression", shown_compression(compression)),
+        live("cluster.path_rules", some(path_rules)),
     ]
 }
 
-/// As in nats-server, nothing of it changes while the server runs but its certificates; and how writes are taken.
+/// As in nats-server, nothing of it changes while the server runs but its certificates; and how writes are taken and paths chosen.
 fn gateway_entries(gateway: Option<&GatewayOptions>) -> Vec<Entry> {
     let default = GatewayOptions::default();
     let GatewayOptions {
@@ -302,6 +306,7 @@ fn gateway_entries(gateway: Option<&GatewayOptions>) -> Vec<Entry> {
         write_deadline,
         write_timeout,
         gateways,
+        path_rules,
     } = gateway.unwrap_or(&default);
     let users = gateways.iter().flat_map(|remote| &remote.urls).map(|url| format!("{:?}", (&url.user, &url.password)));
     let certificates = gateways.iter().map(|remote| format!("{:?}", remote.tls)).collect();
@@ -321,6 +326,7 @@ fn gateway_entries(gateway: Option<&GatewayOptions>) -> Vec<Entry> {
         fixed("gateway.reject_unknown_cluster", reject_unknown),
         live("gateway.write_deadline", some(&write_deadline.map(go_duration))),
         live("gateway.write_timeout", write_timeout),
+        live("gateway.path_rules", some(path_rules)),
         Entry { secret: users.collect(), ..fixed("gateway.gateways", list(gateways, GatewayRemote::to_string, ", ")) },
         Entry { secret: certificates, only_secrets: true, ..fixed("gateway.gateways.tls", "") },
     ]
@@ -343,6 +349,7 @@ fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
         write_timeout,
         compression,
         remotes,
+        path_rules,
     } = leafnodes.unwrap_or(&default);
     let users = Entry { secret: vec![format!("{directory:?}")], ..live("leafnodes.authorization", "") };
     let users = Entry { value: if directory.is_some() { "its own" } else { "of the server" }.into(), ..users };
@@ -363,6 +370,7 @@ fn leafnode_entries(leafnodes: Option<&LeafOptions>) -> Vec<Entry> {
         live("leafnodes.write_deadline", some(&write_deadline.map(go_duration))),
         live("leafnodes.write_timeout", write_timeout),
         live("leafnodes.compression", shown_compression(compression)),
+        live("leafnodes.path_rules", some(path_rules)),
         remotes,
     ]
 }

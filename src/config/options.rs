@@ -8,6 +8,7 @@ mod http_proxy;
 mod leafnodes;
 mod multihome;
 mod operator;
+mod path_rules;
 mod scion;
 mod tls;
 mod websocket;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use natsd_auth::account::{AccountSpec, GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Login, Proxies};
 use natsd_core::transform::Mappings;
-use natsd_path::{PlainAddr, ScionAddr};
+use natsd_path::{Accepted, PlainAddr, ScionAddr};
 
 pub use callout::{CalloutError, CalloutOptions};
 pub use check::InvalidOptions;
@@ -308,6 +309,8 @@ pub struct Options {
     pub proxy_protocol: bool,
     /// `scion {}`.
     pub scion: Option<ScionOptions>,
+    /// `client_path_rules {}`: what is wanted of the paths of clients that come over SCION.
+    pub client_path_rules: Option<Accepted>,
     /// `multihome {}`.
     pub multihome: Option<MultihomeOptions>,
     /// `accounts {}`; of the account `$G` there is an entry if it has `mappings {}`, and of the system account always.
@@ -404,6 +407,7 @@ impl Default for Options {
             websocket: None,
             proxy_protocol: false,
             scion: None,
+            client_path_rules: None,
             multihome: None,
             accounts: vec![AccountSpec::named(SYSTEM)],
             system_account: Some(SYSTEM.into()),

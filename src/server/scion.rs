@@ -16,8 +16,8 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use natsd_api as api;
-use natsd_path::{EventKind, Fingerprint, PathId, ScionAddr};
-use natsd_scion::{Endpoint, Host, Identity, Lane, PathEvent, Place, Status, Stream, TcpFallback};
+use natsd_path::{EventKind, Fingerprint, Listener as At, PathId, ScionAddr};
+use natsd_scion::{Endpoint, Host, Identity, Lane, PathEvent, PeerPaths, Place, Status, Stream, TcpFallback, Terms};
 use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
@@ -86,7 +86,7 @@ impl ScionSide {
     pub(super) fn start(hub: &Arc<Hub>, options: &Options) -> Result<Self, StartError> {
         let identities = Identities::read(options)?;
         let hosts = Hosts::start(options)?;
-        let current = Arc::new(ArcSwap::from_pointee(options.scion.clone().unwrap_or_default()));
+        let current = Arc::new(ArcSwap::from_pointee(options.scion_with_rules().unwrap_or_default()));
         let (door, lanes) = (Door::new(current.clone()), LaneChoice::new(current.clone()));
         let seats = Seats::new(current.clone());
         let paths = Arc::new(Paths {
@@ -185,13 +185,13 @@ impl ScionSide {
     async fn listen(
         &mut self,
         address: &Listen,
-        Kinds { what, option }: Kinds,
+        Kinds { what, option, at }: Kinds,
         identity: Option<Arc<Identity>>,
         tls: Option<Arc<ClientTls>>,
         serve: impl Fn(Stream) + Send + Sync + 'static,
     ) -> Result<(), StartError> {
         let endpoint = self.hosts.listen(address, identity).await;
-        let endpoint = endpoint.map_err(|source| StartError::ScionListen { option, source })?;
+        let endpoint = endpoint.map_err(|source| StartError::ScionListen { option, source })?.accepting(at);
         let over = if matches!(address, Listen::Scion(_)) { " (SCION)" } else { "" };
         log::info!("Listening for {what} connections on {address}{over}");
         self.endpoints.push(endpoint.clone());
@@ -261,7 +261,7 @@ impl ScionSide {
     /// From now on shows and believes this, and lets those in and chooses paths as `options` say. Connections stay.
     pub(super) fn adopt(&self, new: &NewIdentities, options: &Options) {
         self.identities.become_like(&new.0);
-        let scion = options.scion.clone().unwrap_or_default();
+        let scion = options.scion_with_rules().unwrap_or_default();
         let before = self.options.swap(Arc::new(scion.clone()));
         if let Some(host) = self.hosts.scion.as_ref().filter(|_| scion.wishes != before.wishes) {
             host.set_wishes(scion.wishes.clone());
@@ -289,13 +289,14 @@ impl ScionSide {
 struct Kinds {
     what: &'static str,
     option: &'static str,
+    at: At,
 }
 
 impl Kinds {
-    const CLIENTS: Self = Self { what: "client", option: "listen" };
-    const ROUTES: Self = Self { what: "route", option: "cluster.listen" };
-    const GATEWAYS: Self = Self { what: "gateway", option: "gateway.listen" };
-    const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen" };
+    const CLIENTS: Self = Self { what: "client", option: "listen", at: At::Clients };
+    const ROUTES: Self = Self { what: "route", option: "cluster.listen", at: At::Cluster };
+    const GATEWAYS: Self = Self { what: "gateway", option: "gateway.listen", at: At::Gateway };
+    const LEAFS: Self = Self { what: "leafnode", option: "leafnodes.listen", at: At::Leafnodes };
 }
 
 /// The SCION addresses of a list.
@@ -367,7 +368,7 @@ fn accept(
                         // Others of its AS were quicker with their handshakes.
                         Err(reason) => refused(peer, &reason),
                     },
-                    Err(error) => match error.disbelief() {
+                    Err(error) => match error.refusal() {
                         Some(reason) => refused(peer, &reason),
                         None => log::debug!("SCION connection gone before it was served: {error}"),
                     },
@@ -388,7 +389,7 @@ struct Paths {
 }
 
 /// An AS or a host, and which of the traffic there.
-type Heading = (Place, Lane);
+type Heading = (Place, Lane, Terms);
 
 #[derive(Default)]
 struct History {
@@ -401,7 +402,7 @@ struct History {
 
 impl History {
     fn record(&mut self, event: &PathEvent) {
-        let heading = (event.remote, event.lane.clone());
+        let heading = (event.remote, event.lane.clone(), event.terms.clone());
         if let EventKind::Added { path, fingerprint } = event.kind {
             self.names.insert((heading.clone(), path), fingerprint);
         }
@@ -410,7 +411,7 @@ impl History {
         }
         let name = |path| self.names.get(&(heading.clone(), path)).copied();
         let seen = path_event(event.when, event.remote, &event.kind, name);
-        let seen = api::PathEvent { lane: lane_name(&event.lane), ..seen };
+        let seen = api::PathEvent { lane: lane_name(&event.lane, &event.terms), ..seen };
         if let EventKind::Removed { path } = event.kind {
             self.names.remove(&(heading, path));
         }
@@ -433,10 +434,10 @@ impl PathSource for Paths {
         let peers = paths.into_iter().map(|peer| {
             let ends = |path: &PathId| peer.ends.get(path).copied();
             let paths = peer_info(peer.remote, Vec::new(), &peer.paths, ends, now);
-            let heading = (peer.remote, peer.lane);
-            let links = links.remove(&heading).unwrap_or_default();
+            let links = links_of(&peer, &mut links);
+            let heading = (peer.remote, peer.lane, peer.terms);
             let mut info = api::PeerInfo {
-                lane: lane_name(&heading.1),
+                lane: lane_name(&heading.1, &heading.2),
                 path_preference: peer.policy.preference.words(),
                 rules: peer.policy.lines(),
                 switches: happened.switches.get(&heading).copied().unwrap_or(0),
@@ -462,11 +463,12 @@ impl PathSource for Paths {
 }
 
 impl Paths {
-    /// The links over SCION by where they lead.
-    fn links(&self) -> HashMap<Heading, Vec<api::Link>> {
+    /// The links over SCION by the peer and the lane.
+    fn links(&self) -> HashMap<(Peer, Lane), Vec<api::Link>> {
         let mut links = HashMap::<_, Vec<_>>::new();
         for link in self.hub.links() {
-            if let Some(place) = place(&link.peer()) {
+            let peer = link.peer();
+            if !matches!(peer, Peer::Tcp(_)) {
                 let kind = match link.kind {
                     Kind::Client => api::LinkKind::Client,
                     Kind::Route => api::LinkKind::Route,
@@ -476,20 +478,21 @@ impl Paths {
                 };
                 let since = link.started_at.into();
                 let lane = link.server.get().map(|server| self.lanes.lane(&server.slot)).unwrap_or_default();
-                links.entry((place, lane)).or_default().push(api::Link { addr: link.peer().to_string(), kind, since });
+                let addr = peer.to_string();
+                links.entry((peer, lane)).or_default().push(api::Link { addr, kind, since });
             }
         }
         links
     }
 }
 
-/// Where the other end of a link is, if paths lead there.
-fn place(peer: &Peer) -> Option<Place> {
-    match peer {
-        Peer::Tcp(_) => None,
-        Peer::Scion(address) => Some(Place::As(address.isd_as)),
-        Peer::Udp(host) => Some(Place::Host(*host)),
-    }
+/// Those of `links` that these paths carry.
+fn links_of(paths: &PeerPaths, links: &mut HashMap<(Peer, Lane), Vec<api::Link>>) -> Vec<api::Link> {
+    let peers = paths.peers.iter().map(|(address, _)| match paths.remote {
+        Place::As(_) => Peer::Scion(*address),
+        Place::Host(host) => Peer::Udp(host),
+    });
+    peers.filter_map(|peer| links.remove(&(peer, paths.lane.clone()))).flatten().collect()
 }
 
 fn daemon(status: Status) -> api::Daemon {
@@ -501,14 +504,16 @@ fn daemon(status: Status) -> api::Daemon {
 }
 
 /// As monitoring names it.
-fn lane_name(lane: &Lane) -> String {
-    match lane {
+fn lane_name(lane: &Lane, terms: &Terms) -> String {
+    let lane = match lane {
         Lane::Numbered(0) => String::new(),
         Lane::Numbered(number) => format!("lane {number}"),
         Lane::Account(name) => format!("account {name}"),
         Lane::Subjects(pattern, 0) => format!("subjects {pattern}"),
         Lane::Subjects(pattern, number) => format!("subjects {pattern}, lane {number}"),
-    }
+    };
+    let at = terms.at.map(|at| format!("accepted at {at}"));
+    [Some(lane).filter(|lane| !lane.is_empty()), at].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Keeps what happens to paths.

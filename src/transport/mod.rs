@@ -13,7 +13,7 @@ pub(crate) mod scion;
 pub mod tcp;
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// Over TCP.
     Tcp(SocketAddr),

@@ -30,6 +30,7 @@ mod leaf;
 mod legacy;
 #[cfg(feature = "lab")]
 mod link;
+mod listener_rules;
 mod log_lines;
 mod logs;
 mod mappings;

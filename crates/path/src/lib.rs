@@ -187,7 +187,9 @@ pub use history::{History, Incident, IncidentKind, PathHistory, RttRange, Sample
 pub use lanes::Lanes;
 pub use manager::Manager;
 pub use plain::{PlainAddr, PlainAddrError};
-pub use policy::{Acl, AclError, Avoided, Class, Limits, Part, Policy, Refinement, Rule, Rules, Wishes};
+pub use policy::{
+    Accepted, Acl, AclError, Avoided, Class, Limits, Listener, Part, Policy, Refinement, Rule, Rules, Wishes,
+};
 pub use preference::{Metric, Preference, PreferenceError};
 pub use report::{PathReport, Rtt, State};
 pub use scmp::Scmp;

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
 use weighing::Weighing;
 
-use crate::lane::{Heading, Lane, Place};
+use crate::lane::{Heading, Lane, Place, Terms};
 use crate::metadata::PathInfo;
 use crate::outage::Outage;
 use crate::peers::{Peer, Route};
@@ -43,6 +43,8 @@ pub struct PathEvent {
     pub remote: Place,
     /// Of which of the traffic there.
     pub lane: Lane,
+    /// What else holds for that.
+    pub terms: Terms,
     /// For the log.
     pub text: String,
     /// For programs.
@@ -58,6 +60,8 @@ pub struct PeerPaths {
     pub remote: Place,
     /// Which of the traffic there.
     pub lane: Lane,
+    /// What else holds for that.
+    pub terms: Terms,
     /// The path that carries the traffic.
     pub active: Option<PathId>,
     /// What is wanted of them.
@@ -123,7 +127,7 @@ impl Destination {
         lanes: watch::Sender<Lanes>,
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
-        let config = heading.lane.numbered().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
+        let config = heading.numbered().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
         let state = State {
             manager: Manager::new(config, fastrand::u64(..)),
             current: Vec::new(),
@@ -216,13 +220,13 @@ impl Destination {
 
     /// What is known to be used by other lanes.
     fn crowd(&self) -> Vec<Interface> {
-        let place = self.heading.lane.numbered();
+        let place = self.heading.numbered();
         place.map(|(class, number)| self.lanes.borrow().crowd(&class, number)).unwrap_or_default()
     }
 
     /// Tells the other lanes where this one is, if it has moved.
     fn show(&self, state: &mut State) {
-        let Some(place) = self.heading.lane.numbered() else { return };
+        let Some(place) = self.heading.numbered() else { return };
         let active = state.manager.active();
         if active != state.shown {
             state.shown = active;
@@ -234,7 +238,7 @@ impl Destination {
 
     /// Nobody needs the paths any more.
     pub(crate) fn leave(&self) {
-        if let Some((class, number)) = self.heading.lane.numbered() {
+        if let Some((class, number)) = self.heading.numbered() {
             self.lanes.send_if_modified(|lanes| lanes.leave(&class, number));
         }
     }
@@ -274,6 +278,16 @@ impl Destination {
         let mut seen = HashSet::new();
         ways.retain(|way| seen.insert(*way));
         ways.into_iter().map(PathInfo::over).collect()
+    }
+
+    /// What the last good lookup found, for a lane to the same place that is new.
+    pub(crate) fn current(&self) -> Vec<PathInfo> {
+        self.state.lock().current.clone()
+    }
+
+    /// Those whose connections these paths carry.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.state.lock().live_peers()
     }
 
     /// How many paths the last good lookup found.
@@ -367,6 +381,7 @@ impl Destination {
             local,
             remote: self.heading.place,
             lane: self.heading.lane.clone(),
+            terms: self.heading.terms.clone(),
             active: state.manager.active(),
             policy: state.manager.policy().clone(),
             history: history.then(|| state.manager.history(now)),
@@ -449,8 +464,8 @@ impl Destination {
         if let Some(end) = state.outage.note(&event, state.manager.active()) {
             log::info!("paths to {}: {end}", self.heading);
         }
-        let Heading { place: remote, lane } = self.heading.clone();
-        let event = PathEvent { when: SystemTime::now(), remote, lane, text, kind };
+        let Heading { place: remote, lane, terms } = self.heading.clone();
+        let event = PathEvent { when: SystemTime::now(), remote, lane, terms, text, kind };
         if state.recent.len() == RECENT {
             state.recent.pop_front();
         }

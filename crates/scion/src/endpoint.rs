@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use natsd_path::ScionAddr;
+use natsd_path::{IsdAs, Listener, ScionAddr};
 use quinn::VarInt;
 
 use crate::error::{AcceptError, DialError};
@@ -29,6 +29,7 @@ pub struct Endpoint {
     socket: Arc<Socket>,
     identity: Identity,
     host: Host,
+    listener: Option<Listener>,
 }
 
 /// A connection that a peer wants. Await it to complete the handshake.
@@ -62,7 +63,12 @@ impl Endpoint {
             Arc::clone(&socket) as _,
             runtime,
         )?;
-        Ok(Self { quic, socket, identity, host })
+        Ok(Self { quic, socket, identity, host, listener: None })
+    }
+
+    /// As which listener it accepts connections: what the operator wants of the paths of those counts for them.
+    pub fn accepting(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     /// The AS is 0-0 as long as the daemon has not told it; the host is unspecified when bound so.
@@ -157,6 +163,24 @@ impl Endpoint {
         }
     }
 
+    /// Waits until there is a way to the peer.
+    ///
+    /// # Errors
+    ///
+    /// When there are paths and the rules exclude them all: in words.
+    async fn allowed(&self, peer: &Peer) -> Result<(), String> {
+        loop {
+            let routed = peer.routed.notified();
+            if peer.route().is_some() {
+                return Ok(());
+            }
+            if let Some((paths, rule)) = peer.destination().as_ref().and_then(|known| known.barred()) {
+                return Err(barred(peer.addr.isd_as, paths, &rule));
+            }
+            routed.await;
+        }
+    }
+
     /// How large datagrams may be on this peer's paths, if they are known.
     fn datagrams(&self, peer: &Peer) -> Option<Datagrams> {
         let local = self.host.local_as();
@@ -214,10 +238,14 @@ impl Incoming {
         let Self { quic, live, endpoint } = self;
         let peer = live.0.addr;
         let failed = |source| AcceptError::Handshake { peer, source };
+        live.0.set_listener(endpoint.listener);
         let lane = || live.0.destination().as_ref().map(|known| known.heading.lane.clone()).unwrap_or_default();
         if endpoint.socket.is_strict() {
             endpoint.host.attach(&live.0, lane());
-            endpoint.routed(&live.0).await;
+            if let Err(reason) = endpoint.allowed(&live.0).await {
+                quic.ignore();
+                return Err(AcceptError::NoPathAllowed { peer, reason });
+            }
         }
         let config = endpoint.identity.server_config(endpoint.datagrams(&live.0)).ok_or(AcceptError::NoIdentity)?;
         let connection = quic.accept_with(Arc::new(config)).map_err(failed)?.await.map_err(failed)?;
@@ -227,6 +255,11 @@ impl Incoming {
         let stream = halves::accepted(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }
+}
+
+/// What is said of an AS that the operator's rules leave no path to.
+pub(crate) fn barred(isd_as: IsdAs, paths: usize, rule: &str) -> String {
+    format!("the rules for paths exclude all of the {paths} paths to {isd_as}, the first of them by: {rule}")
 }
 
 impl IntoFuture for Incoming {

@@ -134,6 +134,14 @@ pub struct IdentityError(#[from] quinn::crypto::rustls::NoInitialCipherSuite);
 /// An incoming connection was not established.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
+    /// The operator's rules leave no path to the peer.
+    #[error("{reason}")]
+    NoPathAllowed {
+        /// The peer.
+        peer: ScionAddr,
+        /// How many paths there are, and a rule.
+        reason: String,
+    },
     /// The handshake failed.
     #[error("the QUIC handshake of {peer} failed: {source}")]
     Handshake {
@@ -164,11 +172,11 @@ pub enum AcceptError {
 }
 
 impl AcceptError {
-    /// Why the ends did not believe each other; `None` if it is the network that failed.
-    pub fn disbelief(&self) -> Option<String> {
+    /// Why the peer was turned away; `None` if it is the network that failed.
+    pub fn refusal(&self) -> Option<String> {
         match self {
             Self::Handshake { source, .. } => is_disbelief(source).then(|| source.to_string()),
-            Self::NotAdmitted { reason, .. } => Some(reason.clone()),
+            Self::NotAdmitted { reason, .. } | Self::NoPathAllowed { reason, .. } => Some(reason.clone()),
             Self::NoIdentity | Self::Timeout { .. } => None,
         }
     }

@@ -14,9 +14,9 @@ use tokio::sync::{broadcast, watch};
 
 use crate::daemon::{self, Daemon, LocalAs, PathSource};
 use crate::destination::{Destination, PathEvent, PeerPaths};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, barred};
 use crate::error::{DaemonError, HostError, ListenError, LookupError};
-use crate::lane::{Heading, Lane, Place};
+use crate::lane::{Heading, Lane, Place, Terms};
 use crate::lookup;
 use crate::metadata::PathInfo;
 use crate::outage::DaemonState;
@@ -266,11 +266,21 @@ impl Host {
 
     /// Replaces what the operator wants of paths.
     pub fn set_wishes(&self, wishes: Wishes) {
-        for destination in self.0.destinations.lock().values() {
-            destination.set_policy(destination.heading.policy(&wishes));
-        }
+        let destinations = self.0.destinations.lock();
         self.0.strict.store(wishes.are_strict(), Ordering::Relaxed);
-        *self.0.wishes.lock() = wishes;
+        *self.0.wishes.lock() = wishes.clone();
+        let mut moved = Vec::new();
+        for destination in destinations.values() {
+            destination.set_policy(destination.heading.policy(&wishes));
+            let others = |peer: &Arc<Peer>| terms(peer, &wishes) != destination.heading.terms;
+            moved.extend(
+                destination.peers().into_iter().filter(others).map(|it| (it, destination.heading.lane.clone())),
+            );
+        }
+        drop(destinations);
+        for (peer, lane) in moved {
+            self.attach(&peer, lane);
+        }
     }
 
     /// Replaces how many bytes a second regular probes to one peer may take; `None` is the default.
@@ -339,7 +349,7 @@ impl Host {
         match (&self.0.daemon.lock().state, self.known(to).and_then(|d| d.active())) {
             (Err((_, e)), _) => e.to_string(),
             (Ok(_), None) if let Some((paths, rule)) = self.known(to).and_then(|known| known.barred()) => {
-                format!("the rules for paths exclude all of the {paths} paths to {to}, the first of them by: {rule}")
+                barred(to, paths, &rule)
             }
             (Ok(_), None) => format!("the SCION daemon knows no path to {to}, is the ISD-AS right?"),
             (Ok(_), Some(_)) => format!("there are paths to {to}"),
@@ -352,9 +362,14 @@ impl Host {
             Some(_) => Place::Host(SocketAddr::new(peer.addr.host, peer.addr.port)),
             None => Place::As(peer.addr.isd_as),
         };
-        let (destination, new) = self.0.destination(Heading { place, lane });
+        let terms = terms(peer, &self.0.wishes.lock());
+        let (destination, known) = self.0.destination(Heading { place, lane, terms });
         destination.attach(peer);
-        if new {
+        if let Some(known) = known {
+            // What went another way goes by an allowed one at once, without a lookup between.
+            if !known.is_empty() {
+                destination.set_paths(Some(known));
+            }
             lookup::spawn(Arc::downgrade(&self.0), &destination);
         } else if peer.tunnel.is_possible() && destination.tcp().is_none() && destination.active().is_some() {
             destination.set_paths(None);
@@ -362,6 +377,11 @@ impl Host {
             destination.refresh.notify_one();
         }
     }
+}
+
+/// What holds for the connections of a peer besides their lane.
+fn terms(peer: &Peer, wishes: &Wishes) -> Terms {
+    Terms { at: peer.listener().filter(|at| wishes.listeners.contains_key(at)) }
 }
 
 /// Asks the daemon for the local AS until it answers, then looks from time to time whether it still does.
@@ -378,20 +398,21 @@ async fn watch_daemon(host: Weak<Inner>) {
 }
 
 impl Inner {
-    /// Those who look after the paths of this lane, and whether they are new.
-    fn destination(&self, heading: Heading) -> (Arc<Destination>, bool) {
+    /// Those who look after the paths of this lane; if they are new, with what other lanes to the same place know.
+    fn destination(&self, heading: Heading) -> (Arc<Destination>, Option<Vec<PathInfo>>) {
         let mut destinations = self.destinations.lock();
         if let Some(known) = destinations.get(&heading) {
-            return (Arc::clone(known), false);
+            return (Arc::clone(known), None);
         }
         let sibling = destinations.values().find(|other| other.heading.place == heading.place);
         let lanes = sibling.map(|other| other.lanes.clone()).unwrap_or_default();
+        let paths = sibling.map(|other| other.current()).unwrap_or_default();
         let policy = heading.policy(&self.wishes.lock());
         let probe_budget = self.probe_budget.load(Ordering::Relaxed);
         let config = Config { policy, probe_budget, ..Config::default() };
         let new = Arc::new(Destination::new(heading.clone(), config, lanes, self.events.clone()));
         destinations.insert(heading, Arc::clone(&new));
-        (new, true)
+        (new, Some(paths))
     }
 
     fn note(&self, answer: Result<LocalAs, DaemonError>) {

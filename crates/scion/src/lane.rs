@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use natsd_path::{IsdAs, Part, Policy, Wishes};
+use natsd_path::{IsdAs, Listener, Part, Policy, Wishes};
 
 use crate::template::NO_AS;
 
@@ -23,7 +23,7 @@ pub enum Lane {
 
 impl Lane {
     /// The class of traffic that this lane shares with others, from which it keeps apart, and its number among them.
-    pub(crate) fn numbered(&self) -> Option<(Arc<str>, u16)> {
+    fn numbered(&self) -> Option<(Arc<str>, u16)> {
         match self {
             Self::Numbered(number) => Some(("".into(), *number)),
             Self::Account(_) => None,
@@ -36,6 +36,13 @@ impl Default for Lane {
     fn default() -> Self {
         Self::Numbered(0)
     }
+}
+
+/// What holds for some connections besides what their lane says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Terms {
+    /// They were accepted where the operator wants something of the paths.
+    pub at: Option<Listener>,
 }
 
 /// What paths lead to.
@@ -71,6 +78,7 @@ impl fmt::Display for Place {
 pub(crate) struct Heading {
     pub(crate) place: Place,
     pub(crate) lane: Lane,
+    pub(crate) terms: Terms,
 }
 
 impl Heading {
@@ -81,7 +89,15 @@ impl Heading {
             Lane::Account(account) => Part::Account(account),
             Lane::Subjects(pattern, _) => Part::Subjects(pattern),
         };
-        wishes.of(self.place.isd_as(), part)
+        wishes.of_accepted(self.terms.at, self.place.isd_as(), part)
+    }
+
+    /// The class of traffic that keeps apart from each other on different paths, and the number among those.
+    pub(crate) fn numbered(&self) -> Option<(Arc<str>, u16)> {
+        let (class, number) = self.lane.numbered()?;
+        // No subject has a blank in it.
+        let class = self.terms.at.map_or(class.clone(), |at| format!("{at} {class}").into());
+        Some((class, number))
     }
 }
 
@@ -93,6 +109,10 @@ impl fmt::Display for Heading {
             Lane::Account(account) => write!(f, "{} for account {account}", self.place),
             Lane::Subjects(pattern, 0) => write!(f, "{} for subjects {pattern}", self.place),
             Lane::Subjects(pattern, lane) => write!(f, "{} for subjects {pattern} in lane {lane}", self.place),
+        }?;
+        match self.terms.at {
+            Some(at) => write!(f, ", accepted at {at}"),
+            None => Ok(()),
         }
     }
 }

@@ -64,7 +64,7 @@ pub use error::{
     AcceptError, DaemonError, DialError, HostError, IdentityError, ListenError, LookupError, PingError, TunnelError,
 };
 pub use host::{Host, HostConfig, Status};
-pub use lane::{Lane, Place};
+pub use lane::{Lane, Place, Terms};
 pub use metadata::PathInfo;
 pub use quic::{Admits, Identity};
 pub use stream::{ReadHalf, Stream, StreamStats, WriteHalf};

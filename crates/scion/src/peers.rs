@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use foldhash::{HashMap, HashMapExt};
-use natsd_path::{PathId, ScionAddr};
+use natsd_path::{Listener, PathId, ScionAddr};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -69,9 +69,11 @@ pub(crate) struct Peer {
     route: ArcSwapOption<Route>,
     /// Where datagrams go as well, while the path of `route` is suspect.
     hedge: ArcSwapOption<Route>,
-    /// Told whenever the route changes.
+    /// Told whenever the route changes, or is gone.
     pub(crate) routed: Notify,
     destination: ArcSwapOption<Destination>,
+    /// Where it was accepted.
+    listener: Mutex<Option<Listener>>,
     /// Connections, also those being made.
     connections: AtomicUsize,
     /// The application wrote something that no datagram has carried yet.
@@ -121,6 +123,7 @@ impl Peer {
     /// What is sent is lost from now on.
     pub(crate) fn clear_route(&self) {
         self.route.store(None);
+        self.routed.notify_waiters();
     }
 
     pub(crate) fn hedge(&self) -> arc_swap::Guard<Option<Arc<Route>>> {
@@ -137,6 +140,15 @@ impl Peer {
 
     pub(crate) fn set_destination(&self, destination: Option<Arc<Destination>>) {
         self.destination.store(destination);
+    }
+
+    /// Where it was accepted last.
+    pub(crate) fn listener(&self) -> Option<Listener> {
+        *self.listener.lock()
+    }
+
+    pub(crate) fn set_listener(&self, listener: Option<Listener>) {
+        *self.listener.lock() = listener;
     }
 
     /// How many there are, also those being made.
@@ -326,6 +338,7 @@ impl Peers {
             hedge: ArcSwapOption::empty(),
             routed: Notify::new(),
             destination: ArcSwapOption::empty(),
+            listener: Mutex::default(),
             connections: AtomicUsize::new(0),
             wrote: AtomicBool::new(false),
             last: Mutex::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 mod authorization;
 
 use super::compression::{self, Defaults};
-use super::{tls, unsupported};
+use super::{paths, tls, unsupported};
 use natsd_auth::RoutePermissions;
 use natsd_core::compression::{Level, Mode};
 
@@ -233,6 +233,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "`$STATE_DIRECTORY/authority`, `$XDG_STATE_HOME/natsd/authority`, `~/.local/state/natsd/authority`",
         doc: "Without `tls`: the directory of the authority that vouches for peers over SCION, see below. *Extension.*",
         read: |draft, field| tls::path(field).map(|dir| draft.options.authority = Some(dir)),
+    },
+    Key {
+        names: &["path_rules"],
+        takes: "map of keys for paths",
+        default: "none",
+        doc: "What is wanted besides of the paths of connections that are accepted here over SCION; see [paths.md](paths.md). *Extension.*",
+        read: |draft, field| paths::accepted(field).map(|rules| draft.options.path_rules = Some(rules)),
     },
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use natsd_core::route::hello::Secret;
 
 use super::listening::listen_at;
-use super::{authorization, tls};
+use super::{authorization, paths, tls};
 use crate::config::address;
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -109,6 +109,13 @@ pub const KEYS: &[Key<Draft>] = &[
         doc: "What becomes of a connection on which a write takes longer: with `close` it ends, with `retry` it stays if \
               something was written meanwhile.",
         read: |draft, field| field.write_timeout().map(|policy| draft.options.write_timeout = policy),
+    },
+    Key {
+        names: &["path_rules"],
+        takes: "map of keys for paths",
+        default: "none",
+        doc: "What is wanted besides of the paths of connections that are accepted here over SCION; see [paths.md](paths.md). *Extension.*",
+        read: |draft, field| paths::accepted(field).map(|rules| draft.options.path_rules = Some(rules)),
     },
     Key {
         names: &["gateways"],

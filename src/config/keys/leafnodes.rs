@@ -12,7 +12,7 @@ use natsd_core::leaf::session::{is_at_least, numbers};
 use super::authorization::{seconds_or_duration, user_of};
 use super::compression::{self, Defaults};
 use super::listening::listen_at;
-use super::{permissions, tls};
+use super::{paths, permissions, tls};
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
 use crate::config::language::Value;
@@ -154,6 +154,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "none",
         doc: "The hubs that this server is a leaf node of; see below.",
         read: |draft, field| remotes::read(field).map(|remotes| draft.options.remotes = remotes),
+    },
+    Key {
+        names: &["path_rules"],
+        takes: "map of keys for paths",
+        default: "none",
+        doc: "What is wanted besides of the paths of connections that are accepted here over SCION; see [paths.md](paths.md). *Extension.*",
+        read: |draft, field| paths::accepted(field).map(|rules| draft.options.path_rules = Some(rules)),
     },
 ];
 

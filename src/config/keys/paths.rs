@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use natsd_core::route::spread::MAX_CONNECTIONS;
-use natsd_path::{Acl, Class, Refinement, Rule};
+use natsd_path::{Accepted, Acl, Class, Refinement, Rule};
 
 use crate::config::error::ValueError;
 use crate::config::field::{Field, Key};
@@ -130,6 +130,11 @@ pub(super) fn class(field: &mut Field<'_>) -> Result<Class, ValueError> {
         return Err(ValueError::Missing("path_preference, or another key for paths,"));
     }
     Ok(Class { wanted, spread })
+}
+
+/// Those of a listener, with at least one.
+pub(super) fn accepted(field: &mut Field<'_>) -> Result<Accepted, ValueError> {
+    Ok(Accepted { wanted: block(field)? })
 }
 
 /// A block of these keys, with at least one.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use natsd_core::transform::Mappings;
 
 use super::{
-    accounts, authorization, cluster, gateway, leafnodes, mappings, monitoring, multihome, scion, tls, websocket,
+    accounts, authorization, cluster, gateway, leafnodes, mappings, monitoring, multihome, paths, scion, tls, websocket,
 };
 use crate::config::address;
 use crate::config::error::ValueError;
@@ -94,6 +94,13 @@ pub const KEYS: &[Key<Draft>] = &[
         default: "the address bound",
         doc: "Address told to clients and, for their clients, to peers.",
         read: |draft, field| field.advertised().map(|address| draft.options.client_advertise = Some(address)),
+    },
+    Key {
+        names: &["client_path_rules"],
+        takes: "map of keys for paths",
+        default: "none",
+        doc: "What is wanted besides of the paths of clients that are accepted over SCION; see [paths.md](paths.md). *Extension.*",
+        read: |draft, field| paths::accepted(field).map(|rules| draft.options.client_path_rules = Some(rules)),
     },
     Key {
         names: &["server_name"],

@@ -40,6 +40,9 @@ pub enum InvalidOptions {
         /// The rule, and what it says.
         why: String,
     },
+    /// Nobody comes over SCION.
+    #[error("{0}: nobody is accepted over SCION there; add a SCION address to its listen, or remove the rules")]
+    PathRulesWithoutListener(&'static str),
     /// Subjects cannot have routes of their own.
     #[error("paths of scion {{}} needs a pool of routes; remove it, or {0} of cluster {{}}")]
     ClassesWithoutPool(&'static str),
@@ -170,6 +173,7 @@ impl Options {
         if self.multihome.is_some() && self.cluster.is_none() {
             return Err(InvalidOptions::MultihomeWithoutCluster);
         }
+        self.check_path_rules()?;
         self.check_paths()
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use natsd_auth::RoutePermissions;
 use natsd_core::compression::Mode;
 use natsd_core::route::hello::Secret;
-use natsd_path::ScionAddr;
+use natsd_path::{Accepted, ScionAddr};
 
 use super::{Listen, PeerAddr, RouteUrl, TlsOptions, WriteTimeout, scion_listeners};
 
@@ -100,6 +100,8 @@ pub struct ClusterOptions {
     pub tls: Option<TlsOptions>,
     /// `authority`: the directory of the authority that vouches for peers over SCION, where `tls` does not say who does.
     pub authority: Option<PathBuf>,
+    /// `path_rules {}`: what is wanted of the paths of connections that are accepted here.
+    pub path_rules: Option<Accepted>,
 }
 
 impl Default for ClusterOptions {
@@ -126,6 +128,7 @@ impl Default for ClusterOptions {
             compression: Mode::Accept,
             tls: None,
             authority: None,
+            path_rules: None,
         }
     }
 }

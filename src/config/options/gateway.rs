@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use natsd_path::ScionAddr;
+use natsd_path::{Accepted, ScionAddr};
 
 use super::{
     InvalidOptions, Listen, Options, PeerAddr, RouteLogin, RouteUrl, TlsOptions, WriteTimeout, scion_listeners,
@@ -36,6 +36,8 @@ pub struct GatewayOptions {
     pub write_timeout: WriteTimeout,
     /// `gateways`: the clusters to dial; this one may be among them.
     pub gateways: Vec<GatewayRemote>,
+    /// `path_rules {}`: what is wanted of the paths of connections that are accepted here.
+    pub path_rules: Option<Accepted>,
 }
 
 impl Default for GatewayOptions {
@@ -53,6 +55,7 @@ impl Default for GatewayOptions {
             write_deadline: None,
             write_timeout: WriteTimeout::Default,
             gateways: Vec::new(),
+            path_rules: None,
         }
     }
 }

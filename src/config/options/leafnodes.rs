@@ -7,6 +7,7 @@ use std::time::Duration;
 use natsd_auth::account::{GLOBAL, SYSTEM};
 use natsd_auth::{Directory, Permissions};
 use natsd_core::compression::{Mode, Thresholds};
+use natsd_path::Accepted;
 
 use super::{
     HandshakeFirst, HttpProxy, InvalidOptions, Listen, Options, PeerAddr, TlsOptions, WriteTimeout, scion_listeners,
@@ -48,6 +49,8 @@ pub struct LeafOptions {
     pub compression: Mode,
     /// `remotes`.
     pub remotes: Vec<LeafRemote>,
+    /// `path_rules {}`: what is wanted of the paths of connections that are accepted here.
+    pub path_rules: Option<Accepted>,
 }
 
 impl Default for LeafOptions {
@@ -67,6 +70,7 @@ impl Default for LeafOptions {
             write_timeout: WriteTimeout::default(),
             compression: Mode::Auto(Thresholds::default()),
             remotes: Vec::new(),
+            path_rules: None,
         }
     }
 }

@@ -26,7 +26,7 @@ impl Hosts {
             Host::start(HostConfig { daemon, local, wishes, probe_budget }.or_env()).map_err(StartError::Scion)
         };
         let plain = options.multihomed().map(|addresses| Host::plain(&addresses, wishes(options)));
-        Ok(Self { scion: options.scion.as_ref().map(scion).transpose()?, plain })
+        Ok(Self { scion: options.scion_with_rules().as_ref().map(scion).transpose()?, plain })
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Host> {

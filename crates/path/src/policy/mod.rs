@@ -2,11 +2,13 @@
 
 mod acl;
 mod limits;
+mod listener;
 mod rule;
 mod wishes;
 
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
+pub use listener::{Accepted, Listener};
 pub use rule::{Avoided, Rule};
 pub use wishes::{Class, Part, Wishes};
 

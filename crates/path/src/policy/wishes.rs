@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Policy, Refinement};
+use super::{Accepted, Listener, Policy, Refinement};
 use crate::{IsdAs, Preference};
 
 /// A part of the traffic between two hosts that may choose its paths for itself.
@@ -27,6 +27,9 @@ pub struct Wishes {
     pub accounts: BTreeMap<String, Refinement>,
     /// Of messages to the subjects that a pattern matches, on top of what holds for all and for the destination.
     pub subjects: BTreeMap<String, Class>,
+    /// Of connections that were accepted, by the listener that did; on top of what holds for all and for the destination, and
+    /// below what holds for an account or for subjects.
+    pub listeners: BTreeMap<Listener, Accepted>,
 }
 
 /// What is wanted of messages to some subjects.
@@ -55,19 +58,26 @@ impl From<Preference> for Wishes {
 impl Wishes {
     /// What holds for this part of the traffic to this AS.
     pub fn of(&self, to: IsdAs, part: Part<'_>) -> Policy {
+        self.of_accepted(None, to, part)
+    }
+
+    /// As [`of`](Self::of), for connections that a listener has accepted.
+    pub fn of_accepted(&self, at: Option<Listener>, to: IsdAs, part: Part<'_>) -> Policy {
+        let at = at.and_then(|at| self.listeners.get(&at)).map(|accepted| &accepted.wanted);
         let isd = self.destinations.get(&IsdAs(u64::from(to.isd()) << 48));
         let part = match part {
             Part::Rest => None,
             Part::Account(name) => self.accounts.get(name),
             Part::Subjects(pattern) => self.subjects.get(pattern).map(|class| &class.wanted),
         };
-        let more = [isd, self.destinations.get(&to), part];
+        let more = [isd, self.destinations.get(&to), at, part];
         more.into_iter().flatten().fold(self.policy.clone(), |policy, more| policy.refined(more))
     }
 
     /// Whether there is a rule that no packet may break.
     pub fn are_strict(&self) -> bool {
         let parts = self.accounts.values().chain(self.subjects.values().map(|class| &class.wanted));
+        let parts = parts.chain(self.listeners.values().map(|accepted| &accepted.wanted));
         let all = self.destinations.values().chain(parts).map(|more| &more.rules);
         all.chain([&self.policy.rules]).any(|rules| rules.is_strict() || rules.tcp == Some(false))
     }
@@ -100,12 +110,17 @@ mod tests {
             destinations: [(isd_as("2-0"), avoid("5")), (isd_as("2-ff00:0:210"), avoid("6"))].into(),
             accounts: [("GOV".to_owned(), avoid("7"))].into(),
             subjects: [("gov.>".to_owned(), avoid("8").into())].into(),
+            listeners: [(Listener::Leafnodes, Accepted { wanted: avoid("9") })].into(),
         };
         let said = |to: &str, part| wishes.of(isd_as(to), part).rules.lines().join(" ");
         assert_eq!(said("1-ff00:0:110", Part::Rest), "avoid \"4\"");
         assert_eq!(said("1-ff00:0:110", Part::Subjects("gov.>")), "avoid \"4\" avoid \"8\"");
         assert_eq!(said("2-ff00:0:211", Part::Account("OTHER")), "avoid \"4\" avoid \"5\"");
         assert_eq!(said("2-ff00:0:210", Part::Account("GOV")), "avoid \"4\" avoid \"5\" avoid \"6\" avoid \"7\"");
+        let accepted = |at, part| wishes.of_accepted(Some(at), isd_as("1-ff00:0:110"), part).rules.lines().join(" ");
+        assert_eq!(accepted(Listener::Leafnodes, Part::Rest), "avoid \"4\" avoid \"9\"");
+        assert_eq!(accepted(Listener::Leafnodes, Part::Account("GOV")), "avoid \"4\" avoid \"9\" avoid \"7\"");
+        assert_eq!(accepted(Listener::Gateway, Part::Rest), "avoid \"4\"");
         assert_eq!(wishes.contradiction(isd_as("2-ff00:0:210")), None);
         let why = wishes.contradiction(isd_as("7-ff00:0:710")).expect("it is plain");
         assert_eq!(why, "account \"GOV\": avoid \"7\" is 7-ff00:0:710 itself");
