@@ -10,6 +10,7 @@ mod seats;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -513,7 +514,15 @@ fn lane_name(lane: &Lane, terms: &Terms) -> String {
         Lane::Subjects(pattern, number) => format!("subjects {pattern}, lane {number}"),
     };
     let at = terms.at.map(|at| format!("accepted at {at}"));
-    [Some(lane).filter(|lane| !lane.is_empty()), at].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let told = terms.told.as_deref().map(|told| format!("rules of the peer {:04x}", digest(told)));
+    [Some(lane).filter(|lane| !lane.is_empty()), at, told].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Tells lists of rules apart.
+fn digest(rules: &str) -> u16 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    rules.hash(&mut hasher);
+    hasher.finish() as u16
 }
 
 /// Keeps what happens to paths.

@@ -1,16 +1,23 @@
 //! What a listener wants of the paths of connections that it accepts.
 
 use natsd::config::options::{ClusterOptions, LeafOptions, LeafRemote, LeafUrl, Listen, Options, PeerAddr};
-use natsd_path::{Accepted, Refinement, Rule, Rules};
+use natsd_path::{Accepted, Policy, Refinement, Rule, Rules, Wishes};
+use natsd_scion::{DialError, Host, HostConfig, Stream};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 
-use crate::harness::network::{Ground, Pair, wait_for};
+use crate::harness::DEADLINE;
+use crate::harness::identity::visitor;
+use crate::harness::network::{ASES, Ground, Pair, SCION_CLIENTS, wait_for};
 use crate::harness::server::natsd;
+use crate::identity::{authority, server};
 
 /// Where the hub takes leaf nodes.
 const PORT: u16 = 4249;
 /// The link between the two ASes, as the hub has it.
 const DIRECT: &str = "1-ff00:0:112#3";
+/// The same link as the leaf node has it.
+const DIRECT_THERE: &str = "1-ff00:0:111#3";
 /// All links of the hub.
 const ALL: [&str; 3] = ["1-ff00:0:112#1", "1-ff00:0:112#2", "1-ff00:0:112#3"];
 /// What the connections of leaf nodes are called at the hub.
@@ -19,7 +26,7 @@ const ACCEPTED: &str = "accepted at leafnodes";
 fn avoiding(links: &[&str]) -> Accepted {
     let avoided = links.iter().map(|link| link.parse().expect("an interface")).collect();
     let rules = Rules { strict: vec![Rule::Avoid(avoided)], ..Rules::default() };
-    Accepted { wanted: Refinement { rules, ..Refinement::default() } }
+    Accepted { wanted: Refinement { rules, ..Refinement::default() }, strict: false }
 }
 
 fn options(ground: &Ground, here: usize, leafnodes: LeafOptions) -> Options {
@@ -58,9 +65,19 @@ fn lane(pair: &Pair, name: &str) -> Option<Value> {
     peers.into_iter().find(|peer| peer["lane"].as_str().unwrap_or_default() == name)
 }
 
+/// What the leaf node shows of its connection to the hub, if that keeps rules of the hub.
+fn told(pair: &Pair) -> Option<Value> {
+    let peers = pair.read(0, "/pathz")["peers"].as_array().cloned().unwrap_or_default();
+    let told = |peer: &Value| peer["lane"].as_str().is_some_and(|lane| lane.starts_with("rules of the peer "));
+    peers.into_iter().find(|peer| told(peer) && !peer["links"].as_array().is_none_or(Vec::is_empty))
+}
+
 /// The interface by which what the hub sends on these connections leaves.
 fn exit(pair: &Pair, name: &str) -> Option<String> {
-    let peer = lane(pair, name)?;
+    exit_of(&lane(pair, name)?)
+}
+
+fn exit_of(peer: &Value) -> Option<String> {
     let paths = peer["paths"].as_array()?;
     let active = paths.iter().find(|path| path["fingerprint"] == peer["active"])?;
     active["interfaces"][0].as_str().map(str::to_owned)
@@ -96,6 +113,102 @@ fn what_is_accepted_goes_back_by_the_rules_of_the_listener() {
     let excluded = paths["paths"].as_array().expect("paths").iter().filter(|path| path["state"] == "excluded");
     let whys: Vec<_> = excluded.map(|path| path["why"].as_str().unwrap_or_default()).collect();
     assert!(!whys.is_empty() && whys.iter().all(|why| *why == format!("avoid \"{DIRECT}\" is crossed")), "{whys:?}");
+}
+
+#[test]
+fn a_server_that_calls_keeps_the_rules_of_the_listener_too() {
+    for strict in [false, true] {
+        let mut pair = start(Some(Accepted { strict, ..avoiding(&[DIRECT]) }));
+        delivers(&pair);
+        wait_for("the leaf node knows of the rules", || told(&pair).is_some());
+        let there = told(&pair).expect("it is there");
+        assert!(exit_of(&there).is_some_and(|exit| exit != DIRECT_THERE), "{there}");
+        assert_eq!(there["rules"][0], format!("of the peer: avoid \"{DIRECT}\""));
+        let connection = connection(&pair);
+        let free = hub(&pair.ground, None);
+        pair.reload(1, free);
+        wait_for("the rules are forgotten", || told(&pair).is_none());
+        delivers(&pair);
+        assert_eq!(self::connection(&pair), connection, "the connection stayed");
+    }
+}
+
+/// A leaf node whose own rules leave it the forbidden link alone.
+fn at_odds(strict: bool) -> Pair {
+    let ground = Ground::emulated();
+    let mut leaf = leaf(&ground);
+    let own = avoiding(&["1-ff00:0:111#1", "1-ff00:0:111#2"]).wanted;
+    leaf.scion.as_mut().expect("it speaks SCION").wishes.policy = Policy::default().refined(&own);
+    let options = [leaf, hub(&ground, Some(Accepted { strict, ..avoiding(&[DIRECT]) }))];
+    Pair::start_of(ground, options)
+}
+
+#[test]
+fn where_no_path_keeps_the_rules_of_both_each_keeps_its_own() {
+    let pair = at_odds(false);
+    delivers(&pair);
+    wait_for("the leaf node knows of the rules", || told(&pair).is_some());
+    assert_eq!(exit_of(&told(&pair).expect("it is there")).as_deref(), Some(DIRECT_THERE));
+    assert!(pair.read(1, "/pathz")["peers"].as_array().is_some_and(|peers| {
+        peers
+            .iter()
+            .filter(|peer| peer["links"][0]["kind"] == "leaf")
+            .all(|peer| exit_of(peer).is_some_and(|it| it != DIRECT))
+    }));
+}
+
+#[test]
+fn a_strict_listener_takes_no_server_that_cannot_come_by_its_rules() {
+    let mut pair = at_odds(true);
+    wait_for("the leaf node has heard of the rules", || {
+        let peers = pair.read(0, "/pathz")["peers"].as_array().cloned().unwrap_or_default();
+        peers.iter().any(|peer| peer["lane"].as_str().is_some_and(|lane| lane.starts_with("rules of the peer ")))
+    });
+    assert_eq!(pair.read(1, "/leafz")["leafnodes"], 0);
+    let lenient = hub(&pair.ground, Some(avoiding(&[DIRECT])));
+    pair.reload(1, lenient);
+    delivers(&pair);
+}
+
+/// A client in the second AS that avoids these links, and what became of its connection.
+fn visit(ground: &Ground, links: &[&str]) -> (Host, Result<Stream, DialError>) {
+    let at = ground.addresses(ASES[1]);
+    let wishes = avoiding_all(links);
+    let config =
+        HostConfig { daemon: Some(at.daemon.to_string()), local: Some(at.host), wishes, ..HostConfig::default() };
+    ground.runtime.block_on(async {
+        let host = Host::start(config).expect("an address");
+        host.ready().await.expect("the daemon answers");
+        let dialer = host.dialer(&visitor(ground.authority())).expect("a port");
+        let stream = dialer.dial(ground.scion_address(0, SCION_CLIENTS), None).await;
+        (host, stream)
+    })
+}
+
+fn avoiding_all(links: &[&str]) -> Wishes {
+    Wishes { policy: Policy::default().refined(&avoiding(links).wanted), ..Wishes::default() }
+}
+
+#[test]
+fn a_strict_listener_turns_clients_away_that_come_by_another_way() {
+    const WHY: &str = "is not allowed by the rules of the listener: avoid \"1-ff00:0:111#3\" is crossed";
+    let ground = Ground::emulated();
+    let rules = format!("client_path_rules {{ avoid: \"{DIRECT_THERE}\", strict: true }}");
+    let mut server = server(&ground, "", &authority(&ground), &rules);
+    let (_, refused) = visit(&ground, &ALL[..2]);
+    let told = refused.expect_err("it comes by the link that is forbidden").to_string();
+    assert!(told.contains(WHY), "{told}");
+    let line = server.wait_for_line("Refused client connection over SCION from ");
+    assert!(line.contains(WHY), "{line}");
+
+    let (host, stream) = visit(&ground, &[DIRECT]);
+    let mut stream = stream.expect("it comes by another one");
+    ground.runtime.block_on(async {
+        host.set_wishes(avoiding_all(&ALL[..2]));
+        let end = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect("in time");
+        assert!(end.is_err(), "it ended as if the server had nothing more to say");
+    });
+    assert!(server.wait_for_line("The connection of ").contains(WHY));
 }
 
 #[test]

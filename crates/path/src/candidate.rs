@@ -148,6 +148,12 @@ impl Candidate {
     }
 
     /// How many interfaces of this path `other` crosses too.
+    /// The way back.
+    pub(crate) fn reversed(&self) -> Self {
+        let interfaces: Vec<_> = self.interfaces.iter().rev().copied().collect();
+        Self { fingerprint: Fingerprint::of(&interfaces), interfaces, ..self.clone() }
+    }
+
     pub(crate) fn shared_interfaces(&self, other: &Candidate) -> usize {
         self.interfaces.iter().filter(|i| other.interfaces.contains(i)).count()
     }

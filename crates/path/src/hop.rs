@@ -51,6 +51,14 @@ impl Hop {
         self.means_any_interface() && self.may_be_in(isd_as)
     }
 
+    /// Whether it does not matter by which interface of two the AS is entered.
+    pub(crate) fn is_the_same_back(self) -> bool {
+        match self.interfaces {
+            Interfaces::Either(_) => true,
+            Interfaces::Both(by, to) => by == to,
+        }
+    }
+
     /// Whether everything is meant.
     pub(crate) fn is_all(self) -> bool {
         self.means_any_interface() && self.isd_as == IsdAs(0)

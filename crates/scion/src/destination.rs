@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use natsd_path::{
     Candidate, Config, Event, EventKind, Fingerprint, History, Interface, IsdAs, Kind, Lanes, Manager, PathId,
-    PathReport, Policy, Scmp,
+    PathReport, Policy, Rules, Scmp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, broadcast, watch};
@@ -82,6 +82,8 @@ pub struct PeerPaths {
 #[derive(Debug)]
 pub(crate) struct Destination {
     pub(crate) heading: Heading,
+    /// What the peers have told of their rules.
+    told: Rules,
     state: Mutex<State>,
     /// Of the set of paths, for those who remember a path by its interfaces.
     generation: AtomicU64,
@@ -96,6 +98,10 @@ pub(crate) struct Destination {
 
 struct State {
     manager: Manager,
+    /// What is wanted here.
+    own: Policy,
+    /// No path keeps what the peers want as well.
+    at_odds: bool,
     current: Vec<PathInfo>,
     /// Also removed ones, as long as the manager uses them.
     paths: HashMap<PathId, Arc<PathInfo>>,
@@ -129,6 +135,8 @@ impl Destination {
     ) -> Self {
         let config = heading.numbered().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
         let state = State {
+            own: config.policy.clone(),
+            at_odds: false,
             manager: Manager::new(config, fastrand::u64(..)),
             current: Vec::new(),
             paths: HashMap::new(),
@@ -144,8 +152,11 @@ impl Destination {
             weighing: Weighing::default(),
             shown: None,
         };
+        // It was understood when it came.
+        let told = heading.terms.told.as_deref().and_then(|told| Rules::told(told).ok()).unwrap_or_default();
         Self {
             heading,
+            told,
             state: Mutex::new(state),
             generation: AtomicU64::new(next_generation()),
             lanes,
@@ -245,15 +256,13 @@ impl Destination {
 
     /// Takes the result of a lookup, or `None` to keep the paths; adds the TCP candidate when a peer lists one.
     pub(crate) fn set_paths(&self, looked_up: Option<Vec<PathInfo>>) {
-        let (now, date) = (Instant::now(), SystemTime::now());
+        let now = Instant::now();
         let mut state = self.state.lock();
         if let Some(paths) = looked_up {
             state.current = paths;
         }
-        let mut candidates: Vec<Candidate> = state.current.iter().map(|p| p.candidate(now, date)).collect();
-        if state.live_peers().iter().any(|p| p.tunnel.is_possible()) {
-            candidates.push(Candidate::tcp());
-        }
+        let candidates = state.candidates();
+        self.agree(&mut state, &candidates);
         state.manager.handle_crowd(now, &self.crowd());
         state.manager.handle_paths(now, &candidates);
         state.learn_ids();
@@ -348,10 +357,34 @@ impl Destination {
     /// Chooses by this from now on.
     pub(crate) fn set_policy(&self, policy: Policy) {
         let mut state = self.state.lock();
-        state.manager.set_policy(Instant::now(), policy);
+        state.own = policy;
+        let candidates = state.candidates();
+        self.agree(&mut state, &candidates);
         state.learn_ids();
         self.generation.store(next_generation(), Ordering::Relaxed);
         self.settle(&mut state);
+    }
+
+    /// Goes by what is wanted here and what the peers have told, or by the first alone if no path keeps both.
+    fn agree(&self, state: &mut State, candidates: &[Candidate]) {
+        let agreed = state.own.agreed(&self.told, candidates).filter(|_| self.heading.terms.told.is_some());
+        let at_odds = agreed.is_none() && self.heading.terms.told.is_some();
+        if at_odds && !state.at_odds {
+            log::warn!("paths to {}: none keeps the peer's rules and those here; those here alone hold", self.heading);
+        }
+        state.at_odds = at_odds;
+        let policy = agreed.unwrap_or_else(|| state.own.clone());
+        if *state.manager.policy() != policy {
+            state.manager.set_policy(Instant::now(), policy);
+        }
+    }
+
+    /// The rule that excludes a path, by its interfaces.
+    pub(crate) fn rule_against(&self, interfaces: &[u16]) -> Option<String> {
+        let state = self.state.lock();
+        let path = state.current.iter().find(|path| path.ids() == interfaces)?.fingerprint();
+        let mut excluded = state.manager.excluded();
+        excluded.find(|(candidate, _)| candidate.fingerprint == path).map(|(_, rule)| rule.to_owned())
     }
 
     /// If there are paths and the operator's rules exclude them all: how many, and one of the rules.

@@ -17,6 +17,7 @@ use crate::quic::{self, Datagrams, Identity};
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::template::{NO_AS, header_len};
+use crate::terms;
 use crate::tunnel::TcpFallback;
 
 /// From the first datagram to the peer's first byte; for those who come, to the end of the handshake.
@@ -148,6 +149,7 @@ impl Endpoint {
         let connecting = self.quic.connect_with(config, peer.synthetic, quic::SERVER_NAME).map_err(|e| start(&e))?;
         let connection = connecting.await.map_err(failed)?;
         self.identity.judge(&connection).map_err(|reason| DialError::NotAdmitted { peer: peer.addr, reason })?;
+        terms::exchange(&self.host, &connection, peer, true);
         let stream = halves::dialled(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }
@@ -239,6 +241,7 @@ impl Incoming {
         let peer = live.0.addr;
         let failed = |source| AcceptError::Handshake { peer, source };
         live.0.set_listener(endpoint.listener);
+        let began = endpoint.socket.peers.clock();
         let lane = || live.0.destination().as_ref().map(|known| known.heading.lane.clone()).unwrap_or_default();
         if endpoint.socket.is_strict() {
             endpoint.host.attach(&live.0, lane());
@@ -252,6 +255,9 @@ impl Incoming {
         endpoint.identity.judge(&connection).map_err(|reason| AcceptError::NotAdmitted { peer, reason })?;
         live.0.learn_first_way();
         endpoint.host.attach(&live.0, lane());
+        terms::exchange(&endpoint.host, &connection, &live.0, false);
+        let wrong = |reason| AcceptError::WrongWay { peer, reason };
+        terms::right_way(&connection, &live.0, began).await.map_err(wrong)?;
         let stream = halves::accepted(&connection).await.map_err(failed)?;
         Ok(Stream::new(connection, stream, live))
     }

@@ -142,6 +142,14 @@ pub enum AcceptError {
         /// How many paths there are, and a rule.
         reason: String,
     },
+    /// A strict listener does not allow the way by which it comes.
+    #[error("{peer} is turned away: {reason}")]
+    WrongWay {
+        /// The peer.
+        peer: ScionAddr,
+        /// The rule.
+        reason: String,
+    },
     /// The handshake failed.
     #[error("the QUIC handshake of {peer} failed: {source}")]
     Handshake {
@@ -176,7 +184,9 @@ impl AcceptError {
     pub fn refusal(&self) -> Option<String> {
         match self {
             Self::Handshake { source, .. } => is_disbelief(source).then(|| source.to_string()),
-            Self::NotAdmitted { reason, .. } | Self::NoPathAllowed { reason, .. } => Some(reason.clone()),
+            Self::NotAdmitted { reason, .. } | Self::NoPathAllowed { reason, .. } | Self::WrongWay { reason, .. } => {
+                Some(reason.clone())
+            }
             Self::NoIdentity | Self::Timeout { .. } => None,
         }
     }

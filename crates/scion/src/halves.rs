@@ -68,7 +68,7 @@ async fn single(connection: &Connection) -> Result<(SendStream, Inbound), Connec
     Ok((send, Inbound::Single(Single { connection: connection.clone(), arrival, told: false })))
 }
 
-fn speaks_single_streams(connection: &Connection) -> bool {
+pub(crate) fn speaks_single_streams(connection: &Connection) -> bool {
     let data =
         connection.handshake_data().and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok());
     data.and_then(|data| data.protocol).is_some_and(|protocol| protocol == SINGLE_STREAM)

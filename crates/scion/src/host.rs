@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
-use natsd_path::{Config, IsdAs, ScionAddr, Wishes};
+use natsd_path::{Config, IsdAs, Rules, ScionAddr, Wishes};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, watch};
@@ -272,15 +272,34 @@ impl Host {
         let mut moved = Vec::new();
         for destination in destinations.values() {
             destination.set_policy(destination.heading.policy(&wishes));
-            let others = |peer: &Arc<Peer>| terms(peer, &wishes) != destination.heading.terms;
-            moved.extend(
-                destination.peers().into_iter().filter(others).map(|it| (it, destination.heading.lane.clone())),
-            );
+            let Heading { place, lane, .. } = &destination.heading;
+            let others = |peer: &Arc<Peer>| heading(peer, *place, lane.clone(), &wishes) != destination.heading;
+            moved.extend(destination.peers().into_iter().filter(others).map(|it| (it, lane.clone())));
         }
+        let peers: Vec<_> = destinations.values().flat_map(|destination| destination.peers()).collect();
         drop(destinations);
         for (peer, lane) in moved {
             self.attach(&peer, lane);
         }
+        peers.iter().for_each(|peer| peer.retell.notify_waiters());
+    }
+
+    /// What is wanted here of the paths to a peer.
+    pub(crate) fn rules_for(&self, peer: &Peer) -> Rules {
+        let wishes = self.0.wishes.lock();
+        peer.destination().as_ref().map(|known| known.heading.policy(&wishes).rules).unwrap_or_default()
+    }
+
+    /// From now on the paths to the peer keep these rules as well, as far as that can be. Returns whether they are others.
+    pub(crate) fn take_told(&self, peer: &Arc<Peer>, rules: &Rules) -> bool {
+        let told = Some(rules.tell()).filter(|told| !told.is_empty()).map(Arc::<str>::from);
+        if peer.told() == told {
+            return false;
+        }
+        peer.set_told(told);
+        let lane = peer.destination().as_ref().map(|known| known.heading.lane.clone()).unwrap_or_default();
+        self.attach(peer, lane);
+        true
     }
 
     /// Replaces how many bytes a second regular probes to one peer may take; `None` is the default.
@@ -362,8 +381,8 @@ impl Host {
             Some(_) => Place::Host(SocketAddr::new(peer.addr.host, peer.addr.port)),
             None => Place::As(peer.addr.isd_as),
         };
-        let terms = terms(peer, &self.0.wishes.lock());
-        let (destination, known) = self.0.destination(Heading { place, lane, terms });
+        let heading = heading(peer, place, lane, &self.0.wishes.lock());
+        let (destination, known) = self.0.destination(heading);
         destination.attach(peer);
         if let Some(known) = known {
             // What went another way goes by an allowed one at once, without a lookup between.
@@ -376,12 +395,20 @@ impl Host {
         } else {
             destination.refresh.notify_one();
         }
+        peer.retell.notify_waiters();
     }
 }
 
-/// What holds for the connections of a peer besides their lane.
-fn terms(peer: &Peer, wishes: &Wishes) -> Terms {
-    Terms { at: peer.listener().filter(|at| wishes.listeners.contains_key(at)) }
+/// Where the connections of a peer belong, with what holds for them besides their lane.
+fn heading(peer: &Peer, place: Place, lane: Lane, wishes: &Wishes) -> Heading {
+    let rules = peer.listener().and_then(|at| Some((at, wishes.listeners.get(&at)?)));
+    let (at, strict) = (rules.map(|(at, _)| at), rules.is_some_and(|(_, rules)| rules.strict));
+    let mut heading = Heading { place, lane, terms: Terms { at, told: None, strict } };
+    if let Some(Ok(told)) = peer.told().as_deref().map(Rules::told) {
+        let more = told.beyond(&heading.policy(wishes).rules).tell();
+        heading.terms.told = Some(more).filter(|more| !more.is_empty()).map(Arc::from);
+    }
+    heading
 }
 
 /// Asks the daemon for the local AS until it answers, then looks from time to time whether it still does.

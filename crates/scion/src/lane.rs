@@ -43,6 +43,10 @@ impl Default for Lane {
 pub struct Terms {
     /// They were accepted where the operator wants something of the paths.
     pub at: Option<Listener>,
+    /// What the peer has told of its rules for paths, as it is told.
+    pub told: Option<Arc<str>>,
+    /// The way by which the peer comes keeps the rules, too.
+    pub strict: bool,
 }
 
 /// What paths lead to.
@@ -96,8 +100,11 @@ impl Heading {
     pub(crate) fn numbered(&self) -> Option<(Arc<str>, u16)> {
         let (class, number) = self.lane.numbered()?;
         // No subject has a blank in it.
-        let class = self.terms.at.map_or(class.clone(), |at| format!("{at} {class}").into());
-        Some((class, number))
+        let told = self.terms.told.as_deref().unwrap_or_default();
+        match self.terms.at {
+            None if told.is_empty() => Some((class, number)),
+            at => Some((format!("{at:?} {told} {class}").into(), number)),
+        }
     }
 }
 
@@ -110,9 +117,12 @@ impl fmt::Display for Heading {
             Lane::Subjects(pattern, 0) => write!(f, "{} for subjects {pattern}", self.place),
             Lane::Subjects(pattern, lane) => write!(f, "{} for subjects {pattern} in lane {lane}", self.place),
         }?;
-        match self.terms.at {
-            Some(at) => write!(f, ", accepted at {at}"),
-            None => Ok(()),
+        if let Some(at) = self.terms.at {
+            write!(f, ", accepted at {at}")?;
         }
+        if self.terms.told.is_some() {
+            f.write_str(", with rules of the peer")?;
+        }
+        Ok(())
     }
 }

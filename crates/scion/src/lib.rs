@@ -49,6 +49,7 @@ mod scmp;
 mod socket;
 mod stream;
 mod template;
+mod terms;
 mod tunnel;
 mod underlay;
 mod wayback;

@@ -74,6 +74,15 @@ pub(crate) struct Peer {
     destination: ArcSwapOption<Destination>,
     /// Where it was accepted.
     listener: Mutex<Option<Listener>>,
+    /// What it has told of its rules for paths.
+    told: Mutex<Option<Arc<str>>>,
+    /// What it is to be told may be another thing.
+    pub(crate) retell: Notify,
+    /// When a packet came by a way that the rules allow, and by another one; as `heard`.
+    right: AtomicU64,
+    wrong: AtomicU64,
+    /// That other one, reversed.
+    wrong_way: Mutex<Box<[u16]>>,
     /// Connections, also those being made.
     connections: AtomicUsize,
     /// The application wrote something that no datagram has carried yet.
@@ -149,6 +158,45 @@ impl Peer {
 
     pub(crate) fn set_listener(&self, listener: Option<Listener>) {
         *self.listener.lock() = listener;
+    }
+
+    /// What it has told of its rules for paths; `None` if there are none.
+    pub(crate) fn told(&self) -> Option<Arc<str>> {
+        self.told.lock().clone()
+    }
+
+    pub(crate) fn set_told(&self, told: Option<Arc<str>>) {
+        *self.told.lock() = told;
+    }
+
+    /// A packet came at `now` by a way that the rules allow, or by another one.
+    pub(crate) fn note_way(&self, now: u64, allowed: bool) {
+        let at = if allowed { &self.right } else { &self.wrong };
+        at.store(now, Ordering::Relaxed);
+    }
+
+    /// Its packets come by this way, reversed, which the rules do not allow.
+    pub(crate) fn note_wrong_way(&self, back: &[u16]) {
+        let mut known = self.wrong_way.lock();
+        if **known != *back {
+            *known = back.into();
+        }
+    }
+
+    pub(crate) fn wrong_way(&self) -> Box<[u16]> {
+        self.wrong_way.lock().clone()
+    }
+
+    /// When a packet came last by a way that the rules allow, milliseconds of the table's clock.
+    pub(crate) fn came_right(&self) -> u64 {
+        self.right.load(Ordering::Relaxed)
+    }
+
+    /// Whether packets have come by other ways alone for that long. Those that somebody sends again over another way do no harm
+    /// while its own come.
+    pub(crate) fn came_wrong_for(&self, time: Duration) -> bool {
+        let since = self.wrong.load(Ordering::Relaxed).saturating_sub(self.came_right());
+        u128::from(since) > time.as_millis()
     }
 
     /// How many there are, also those being made.
@@ -339,6 +387,11 @@ impl Peers {
             routed: Notify::new(),
             destination: ArcSwapOption::empty(),
             listener: Mutex::default(),
+            told: Mutex::default(),
+            retell: Notify::new(),
+            right: AtomicU64::new(0),
+            wrong: AtomicU64::new(0),
+            wrong_way: Mutex::default(),
             connections: AtomicUsize::new(0),
             wrote: AtomicBool::new(false),
             last: Mutex::default(),

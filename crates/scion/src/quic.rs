@@ -42,7 +42,7 @@ const MOVED: VarInt = VarInt::from_u32(2);
 
 /// A link without any path survives this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Between servers, which are few: one that died and came back resets what a packet comes for.
 const KEEP_ALIVE_OF_SERVERS: Duration = Duration::from_secs(1);
@@ -216,7 +216,8 @@ fn transport(datagrams: Option<Datagrams>, keep_alive: Duration) -> Arc<Transpor
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
-        // Peers that speak `qs` open theirs at once. What others send on any is never read, and takes room of the windows.
+        // Peers that speak `qs` open theirs at once, others one after the other to tell their rules. Of strangers none is read, and takes
+        // room of the windows.
         .max_concurrent_uni_streams(halves::SINGLE_STREAMS)
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))

@@ -255,6 +255,7 @@ impl Socket {
                     run.len += payload.len();
                     open = payload.len() == run.stride;
                     peer.note_heard(clock);
+                    peer.note_way(clock, path.is_some());
                     heard.add(peer, path, payload.len());
                 }
             }
@@ -275,6 +276,9 @@ impl Socket {
                 && known.path.0 != destination.generation()
             {
                 known.path = destination.path_over(&known.back);
+                if known.path.1.is_none() {
+                    known.peer.note_wrong_way(&known.back);
+                }
             }
             let (peer, path) = (Arc::clone(&known.peer), known.path.1);
             if probe::is_quic(&packet[len..]) {
@@ -339,6 +343,9 @@ impl Socket {
             if let Some((token, route)) = asked.filter(|_| peer.is_live()) {
                 self.send_over(&peer, &route, &probe::Probe::Request(token).encode(probe::MIN));
             }
+        }
+        if path.1.is_none() {
+            peer.note_wrong_way(&back);
         }
         if ruled && peer.is_live() {
             let known = Known { peer: Arc::clone(&peer), back: back.into(), path };

@@ -20,6 +20,7 @@ use crate::losses::{self, Losses};
 use crate::meter::Meter;
 use crate::peers::{Live, Peer};
 use crate::quic;
+use crate::terms;
 
 /// How long a dropped stream goes on delivering what was written.
 const LINGER: Duration = Duration::from_secs(3);
@@ -136,6 +137,9 @@ async fn watch_losses(link: Weak<Link>) {
         tokio::time::sleep(losses::INTERVAL).await;
         let Some(link) = link.upgrade() else { return };
         if link.connection.close_reason().is_some() || link.has_left_its_as() {
+            return;
+        }
+        if !terms::keeps_right(&link.connection, &link.live.0) {
             return;
         }
         losses.look(&link.connection, &link.live.0);

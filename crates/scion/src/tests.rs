@@ -228,7 +228,7 @@ async fn meet(server: &Identity, client: &Identity) -> (Result<(), AcceptError>,
 async fn ends_that_do_not_believe_each_other_both_know_why() {
     let (accepted, dialled) = meet(&identity(), &identity()).await;
     let (accepted, dialled) = (accepted.expect_err("a stranger"), dialled.expect_err("a stranger"));
-    assert!(accepted.disbelief().is_some(), "{accepted}");
+    assert!(accepted.refusal().is_some(), "{accepted}");
     assert!(matches!(dialled, DialError::Disbelief { .. }), "{dialled}");
 }
 
@@ -240,7 +240,7 @@ async fn other_identities_hold_from_the_next_handshake_on() {
     accepted.expect("believed");
     dialled.expect("believed");
     client.become_like(&identity());
-    assert!(meet(&server, &client).await.0.expect_err("a stranger").disbelief().is_some());
+    assert!(meet(&server, &client).await.0.expect_err("a stranger").refusal().is_some());
 }
 
 #[tokio::test]

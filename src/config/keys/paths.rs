@@ -122,6 +122,15 @@ pub const CLASS_KEYS: &[Key<u16>] = &[Key {
     read: |spread, field| field.integer_in(1..=i64::from(MAX_CONNECTIONS)).map(|count| *spread = count),
 }];
 
+/// The keys that stand beside those in `path_rules`.
+pub const ACCEPTED_KEYS: &[Key<bool>] = &[Key {
+    names: &["strict"],
+    takes: "boolean",
+    default: "false",
+    doc: "Whether who comes by a way that breaks a rule is turned away. Otherwise only what is sent there keeps the rules, and what servers send that are told of them.",
+    read: |strict, field| field.bool().map(|on| *strict = on),
+}];
+
 /// A block of both.
 pub(super) fn class(field: &mut Field<'_>) -> Result<Class, ValueError> {
     let (mut wanted, mut spread) = (Refinement::default(), 1);
@@ -134,7 +143,11 @@ pub(super) fn class(field: &mut Field<'_>) -> Result<Class, ValueError> {
 
 /// Those of a listener, with at least one.
 pub(super) fn accepted(field: &mut Field<'_>) -> Result<Accepted, ValueError> {
-    Ok(Accepted { wanted: block(field)? })
+    let (mut wanted, mut strict) = (Refinement::default(), false);
+    if field.split((KEYS, &mut wanted), (ACCEPTED_KEYS, &mut strict), &[])? && wanted == Refinement::default() {
+        return Err(ValueError::Missing("path_preference, or another key for paths,"));
+    }
+    Ok(Accepted { wanted, strict })
 }
 
 /// A block of these keys, with at least one.

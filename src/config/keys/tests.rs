@@ -487,6 +487,7 @@ fn the_documentation_lists_every_key() {
         rows(multihome::KEYS),
         rows(paths::KEYS),
         rows(paths::CLASS_KEYS),
+        rows(paths::ACCEPTED_KEYS),
         rows(websocket::KEYS),
     ];
     let leafs =

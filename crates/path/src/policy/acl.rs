@@ -60,6 +60,14 @@ impl Acl {
         }
     }
 
+    pub(super) fn is_the_same_back(&self) -> bool {
+        self.0.iter().all(|entry| entry.hop.is_the_same_back())
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|entry| entry.text.as_str())
+    }
+
     /// The entry that refuses a path over these interfaces (two a link, in travel order), and the interface.
     pub(super) fn refusal(&self, interfaces: &[Interface]) -> Option<(&str, Interface)> {
         interfaces.iter().enumerate().find_map(|(index, interface)| {

@@ -33,10 +33,13 @@ impl fmt::Display for Listener {
 pub struct Accepted {
     /// Of what is sent there.
     pub wanted: Refinement,
+    /// Who comes by a way that breaks the rules is turned away.
+    pub strict: bool,
 }
 
 impl fmt::Display for Accepted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.wanted.fmt(f)
+        self.wanted.fmt(f)?;
+        if self.strict { f.write_str("; strict") } else { Ok(()) }
     }
 }

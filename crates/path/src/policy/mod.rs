@@ -5,6 +5,7 @@ mod limits;
 mod listener;
 mod rule;
 mod wishes;
+mod told;
 
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
@@ -12,6 +13,7 @@ pub use listener::{Accepted, Listener};
 pub use rule::{Avoided, Rule};
 pub use wishes::{Class, Part, Wishes};
 
+pub use told::ToldError;
 use std::fmt;
 
 use crate::{Candidate, IsdAs, Kind, Preference};

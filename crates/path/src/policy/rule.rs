@@ -21,6 +21,8 @@ pub enum Rule {
     Avoid(Vec<Avoided>),
     /// It is one of these.
     Pin(Vec<Fingerprint>),
+    /// The way back keeps this rule, which the other end has told.
+    OfPeer(Box<Rule>),
 }
 
 /// An AS, an interface, or an ISD that is not to be crossed.
@@ -64,6 +66,41 @@ impl Rule {
             }
             Self::Pin(pinned) if pinned.contains(&path.fingerprint) => None,
             Self::Pin(_) => Some(format!("{self} is another one")),
+            Self::OfPeer(rule) => rule.exclusion(&path.reversed()).map(|why| format!("of the peer: {why}")),
+        }
+    }
+
+    /// Whether a path keeps it if the way back does.
+    pub(super) fn is_the_same_back(&self) -> bool {
+        match self {
+            Self::Acl(acl) => acl.is_the_same_back(),
+            Self::Isds(_) => true,
+            Self::Avoid(avoided) => avoided.iter().all(|avoided| avoided.hop.is_the_same_back()),
+            Self::Sequence(_) | Self::Pin(_) | Self::OfPeer(_) => false,
+        }
+    }
+
+    /// Its key.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Acl(_) => "acl",
+            Self::Sequence(_) => "sequence",
+            Self::Isds(_) => "isds",
+            Self::Avoid(_) => "avoid",
+            Self::Pin(_) => "pin",
+            Self::OfPeer(rule) => rule.word(),
+        }
+    }
+
+    /// What it says, as in a list of the configuration.
+    pub(super) fn parts(&self) -> Vec<String> {
+        match self {
+            Self::Acl(acl) => acl.entries().map(str::to_owned).collect(),
+            Self::Sequence(sequence) => vec![sequence.to_string()],
+            Self::Isds(isds) => isds.iter().map(ToString::to_string).collect(),
+            Self::Avoid(avoided) => avoided.iter().map(|avoided| avoided.text.clone()).collect(),
+            Self::Pin(pinned) => pinned.iter().map(ToString::to_string).collect(),
+            Self::OfPeer(rule) => rule.parts(),
         }
     }
 
@@ -76,7 +113,7 @@ impl Rule {
                 let avoided = list.iter().find(|avoided| avoided.hop.is_all_of(to))?;
                 Some(format!("avoid {:?} is {to} itself", avoided.text))
             }
-            Self::Sequence(_) | Self::Pin(_) => None,
+            Self::Sequence(_) | Self::Pin(_) | Self::OfPeer(_) => None,
         }
     }
 }
@@ -91,6 +128,7 @@ impl fmt::Display for Rule {
                 write!(f, "avoid {}", list(avoided.iter().map(|avoided| format!("{:?}", avoided.text))))
             }
             Self::Pin(pinned) => write!(f, "pin {}", list(pinned)),
+            Self::OfPeer(rule) => write!(f, "of the peer: {rule}"),
         }
     }
 }

@@ -79,7 +79,8 @@ impl Wishes {
         let parts = self.accounts.values().chain(self.subjects.values().map(|class| &class.wanted));
         let parts = parts.chain(self.listeners.values().map(|accepted| &accepted.wanted));
         let all = self.destinations.values().chain(parts).map(|more| &more.rules);
-        all.chain([&self.policy.rules]).any(|rules| rules.is_strict() || rules.tcp == Some(false))
+        let doors = self.listeners.values().any(|accepted| accepted.strict);
+        doors || all.chain([&self.policy.rules]).any(|rules| rules.is_strict() || rules.tcp == Some(false))
     }
 
     /// Why no path to this AS can be allowed, to all traffic or to a part of it, if that is plain without looking for one.
@@ -110,7 +111,7 @@ mod tests {
             destinations: [(isd_as("2-0"), avoid("5")), (isd_as("2-ff00:0:210"), avoid("6"))].into(),
             accounts: [("GOV".to_owned(), avoid("7"))].into(),
             subjects: [("gov.>".to_owned(), avoid("8").into())].into(),
-            listeners: [(Listener::Leafnodes, Accepted { wanted: avoid("9") })].into(),
+            listeners: [(Listener::Leafnodes, Accepted { wanted: avoid("9"), strict: false })].into(),
         };
         let said = |to: &str, part| wishes.of(isd_as(to), part).rules.lines().join(" ");
         assert_eq!(said("1-ff00:0:110", Part::Rest), "avoid \"4\"");

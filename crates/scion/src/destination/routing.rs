@@ -1,9 +1,9 @@
 //! Where the peers of a destination are sent to: the manager's choice, turned into headers.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use natsd_path::{Fingerprint, PathId};
+use natsd_path::{Candidate, Fingerprint, PathId};
 
 use super::State;
 use crate::metadata::PathInfo;
@@ -14,6 +14,16 @@ impl State {
     pub(super) fn live_peers(&mut self) -> Vec<Arc<Peer>> {
         self.peers.retain(|p| p.strong_count() > 0);
         self.peers.iter().filter_map(Weak::upgrade).filter(|p| p.is_live()).collect()
+    }
+
+    /// What there is to choose from, TCP/IP with it if a peer lists that.
+    pub(super) fn candidates(&mut self) -> Vec<Candidate> {
+        let (now, date) = (Instant::now(), SystemTime::now());
+        let mut candidates: Vec<Candidate> = self.current.iter().map(|p| p.candidate(now, date)).collect();
+        if self.live_peers().iter().any(|p| p.tunnel.is_possible()) {
+            candidates.push(Candidate::tcp());
+        }
+        candidates
     }
 
     /// Learns the manager's names after it was given a new set.

@@ -18,9 +18,9 @@ impl Socket {
     pub(crate) fn inject(&self, peer: &Arc<Peer>, datagram: Bytes) {
         peer.note_heard(self.peers.clock());
         if probe::is_quic(&datagram) {
-            if let Some(destination) = &*peer.destination()
-                && let Some(path) = destination.tcp()
-            {
+            let path = peer.destination().as_ref().and_then(|known| known.tcp());
+            peer.note_way(self.peers.clock(), path.is_some());
+            if let (Some(destination), Some(path)) = (&*peer.destination(), path) {
                 destination.drive(|manager, now| manager.handle_received(now, path, 1));
             }
             let mut injected = self.injected.lock();
