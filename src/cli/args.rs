@@ -120,7 +120,7 @@ pub struct ScionFlags {
     /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
     #[arg(short = 'l', long, value_name = "IP")]
     pub local: Option<std::net::IpAddr>,
-    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu, cost, carbon
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
     /// Only paths over these ASes and interfaces, such as "1-ff00:0:111#3 0* 1-ff00:0:112"; 0 is any
@@ -229,7 +229,7 @@ pub struct LinkFlags {
     /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
     #[arg(short = 'l', long, value_name = "IP")]
     pub local: Option<std::net::IpAddr>,
-    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu, cost, carbon
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
 }
@@ -257,7 +257,7 @@ pub struct LabFlags {
     /// What carries the packets
     #[arg(long, value_enum, default_value = "emulator")]
     pub engine: LabEngine,
-    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu
+    /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu, cost, carbon
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
     /// Second number of all addresses, 127.N.x.y, so that several labs run side by side

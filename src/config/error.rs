@@ -3,7 +3,7 @@ use std::io;
 use std::path::PathBuf;
 
 use natsd_core::transform::MappingError;
-use natsd_path::{AclError, FingerprintError, PlainAddrError, PreferenceError, SequenceError};
+use natsd_path::{AclError, FingerprintError, PlainAddrError, PreferenceError, SequenceError, TariffError};
 
 use super::address::AddressError;
 use super::duration::DurationError;
@@ -152,6 +152,9 @@ pub enum ValueError {
     /// Not a bandwidth.
     #[error("{0:?} is not a bandwidth; write a number of kbit/s, or \"10Mbit\"")]
     Bandwidth(String),
+    /// `costs` or `carbon`.
+    #[error(transparent)]
+    Tariff(#[from] TariffError),
     /// More patterns of subjects than there may be connections for.
     #[error("more than {0} subjects have paths of their own; let one pattern stand for several")]
     TooManyClasses(usize),

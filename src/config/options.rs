@@ -9,6 +9,7 @@ mod leafnodes;
 mod multihome;
 mod operator;
 mod path_rules;
+mod prices;
 mod scion;
 mod tls;
 mod websocket;

@@ -92,6 +92,8 @@ fn path_info(report: &PathReport, ends: Option<(IpAddr, SocketAddr)>, now: Syste
             latency_ms: report.announced_latency.map(millis),
             bandwidth_kbps: report.announced_bandwidth,
         },
+        cost: report.cost,
+        carbon: report.carbon,
         measured: api::Measured {
             rtt_ms: report.rtt.map(|rtt| millis(rtt.smoothed)),
             jitter_ms: report.rtt.map(|rtt| millis(rtt.variation)),
@@ -160,6 +162,8 @@ mod tests {
             why: "lowest latency".into(),
             announced_latency: Some(Duration::from_millis(10)),
             announced_bandwidth: None,
+            cost: Some(7),
+            carbon: None,
             rtt: Some(Rtt {
                 latest: Duration::from_millis(30),
                 min: Duration::from_micros(20_100),

@@ -177,9 +177,16 @@ pub struct PathInfo {
     pub expiry: Option<Time>,
     /// What the ASes on the path announce.
     pub announced: Announced,
+    /// What it costs by `costs` of `scion {}`, in the operator's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
+    /// The same of `carbon`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carbon: Option<u64>,
     /// What this server measured.
     pub measured: Measured,
-    /// Which of `latency`, `bandwidth`, `hops` and `mtu` nobody announced and nothing has measured.
+    /// Which of `latency`, `bandwidth`, `hops` and `mtu` nobody announced and nothing has measured; and of `cost` and `carbon`, if the paths
+    /// are chosen by that, which no table tells.
     pub unknown: Vec<String>,
     /// Since a packet last came over it, milliseconds; null when none ever did.
     pub last_received_ms: Option<u64>,

@@ -125,6 +125,10 @@ pub struct Candidate {
     pub latency: Option<Duration>,
     /// Announced bottleneck bandwidth in kbit/s; `None` when any part is unannounced.
     pub bandwidth: Option<u64>,
+    /// What it costs by the operator's table, which fills this in; `None` when that does not tell.
+    pub cost: Option<u64>,
+    /// The same of carbon.
+    pub carbon: Option<u64>,
 }
 
 impl Candidate {
@@ -139,7 +143,15 @@ impl Candidate {
             expiry: None,
             latency: None,
             bandwidth: None,
+            cost: None,
+            carbon: None,
         }
+    }
+
+    /// The way back.
+    pub(crate) fn reversed(&self) -> Self {
+        let interfaces: Vec<_> = self.interfaces.iter().rev().copied().collect();
+        Self { fingerprint: Fingerprint::of(&interfaces), interfaces, ..self.clone() }
     }
 
     /// Inter-AS links crossed.
@@ -148,12 +160,6 @@ impl Candidate {
     }
 
     /// How many interfaces of this path `other` crosses too.
-    /// The way back.
-    pub(crate) fn reversed(&self) -> Self {
-        let interfaces: Vec<_> = self.interfaces.iter().rev().copied().collect();
-        Self { fingerprint: Fingerprint::of(&interfaces), interfaces, ..self.clone() }
-    }
-
     pub(crate) fn shared_interfaces(&self, other: &Candidate) -> usize {
         self.interfaces.iter().filter(|i| other.interfaces.contains(i)).count()
     }

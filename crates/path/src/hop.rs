@@ -48,7 +48,7 @@ impl Hop {
 
     /// Whether all of an AS is meant, whatever the interface.
     pub(crate) fn is_all_of(self, isd_as: IsdAs) -> bool {
-        self.means_any_interface() && self.may_be_in(isd_as)
+        self.is_any_interface() && self.may_be_in(isd_as)
     }
 
     /// Whether it does not matter by which interface of two the AS is entered.
@@ -61,10 +61,25 @@ impl Hop {
 
     /// Whether everything is meant.
     pub(crate) fn is_all(self) -> bool {
-        self.means_any_interface() && self.isd_as == IsdAs(0)
+        self.is_any_interface() && self.isd_as == IsdAs(0)
     }
 
-    fn means_any_interface(self) -> bool {
+    /// Whether the two mean the same.
+    pub(crate) fn means_the_same(self, other: Self) -> bool {
+        let named = |hop: Self| match hop.interfaces {
+            Interfaces::Either(interface) => (interface, interface),
+            Interfaces::Both(by, to) => (by, to),
+        };
+        self.isd_as == other.isd_as && named(self) == named(other)
+    }
+
+    /// How much it says of what it means: more of an AS than of an ISD.
+    pub(crate) fn precision(self) -> (bool, bool) {
+        (self.isd_as.asn() != 0, self.isd_as.isd() != 0)
+    }
+
+    /// Whether no interface is named.
+    pub(crate) fn is_any_interface(self) -> bool {
         matches!(self.interfaces, Interfaces::Either(0) | Interfaces::Both(0, 0))
     }
 }

@@ -188,8 +188,8 @@ pub use lanes::Lanes;
 pub use manager::Manager;
 pub use plain::{PlainAddr, PlainAddrError};
 pub use policy::{
-    Accepted, Acl, AclError, Avoided, Class, Limits, Listener, Part, Policy, Refinement, Rule, Rules, ToldError,
-    Wishes,
+    Accepted, Acl, AclError, Avoided, Class, Limits, Listener, Part, Policy, Prices, Refinement, Rule, Rules, Tariff,
+    TariffError, ToldError, Wishes,
 };
 pub use preference::{Metric, Preference, PreferenceError};
 pub use report::{PathReport, Rtt, State};

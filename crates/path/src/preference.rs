@@ -14,9 +14,16 @@ pub enum Metric {
     Hops,
     /// Largest packet, larger is better.
     Mtu,
+    /// What it costs by the operator's table, lower is better.
+    Cost,
+    /// Carbon by the operator's table, lower is better.
+    Carbon,
 }
 
 impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Latency, Self::Bandwidth, Self::Hops, Self::Mtu, Self::Cost, Self::Carbon];
+
     /// The word for it in `path_preference`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -24,6 +31,8 @@ impl Metric {
             Metric::Bandwidth => "bandwidth",
             Metric::Hops => "hops",
             Metric::Mtu => "mtu",
+            Metric::Cost => "cost",
+            Metric::Carbon => "carbon",
         }
     }
 }
@@ -68,10 +77,12 @@ impl fmt::Display for Preference {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PreferenceError {
     /// The list holds no word.
-    #[error("path_preference is empty; give a list such as \"latency,bandwidth\" (of latency, bandwidth, hops, mtu)")]
+    #[error(
+        "path_preference is empty; give a list such as \"latency,bandwidth\" (of latency, bandwidth, hops, mtu, cost, carbon)"
+    )]
     Empty,
     /// A word is not a metric.
-    #[error("path_preference {0:?} is not known; use latency, bandwidth, hops or mtu")]
+    #[error("path_preference {0:?} is not known; use latency, bandwidth, hops, mtu, cost or carbon")]
     Unknown(String),
     /// A metric is listed twice.
     #[error("path_preference lists {0} twice")]
@@ -84,13 +95,8 @@ impl FromStr for Preference {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut metrics = Vec::new();
         for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
-            let metric = match word.to_ascii_lowercase().as_str() {
-                "latency" => Metric::Latency,
-                "bandwidth" => Metric::Bandwidth,
-                "hops" => Metric::Hops,
-                "mtu" => Metric::Mtu,
-                _ => return Err(PreferenceError::Unknown(word.to_owned())),
-            };
+            let known = Metric::ALL.into_iter().find(|metric| metric.as_str().eq_ignore_ascii_case(word));
+            let metric = known.ok_or_else(|| PreferenceError::Unknown(word.to_owned()))?;
             if metrics.contains(&metric) {
                 return Err(PreferenceError::Twice(metric));
             }

@@ -45,6 +45,8 @@ impl Cost {
             }
             Metric::Hops => Some(candidate.hops() as u64),
             Metric::Mtu => (candidate.mtu > 0).then(|| u64::from(u16::MAX - candidate.mtu)),
+            Metric::Cost => candidate.cost,
+            Metric::Carbon => candidate.carbon,
         };
         known.map_or(Cost::Unknown, Cost::Known)
     }
@@ -82,14 +84,14 @@ pub(crate) struct Score {
     /// How much of it other lanes use; see [`Manager::handle_crowd`](crate::Manager::handle_crowd).
     pub(crate) crowding: usize,
     /// In the operator's order.
-    pub(crate) costs: [Cost; 4],
+    pub(crate) costs: [Cost; Metric::ALL.len()],
     pub(crate) hops: usize,
     pub(crate) fingerprint: Fingerprint,
 }
 
 impl Score {
     pub(crate) fn new(policy: &Policy, candidate: &Candidate, standing: Standing, measured: Measured) -> Self {
-        let mut costs = [Cost::Unknown; 4];
+        let mut costs = [Cost::Unknown; Metric::ALL.len()];
         for (cost, metric) in costs.iter_mut().zip(policy.preference.metrics()) {
             *cost = Cost::of(*metric, candidate, &measured);
         }
@@ -191,7 +193,7 @@ pub(crate) fn elect(
     drop_if(&mut field, Ground::Limits, &|r| r.score.broken > broken);
     let crowding = field.iter().map(|r| r.score.crowding).min()?;
     drop_if(&mut field, Ground::Crowding, &|r| r.score.crowding > crowding);
-    for (index, metric) in preference.metrics().iter().enumerate().take(4) {
+    for (index, metric) in preference.metrics().iter().enumerate().take(Metric::ALL.len()) {
         let best = field.iter().map(|r| r.score.costs[index]).min()?;
         drop_if(&mut field, Ground::Metric(*metric), &|r| {
             r.score.costs[index].clearly_worse(best, *metric, margin, Some(r.id) == incumbent)

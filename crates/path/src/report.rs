@@ -90,6 +90,10 @@ pub struct PathReport {
     pub announced_latency: Option<Duration>,
     /// Announced bottleneck bandwidth, kbit/s.
     pub announced_bandwidth: Option<u64>,
+    /// What it costs by the operator's table; `None` when that does not tell.
+    pub cost: Option<u64>,
+    /// The same of carbon.
+    pub carbon: Option<u64>,
     /// Measured round-trip times; `None` before the first answer.
     pub rtt: Option<Rtt>,
     /// The largest SCION packet that passes, bytes, if larger ones were found to be lost although they should pass.

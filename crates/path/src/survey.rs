@@ -56,6 +56,8 @@ pub struct Ranked {
 
 /// Ranks `paths` as a [`Manager`](crate::Manager) would, the best first.
 pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
+    let mut paths = paths.to_vec();
+    paths.iter_mut().for_each(|(candidate, _)| policy.prices.price(candidate));
     let id = |index| PathId(u32::try_from(index).unwrap_or(u32::MAX));
     let runners = paths.iter().enumerate().map(|(index, (candidate, answer))| Runner {
         id: id(index),
@@ -72,6 +74,7 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
             candidate,
             limits: &policy.rules.limits,
             measured: Measured::of_rtt(answer.rtt()),
+            prices: &policy.prices,
         }
     };
     let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {

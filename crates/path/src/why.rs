@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event::{Millis, PathId};
 use crate::measured::Measured;
 use crate::rank::Ground;
-use crate::{Candidate, Limits, Metric};
+use crate::{Candidate, Limits, Metric, Prices};
 
 /// What a comparison says of a path.
 pub(crate) struct Subject<'a> {
@@ -19,6 +19,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) lossy: Option<u8>,
     pub(crate) limits: &'a Limits,
     pub(crate) measured: Measured,
+    pub(crate) prices: &'a Prices,
 }
 
 /// Why a path is the first of `paths`.
@@ -80,6 +81,16 @@ fn value(metric: Metric, path: &Subject<'_>) -> String {
         }
         Metric::Hops => Some(candidate.hops().to_string()),
         Metric::Mtu => (candidate.mtu > 0).then(|| format!("{} bytes", candidate.mtu)),
+        Metric::Cost => candidate.cost.map(|cost| priced(cost, "costs", &path.prices.cost.account(candidate))),
+        Metric::Carbon => candidate.carbon.map(|cost| priced(cost, "carbon", &path.prices.carbon.account(candidate))),
     };
     known.unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// A sum, the table that it comes from, and what it is the sum of.
+fn priced(sum: u64, table: &str, parts: &str) -> String {
+    match parts {
+        "" => format!("{sum} ({table}: nothing that it crosses)"),
+        parts => format!("{sum} ({table}: {parts})"),
+    }
 }

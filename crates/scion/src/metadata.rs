@@ -110,6 +110,7 @@ impl PathInfo {
             expiry: self.expiry.and_then(|at| now.checked_add(at.duration_since(date).unwrap_or_default())),
             latency: self.latency,
             bandwidth: self.bandwidth,
+            ..Candidate::tcp()
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
         fixed("scion.local", some(local)),
         live("scion.path_preference", &wishes.policy.preference),
         live("scion.rules", wishes.policy.lines().join("; ")),
+        live("scion.costs", &wishes.policy.prices.cost),
+        live("scion.carbon", &wishes.policy.prices.carbon),
         live("scion.destinations", refinements(&wishes.destinations)),
         live("scion.pool_paths", pool_paths.as_str()),
         live("scion.probe_budget", some(probe_budget)),

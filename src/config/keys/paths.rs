@@ -13,7 +13,7 @@ use crate::config::language::Value;
 pub const KEYS: &[Key<Refinement>] = &[
     Key {
         names: &["path_preference", "prefer"],
-        takes: "string, list of latency, bandwidth, hops, mtu",
+        takes: "string, list of latency, bandwidth, hops, mtu, cost, carbon",
         default: "latency,bandwidth,hops,mtu",
         doc: "What makes a path a better one, most important first.",
         read: |wanted, field| field.text()?.parse().map(|it| wanted.preference = Some(it)).map_err(ValueError::from),
@@ -96,6 +96,20 @@ pub const KEYS: &[Key<Refinement>] = &[
         default: "none",
         doc: "The least MTU of a path. Others are used as long as there is no better one.",
         read: |wanted, field| field.integer_in(1..=i64::from(u16::MAX)).map(|mtu| wanted.rules.limits.mtu = Some(mtu)),
+    },
+    Key {
+        names: &["max_cost"],
+        takes: "integer",
+        default: "none",
+        doc: "The most that a path may cost by `costs`. Dearer ones are used as long as there is no other.",
+        read: |wanted, field| field.integer_in(0..=i64::MAX).map(|most| wanted.rules.limits.cost = Some(most)),
+    },
+    Key {
+        names: &["max_carbon"],
+        takes: "integer",
+        default: "none",
+        doc: "The same of `carbon`.",
+        read: |wanted, field| field.integer_in(0..=i64::MAX).map(|most| wanted.rules.limits.carbon = Some(most)),
     },
     Key {
         names: &["redundancy"],

@@ -1,7 +1,9 @@
 //! `scion {}`, an extension of natsd.
 
+use std::sync::Arc;
+
 use natsd_core::subject;
-use natsd_path::{IsdAs, Policy, Refinement};
+use natsd_path::{IsdAs, Refinement, Tariff};
 
 use super::paths;
 use crate::config::error::ValueError;
@@ -81,6 +83,20 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
+        names: &["costs"],
+        takes: "map of HOP to integer",
+        default: "none",
+        doc: "What crossing an interface (\"1-ff00:0:111#3\"), an AS or any AS of an ISD (\"18-0\") costs, in a unit of your own: for the preference `cost` and `max_cost`.",
+        read: |scion, field| tariff(field).map(|costs| Arc::make_mut(&mut scion.wishes.policy.prices).cost = costs),
+    },
+    Key {
+        names: &["carbon"],
+        takes: "map of HOP to integer",
+        default: "none",
+        doc: "The same of carbon: for the preference `carbon` and `max_carbon`. No AS announces it.",
+        read: |scion, field| tariff(field).map(|carbon| Arc::make_mut(&mut scion.wishes.policy.prices).carbon = carbon),
+    },
+    Key {
         names: &["paths"],
         takes: "map of subjects, each with keys for paths",
         default: "none",
@@ -128,6 +144,13 @@ pub const KEYS: &[Key<ScionOptions>] = &[
     },
 ];
 
+/// What hops cost.
+fn tariff(field: &mut Field<'_>) -> Result<Tariff, ValueError> {
+    let most = i64::try_from(Tariff::MOST).unwrap_or(i64::MAX);
+    let entries = field.entries(|hop, field| Ok((hop.to_owned(), field.integer_in(0..=most)?)))?;
+    Ok(Tariff::new(&entries)?)
+}
+
 /// One AS or several.
 fn ases(field: &mut Field<'_>) -> Result<Vec<IsdAs>, ValueError> {
     field.each(|item| Ok(item.text()?.parse()?))
@@ -139,7 +162,7 @@ pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> R
         Value::Map(_) => {
             let (scion, mut wanted) = (scion.insert(ScionOptions::default()), Refinement::default());
             field.split((KEYS, scion), (paths::KEYS, &mut wanted), &[])?;
-            scion.wishes.policy = Policy::default().refined(&wanted);
+            scion.wishes.policy = scion.wishes.policy.refined(&wanted);
             return Ok(());
         }
         Value::Bool(on) => *on,

@@ -254,7 +254,10 @@ fn pools_may_be_spread_and_accounts_have_preferences() {
     for (text, expected) in [
         ("scion { pool_paths: both }", "shared or disjoint"),
         ("scion { accounts { BULK {} } }", "path_preference, or another key for paths, is missing"),
-        ("scion { accounts { BULK { path_preference: \"speed\" } } }", "use latency, bandwidth, hops or mtu"),
+        (
+            "scion { accounts { BULK { path_preference: \"speed\" } } }",
+            "use latency, bandwidth, hops, mtu, cost or carbon",
+        ),
     ] {
         let errors = loaded(text).expect_err(text).to_string();
         assert!(errors.contains(expected), "{errors}");
@@ -449,6 +452,34 @@ fn features_are_those_of_nats_server() {
     ] {
         let errors = loaded(text).expect_err(text).to_string();
         assert!(errors.contains(reason), "{text}: {errors}");
+    }
+}
+
+#[test]
+fn what_paths_cost_is_told_by_tables() {
+    let text = "scion { costs { \"1-ff00:0:111#3\": 5, \"18-0\": 2 }, carbon { \"0-0\": 40 }, prefer: \"cost,carbon\", max_cost: 9, paths { a: { max_carbon: 3 } } }";
+    let read = options(text);
+    read.check().expect("they go together");
+    let policy = read.scion.expect("on").wishes.policy;
+    assert_eq!(policy.prices.cost.to_string(), "1-ff00:0:111#3: 5, 18-0: 2");
+    assert_eq!(policy.prices.carbon.to_string(), "0-0: 40");
+    assert_eq!((policy.preference.to_string().as_str(), policy.rules.limits.cost), ("cost,carbon", Some(9)));
+    for (text, reason) in [
+        ("scion { costs { \"1-ff00:0:111#3,4\": 5 } }", "an entry means one interface"),
+        ("scion { costs { x: 5 } }", "costs: \"x\": a hop looks like"),
+        ("scion { costs { \"18\": 5, \"18-0\": 6 } }", "means the same as \"18\""),
+        ("scion { carbon { \"18\": -1 } }", "18: -1 is out of range; use 0 to 1000000000"),
+        ("scion { max_cost: -1 }", "max_cost: -1 is out of range"),
+        ("scion { prefer: cost }", "path_preference cost asks what paths cost, and no table tells; add costs {}"),
+        ("scion { costs { \"18\": 1 }, paths { a: { max_carbon: 3 } } }", "max_carbon 3 asks"),
+        ("cluster { listen: \"udp://127.0.0.1:1\" }\nmultihome { prefer: carbon }", "add carbon {} to scion {}"),
+    ] {
+        let said = match loaded(text).map(|options| options.0.check()) {
+            Err(errors) => errors.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Ok(Ok(())) => panic!("{text} is taken"),
+        };
+        assert!(said.contains(reason), "{text}: {said}");
     }
 }
 

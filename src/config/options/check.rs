@@ -40,6 +40,14 @@ pub enum InvalidOptions {
         /// The rule, and what it says.
         why: String,
     },
+    /// Paths by what nobody has told.
+    #[error("{asked} asks what paths cost, and no table tells; add {table} {{}} to scion {{}}, or remove it")]
+    NoPrices {
+        /// The key, and what it says.
+        asked: String,
+        /// `costs` or `carbon`.
+        table: &'static str,
+    },
     /// Nobody comes over SCION.
     #[error("{0}: nobody is accepted over SCION there; add a SCION address to its listen, or remove the rules")]
     PathRulesWithoutListener(&'static str),
@@ -174,6 +182,7 @@ impl Options {
             return Err(InvalidOptions::MultihomeWithoutCluster);
         }
         self.check_path_rules()?;
+        self.check_prices()?;
         self.check_paths()
     }
 

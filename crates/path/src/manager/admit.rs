@@ -53,7 +53,11 @@ impl Manager {
     pub fn set_policy(&mut self, now: Instant, policy: Policy) {
         let same_rules =
             policy.rules.strict == self.config.policy.rules.strict && policy.rules.tcp == self.config.policy.rules.tcp;
+        let other_prices = policy.prices != self.config.policy.prices;
         self.config.policy = policy;
+        if other_prices {
+            self.price();
+        }
         if same_rules {
             return self.settle(now);
         }
@@ -61,6 +65,14 @@ impl Manager {
         allowed.extend(excluded.into_iter().map(|(_, candidate, _)| candidate));
         self.expel(now);
         self.handle_paths(now, &allowed);
+    }
+
+    /// Tells all paths what they cost now.
+    fn price(&mut self) {
+        let prices = &self.config.policy.prices;
+        let excluded = self.admission.excluded.iter_mut().map(|(_, candidate, _)| candidate);
+        let used = self.paths.iter_mut().map(|path| &mut path.candidate);
+        used.chain(&mut self.admission.allowed).chain(excluded).for_each(|candidate| prices.price(candidate));
     }
 
     /// What is wanted of the paths.
@@ -75,6 +87,7 @@ impl Manager {
 
     fn sort_out(&mut self, now: Instant, mut set: Vec<Candidate>) {
         set.retain(|c| c.expiry.is_none_or(|expiry| expiry > now));
+        set.iter_mut().for_each(|candidate| self.config.policy.prices.price(candidate));
         let (mut allowed, mut excluded) = (Vec::new(), Vec::new());
         for candidate in set {
             match self.config.policy.rules.exclusion(&candidate) {

@@ -42,6 +42,7 @@ impl Manager {
             candidate: &path.candidate,
             limits: &self.config.policy.rules.limits,
             measured: path.measured(),
+            prices: &self.config.policy.prices,
         }
     }
 
@@ -62,7 +63,11 @@ impl Manager {
         let active = Some(path.id) == self.active;
         let measured = path.measured();
         let unknown = |metric: &Metric| Cost::of(*metric, candidate, &measured) == Cost::Unknown;
-        let metrics = [Metric::Latency, Metric::Bandwidth, Metric::Hops, Metric::Mtu];
+        // Of what no AS announces nobody wonders who has not asked for it.
+        let wanted = |metric: &Metric| match self.config.policy.prices.of(*metric) {
+            Some(_) => self.config.policy.preference.metrics().contains(metric),
+            None => true,
+        };
         PathReport {
             id: path.id,
             fingerprint: candidate.fingerprint,
@@ -77,6 +82,8 @@ impl Manager {
             why,
             announced_latency: candidate.latency,
             announced_bandwidth: candidate.bandwidth,
+            cost: candidate.cost,
+            carbon: candidate.carbon,
             rtt: path.rtt.get(),
             measured_mtu: path.hole.limit().map(|_| candidate.mtu),
             measured_bandwidth: measured.bandwidth,
@@ -89,7 +96,7 @@ impl Manager {
             probe_bytes: path.probe_bytes,
             probes_answered: path.probes_answered,
             failures: path.failures,
-            unknown: metrics.into_iter().filter(unknown).collect(),
+            unknown: Metric::ALL.into_iter().filter(wanted).filter(unknown).collect(),
             unprobeable: self.unprobeable,
         }
     }

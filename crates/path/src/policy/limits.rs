@@ -15,6 +15,10 @@ pub struct Limits {
     pub bandwidth: Option<u64>,
     /// The least MTU, bytes.
     pub mtu: Option<u16>,
+    /// The most that it may cost, by the operator's table.
+    pub cost: Option<u64>,
+    /// The most carbon, by the operator's table.
+    pub carbon: Option<u64>,
 }
 
 impl Limits {
@@ -24,6 +28,8 @@ impl Limits {
             latency: self.latency.or(others.latency),
             bandwidth: self.bandwidth.or(others.bandwidth),
             mtu: self.mtu.or(others.mtu),
+            cost: self.cost.or(others.cost),
+            carbon: self.carbon.or(others.carbon),
         }
     }
 
@@ -43,20 +49,24 @@ impl Limits {
         self.texts().into_iter().flatten()
     }
 
-    fn judge(&self, path: &Candidate, measured: &Measured) -> [bool; 3] {
+    fn judge(&self, path: &Candidate, measured: &Measured) -> [bool; 5] {
         let (rtt, bandwidth) = (measured.expected_rtt(path), measured.expected_bandwidth(path));
         [
             self.latency.zip(rtt).is_some_and(|(most, rtt)| rtt > most),
             self.bandwidth.zip(bandwidth).is_some_and(|(least, kbit)| kbit < least),
             self.mtu.zip(Some(path.mtu).filter(|mtu| *mtu > 0)).is_some_and(|(least, mtu)| mtu < least),
+            self.cost.zip(path.cost).is_some_and(|(most, cost)| cost > most),
+            self.carbon.zip(path.carbon).is_some_and(|(most, carbon)| carbon > most),
         ]
     }
 
-    fn texts(&self) -> [Option<String>; 3] {
+    fn texts(&self) -> [Option<String>; 5] {
         [
             self.latency.map(|most| format!("max_latency {}", Millis(most))),
             self.bandwidth.map(|least| format!("min_bandwidth {least} kbit/s")),
             self.mtu.map(|least| format!("min_mtu {least} bytes")),
+            self.cost.map(|most| format!("max_cost {most}")),
+            self.carbon.map(|most| format!("max_carbon {most}")),
         ]
     }
 }
@@ -76,12 +86,20 @@ mod tests {
         }
     }
 
-    const LIMITS: Limits = Limits { latency: Some(Duration::from_millis(50)), bandwidth: Some(1000), mtu: Some(1400) };
+    const LIMITS: Limits = Limits {
+        latency: Some(Duration::from_millis(50)),
+        bandwidth: Some(1000),
+        mtu: Some(1400),
+        cost: Some(7),
+        carbon: None,
+    };
 
     #[test]
     fn what_is_worse_than_a_limit_breaks_it() {
         assert_eq!(LIMITS.broken(&path(Some(25), Some(1000), 1400), &Measured::default()), 0);
         assert_eq!(LIMITS.broken(&path(Some(26), Some(999), 1399), &Measured::default()), 3);
+        let priced = |cost| Candidate { cost, carbon: Some(1), ..path(None, None, 0) };
+        assert_eq!([None, Some(7), Some(8)].map(|cost| LIMITS.broken(&priced(cost), &Measured::default())), [0, 0, 1]);
         let text = LIMITS.describe(&path(Some(26), Some(1000), 1399), &Measured::default());
         assert_eq!(text, "max_latency 50.0 ms, min_mtu 1400 bytes");
     }

@@ -3,18 +3,21 @@
 mod acl;
 mod limits;
 mod listener;
+mod prices;
 mod rule;
-mod wishes;
 mod told;
+mod wishes;
 
 pub use acl::{Acl, AclError};
 pub use limits::Limits;
 pub use listener::{Accepted, Listener};
+pub use prices::{Prices, Tariff, TariffError};
 pub use rule::{Avoided, Rule};
+pub use told::ToldError;
 pub use wishes::{Class, Part, Wishes};
 
-pub use told::ToldError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Candidate, IsdAs, Kind, Preference};
 
@@ -29,6 +32,8 @@ pub struct Policy {
     pub rules: Rules,
     /// Whether each packet goes over two of them, so that nobody waits when one fails.
     pub redundant: bool,
+    /// What they cost.
+    pub prices: Arc<Prices>,
 }
 
 /// Which paths may be used. The default allows all.
@@ -78,6 +83,7 @@ impl Policy {
                 tcp: tcp.or(self.rules.tcp),
             },
             redundant: more.redundant.unwrap_or(self.redundant),
+            prices: Arc::clone(&self.prices),
         }
     }
 }
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_said_of_some_traffic_comes_on_top() {
         let avoid = |text: &str| Rule::Avoid(vec![text.parse().expect("a hop")]);
-        let limits = |ms, mtu| Limits { latency: Some(Duration::from_millis(ms)), bandwidth: None, mtu };
+        let limits = |ms, mtu| Limits { latency: Some(Duration::from_millis(ms)), mtu, ..Limits::default() };
         let all = Policy {
             rules: Rules { strict: vec![avoid("1")], limits: limits(10, Some(1400)), tcp: Some(true) },
             ..Policy::default()

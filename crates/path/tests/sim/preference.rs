@@ -1,6 +1,8 @@
 //! What the operator wants: the first choice, the better path, refresh and expiry.
 
-use natsd_path::{EventKind, Metric, Reason, State};
+use std::sync::Arc;
+
+use natsd_path::{Config, EventKind, Limits, Metric, Policy, Prices, Reason, State, Tariff};
 
 use crate::world::{Link, World, ms, preferring, secs};
 
@@ -154,4 +156,45 @@ fn the_report_explains_each_rank() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+fn costing(preference: &str, entries: &[(&str, u64)]) -> Policy {
+    let prices = Prices { cost: Tariff::new(entries).expect("a table"), ..Prices::default() };
+    let policy = Policy::from(preference.parse::<natsd_path::Preference>().expect("a preference"));
+    Policy { prices: Arc::new(prices), ..policy }
+}
+
+#[test]
+fn a_path_that_costs_less_is_preferred_and_another_table_counts_at_once() {
+    let policy = costing("cost,latency", &[("1-ff00:0:111#1", 5), ("0-0", 1)]);
+    let config = Config { policy, ..Config::default() };
+    let mut world = World::with_config(vec![Link::rtt(ms(20)), Link::rtt(ms(60))], config);
+    world.traffic(0, ms(20), 200);
+    world.run(secs(10));
+    assert_eq!(world.active(0), Some(1));
+    let report = world.report(0, 0);
+    assert_eq!(report.cost, Some(7));
+    assert_eq!(report.why, "cost 7 (costs: 1-ff00:0:111#1 5, 0-0 1, 0-0 1), #1 has 2 (costs: 0-0 1, 0-0 1)");
+    world.forget();
+    let now = world.now;
+    let dearer = costing("cost,latency", &[("1-ff00:0:111#2", 5)]);
+    world.hosts[0].manager.set_policy(now, dearer);
+    world.run(secs(10));
+    assert_eq!((world.active(0), world.report(0, 0).cost), (Some(0), Some(0)));
+    assert!(matches!(world.switches(0)[..], [EventKind::Switch { reason: Reason::Better(Metric::Cost), .. }]));
+}
+
+#[test]
+fn a_path_that_costs_too_much_is_the_last_choice() {
+    let mut policy = costing("latency", &[("1-ff00:0:111#1", 5)]);
+    policy.rules.limits = Limits { cost: Some(4), ..Limits::default() };
+    let config = Config { policy, ..Config::default() };
+    let mut world = World::with_config(vec![Link::rtt(ms(20)), Link::rtt(ms(60))], config);
+    world.run(secs(10));
+    assert_eq!(world.active(0), Some(1));
+    assert_eq!(world.report(0, 0).why, "breaks max_cost 4; #1 breaks none");
+    world.cut(1);
+    world.traffic(0, ms(20), 200);
+    world.run(secs(10));
+    assert_eq!(world.active(0), Some(0), "what costs too much is better than nothing");
 }

@@ -76,6 +76,7 @@ fn candidate(now: Instant, offer: &Offer) -> Candidate {
         expiry: offer.expires_in.map(|left| now + left),
         latency: offer.latency,
         bandwidth: offer.bandwidth,
+        ..Candidate::tcp()
     }
 }
 
@@ -84,7 +85,13 @@ fn some_rules(bits: u8) -> Rules {
     let bit = |number: u8| bits & 1 << number != 0;
     let avoided = (0..5u8).filter(|number| bit(*number)).map(|number| format!("0-7#{number}").parse());
     let avoided: Vec<Avoided> = avoided.filter_map(Result::ok).collect();
-    let limits = Limits { latency: Some(Duration::from_millis(50)), bandwidth: Some(1000), mtu: Some(1300) };
+    let limits = Limits {
+        latency: Some(Duration::from_millis(50)),
+        bandwidth: Some(1000),
+        mtu: Some(1300),
+        cost: Some(5),
+        carbon: None,
+    };
     Rules {
         strict: if avoided.is_empty() { Vec::new() } else { vec![Rule::Avoid(avoided)] },
         limits: if bit(5) { limits } else { Limits::default() },

@@ -108,7 +108,7 @@ fn a_path_that_becomes_slower_than_the_limit_is_left_although_it_is_preferred() 
 
 #[test]
 fn a_limit_that_no_path_keeps_stops_nothing() {
-    let limits = Limits { latency: Some(ms(1)), bandwidth: Some(u64::MAX), mtu: Some(9000) };
+    let limits = Limits { latency: Some(ms(1)), bandwidth: Some(u64::MAX), mtu: Some(9000), ..Limits::default() };
     let mut world = World::with_config(vec![Link::rtt(ms(20)), Link::rtt(ms(60))], within(limits, "latency"));
     world.traffic(0, ms(20), 200);
     world.run(secs(10));

@@ -261,6 +261,7 @@ impl World {
             expiry: link.expiry.map(|left| self.start + left),
             latency: link.announced.then_some(link.delay),
             bandwidth: link.bandwidth,
+            ..Candidate::tcp()
         }
     }
 
