@@ -141,6 +141,12 @@ pub struct PathsFlags {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scion: ScionFlags,
+    /// By the preference and the rules of this configuration; also where its daemon is
+    #[arg(short = 'c', long, value_name = "FILE", conflicts_with = "preference")]
+    pub config: Option<std::path::PathBuf>,
+    /// For which traffic: route, account:NAME, subject:SUBJECT, or what is accepted at: clients, cluster, leafnodes, gateway [default: route]
+    #[arg(long = "for", value_name = "TRAFFIC", requires = "config")]
+    pub traffic: Option<super::paths::policy::Traffic>,
     /// Do not ask the paths whether they are alive
     #[arg(long)]
     pub no_probe: bool,

@@ -2,6 +2,7 @@
 
 mod human;
 pub(super) mod json;
+pub(super) mod policy;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use natsd_scion::Host;
 
 use super::args::{OutputFormat, PathsFlags};
 use super::survey::{self, SurveyError, Surveyed};
+use policy::{PolicyError, Wanted};
 
 /// Prints the paths. The status is 1 when none of them answers and 2 when they cannot be told.
 pub fn run(flags: &PathsFlags) -> ExitCode {
@@ -23,23 +25,35 @@ struct Listing<'a> {
     from: IsdAs,
     to: IsdAs,
     paths: &'a [Surveyed],
+    wanted: &'a Wanted,
 }
 
-async fn show(flags: &PathsFlags) -> Result<bool, SurveyError> {
-    let (host, from) = survey::host(&flags.scion).await?;
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+enum ShowError {
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+}
+
+async fn show(flags: &PathsFlags) -> Result<bool, ShowError> {
+    let (wanted, place) = policy::of(flags)?;
+    let (host, from) = survey::host(&place).await?;
     let to = flags.destination;
     if from == to {
-        return Err(SurveyError::OwnAs(to));
+        return Err(SurveyError::OwnAs(to).into());
     }
     let timeout = (!flags.no_probe).then_some(flags.timeout);
-    let mut paths = survey::paths(&host, &flags.scion, to, timeout).await?;
-    let alive = flags.no_probe || paths.iter().any(|path| matches!(path.answer, Answer::After(_)));
+    let mut paths = survey::paths(&host, &place, &wanted.policy, to, timeout).await?;
+    let none_asked = flags.no_probe && paths.iter().any(|path| !path.excluded);
+    let alive = none_asked || paths.iter().any(|path| matches!(path.answer, Answer::After(_)));
     paths.truncate(flags.maxpaths.unwrap_or(usize::MAX));
-    let listing = Listing { host: &host, from, to, paths: &paths };
+    let listing = Listing { host: &host, from, to, paths: &paths, wanted: &wanted };
     let mut out = std::io::stdout().lock();
     let colour = !flags.no_color && std::env::var_os("NO_COLOR").is_none() && out.is_terminal();
     let text = match flags.format {
-        OutputFormat::Human => human::render(&listing, &flags.scion.preference, flags.extended, colour),
+        OutputFormat::Human => human::render(&listing, flags.extended, colour),
         OutputFormat::Json => json::render(&listing),
     };
     // A reader that has seen enough is no error.

@@ -99,7 +99,9 @@ fn print(text: &str) {
 async fn choose(host: &Host, local: IsdAs, flags: &PingFlags) -> Result<PathInfo, PingCommandError> {
     let to = flags.destination.0;
     let asks = to != local && flags.path.is_none();
-    let paths = survey::paths(host, &flags.scion, to, asks.then_some(flags.timeout)).await?;
+    let paths =
+        survey::paths(host, &flags.scion, &flags.scion.preference.clone().into(), to, asks.then_some(flags.timeout))
+            .await?;
     let known = paths.len();
     let chosen = |path: Option<Surveyed>| path.map(|path| path.info);
     match (&flags.path, flags.rank) {

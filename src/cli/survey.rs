@@ -4,7 +4,7 @@ use std::future::Future;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use natsd_path::{Answer, Candidate, IsdAs, Sequence, survey};
+use natsd_path::{Answer, Candidate, IsdAs, Policy, Sequence, survey};
 use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -57,6 +57,10 @@ pub(super) struct Surveyed {
     pub(super) answer: Answer,
     /// 1 is the best.
     pub(super) rank: usize,
+    /// A rule excludes it.
+    pub(super) excluded: bool,
+    /// What it costs, and how much carbon, by the operator's tables.
+    pub(super) prices: [Option<u64>; 2],
     pub(super) why: String,
 }
 
@@ -68,10 +72,12 @@ pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyErro
     Ok((host, local_as))
 }
 
-/// The paths to `to` that the flags allow, best first; asked whether they are alive when there is a `timeout` for that.
+/// The paths to `to` that the flags allow, best first by `policy`, those that it excludes last; those that may be used are asked
+/// whether they are alive when there is a `timeout` for that.
 pub(super) async fn paths(
     host: &Host,
     flags: &ScionFlags,
+    policy: &Policy,
     to: IsdAs,
     timeout: Option<Duration>,
 ) -> Result<Vec<Surveyed>, SurveyError> {
@@ -86,29 +92,38 @@ pub(super) async fn paths(
             return Err(SurveyError::NoMatch { to, known, sequence: sequence.clone() });
         }
     }
-    let mut answers = vec![Answer::NotAsked; found.len()];
-    if let Some(timeout) = timeout {
-        ask_all(host, to, &found, timeout, &mut answers).await;
-    }
     let (now, date) = (Instant::now(), SystemTime::now());
-    let candidates: Vec<_> =
-        found.iter().zip(answers).map(|(path, answer)| (path.candidate(now, date), answer)).collect();
-    let ranked = survey(&flags.preference.clone().into(), &candidates);
+    let mut candidates: Vec<_> = found.iter().map(|path| (path.candidate(now, date), Answer::NotAsked)).collect();
+    if let Some(timeout) = timeout {
+        ask_all(host, to, &found, timeout, policy, &mut candidates).await;
+    }
+    let ranked = survey(policy, &candidates);
     let paths = ranked.into_iter().enumerate().map(|(above, ranked)| {
         let (candidate, answer) = candidates[ranked.index].clone();
-        Surveyed { info: found[ranked.index].clone(), candidate, answer, rank: above + 1, why: ranked.why }
+        let (info, excluded, prices) = (found[ranked.index].clone(), ranked.excluded, ranked.prices);
+        Surveyed { info, candidate, answer, rank: above + 1, excluded, prices, why: ranked.why }
     });
     Ok(paths.collect())
 }
 
-async fn ask_all(host: &Host, to: IsdAs, paths: &[PathInfo], timeout: Duration, answers: &mut [Answer]) {
+/// What a rule excludes is not asked, as servers do not ask it.
+async fn ask_all(
+    host: &Host,
+    to: IsdAs,
+    paths: &[PathInfo],
+    timeout: Duration,
+    policy: &Policy,
+    candidates: &mut [(Candidate, Answer)],
+) {
     let mut questions = JoinSet::new();
     for (index, path) in paths.iter().cloned().enumerate() {
-        let host = host.clone();
-        questions.spawn(async move { (index, host.probe(to, &path, timeout).await) });
+        if policy.rules.exclusion(&candidates[index].0).is_none() {
+            let host = host.clone();
+            questions.spawn(async move { (index, host.probe(to, &path, timeout).await) });
+        }
     }
     while let Some(Ok((index, answer))) = questions.join_next().await {
-        answers[index] = answer.map_or(Answer::Silent, Answer::After);
+        candidates[index].1 = answer.map_or(Answer::Silent, Answer::After);
     }
 }
 

@@ -69,6 +69,12 @@ impl Classes {
     }
 }
 
+/// The one of these patterns that counts for a subject.
+pub(crate) fn most_specific<'a>(patterns: impl Iterator<Item = &'a str>, subject: &str) -> Option<&'a str> {
+    let matching = patterns.filter(|pattern| subject::matches(pattern.as_bytes(), subject.as_bytes()));
+    matching.min_by(|a, b| specificity(a).cmp(specificity(b)))
+}
+
 fn specificity(pattern: &str) -> impl Iterator<Item = (u8, &str)> {
     pattern.split('.').map(|token| match token {
         ">" => (2, token),

@@ -51,6 +51,8 @@ use crate::tls::Facts;
 use crate::tls::RouteTls;
 use crate::transport::{Connection, Peer};
 pub(crate) use accept::{RoutesError, TunnelHook};
+#[cfg(feature = "scion")]
+pub(crate) use classes::most_specific;
 pub(crate) use classes::{Carrier, Carriers, Class};
 use dag::HopRoutes;
 pub(crate) use dag::{Copies, FarServer};

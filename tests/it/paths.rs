@@ -8,6 +8,78 @@ use serde_json::Value;
 use crate::harness::network::{ASES, Ground};
 use crate::harness::server::natsd;
 
+/// The configuration of a server in the AS of the first one.
+fn file(dir: &std::path::Path, text: &str) -> String {
+    let file = dir.join("natsd.conf");
+    std::fs::write(&file, text).expect("a file");
+    file.display().to_string()
+}
+
+#[test]
+fn a_configuration_says_what_is_wanted_of_paths() {
+    let ground = Ground::emulated();
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = ground.addresses(ASES[0]);
+    let text = format!(
+        "listen: \"[{},{}]:4222\"\nclient_path_rules {{ prefer: hops, avoid: \"1-ff00:0:111#3\" }}\n\
+         scion {{ daemon: \"{}\", local: \"{}\", prefer: \"cost,latency\"\n\
+         costs {{ \"1-ff00:0:111#3\": 5, \"0-0\": 1 }}\n\
+         accounts {{ GOV {{ avoid: [\"1-ff00:0:111#1\", \"1-ff00:0:111#2\"] }} }}\n\
+         paths {{ \"orders.>\": {{ prefer: latency }}, \"orders.new\": {{ max_cost: 3 }} }} }}",
+        ASES[0], at.host, at.daemon, at.host
+    );
+    let file = file(dir.path(), &text);
+    let listed = |traffic: &[&str], status| {
+        let flags = [&["paths", ASES[1], "-c", &file, "--format", "json"], traffic].concat();
+        let output = natsd(&flags);
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    const DIRECT: &str = "1-ff00:0:111#0,3 1-ff00:0:112#3,0";
+    let all = listed(&[], 0);
+    assert_eq!(all["path_preference"], serde_json::json!(["cost", "latency"]));
+    let first = &all["paths"][0];
+    assert_eq!((&first["cost"], &first["sequence"] == DIRECT), (&3.into(), false), "{first}");
+    let direct = all["paths"].as_array().expect("a list").iter().find(|path| path["sequence"] == DIRECT);
+    let direct = direct.expect("it is listed");
+    assert_eq!((&direct["cost"], &direct["status"]), (&7.into(), &"alive".into()));
+    assert_eq!(listed(&["--for", "subject:orders.old"], 0)["paths"][0]["sequence"], DIRECT);
+
+    let limited = listed(&["--for", "subject:orders.new"], 0);
+    assert_eq!(limited["rules"], serde_json::json!(["max_cost 3"]));
+    let dear = limited["paths"].as_array().expect("a list").iter().find(|path| path["sequence"] == DIRECT);
+    assert!(dear.expect("it is listed")["why"].as_str().is_some_and(|why| why.starts_with("breaks max_cost 3; #")));
+
+    let gov = listed(&["--for", "account:GOV"], 0);
+    let excluded: Vec<_> = gov["paths"].as_array().expect("a list")[1..].iter().collect();
+    assert_eq!((&gov["paths"][0]["sequence"], excluded.len()), (&DIRECT.into(), 6));
+    let why = |path: &&Value| path["why"].as_str().is_some_and(|why| why.starts_with("avoid \"1-ff00:0:111#"));
+    assert!(excluded.iter().all(|path| path["status"] == "excluded" && why(path)), "{gov}");
+
+    let accepted = listed(&["--for", "clients"], 0);
+    assert_eq!(accepted["path_preference"], serde_json::json!(["hops"]));
+    assert_eq!(accepted["paths"][6]["why"], "avoid \"1-ff00:0:111#3\" is crossed");
+    let table = natsd(&["paths", ASES[1], "-c", &file, "--for", "clients"]);
+    let table = String::from_utf8_lossy(&table.stdout);
+    assert!(table.contains("For what is accepted at clients, by "), "{table}");
+    assert!(table.contains("\n      avoid \"1-ff00:0:111#3\"\n"), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("7     excluded  unknown")), "{table}");
+}
+
+#[test]
+fn a_configuration_that_says_nothing_of_paths_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let says = |text: &str, traffic: &str, wanted: &str| {
+        let output = natsd(&["paths", ASES[1], "-c", &file(dir.path(), text), "--for", traffic]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    };
+    says("port: 4222", "route", "SCION is off there; add a scion {} block");
+    says("scion { acl: [\"- 2\"] }", "route", "end it with \"+\"");
+    says("scion {}", "accounts:X", "use route, account:NAME, subject:SUBJECT");
+}
+
 /// Runs a command in the AS of the first server.
 fn command(ground: &Ground, args: &[&str]) -> Output {
     let at = ground.addresses(ASES[0]);

@@ -50,7 +50,11 @@ impl Answer {
 pub struct Ranked {
     /// Its place in the list that was given.
     pub index: usize,
-    /// The comparison that put it at its rank; `#1` there is the path of rank 1.
+    /// A rule excludes it; such paths come after all others.
+    pub excluded: bool,
+    /// What it costs, and how much carbon, by the operator's tables.
+    pub prices: [Option<u64>; 2],
+    /// The comparison that put it at its rank, `#1` there is the path of rank 1; or the rule that excludes it.
     pub why: String,
 }
 
@@ -59,11 +63,16 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
     let mut paths = paths.to_vec();
     paths.iter_mut().for_each(|(candidate, _)| policy.prices.price(candidate));
     let id = |index| PathId(u32::try_from(index).unwrap_or(u32::MAX));
-    let runners = paths.iter().enumerate().map(|(index, (candidate, answer))| Runner {
-        id: id(index),
-        score: Score::new(policy, candidate, answer.standing(), Measured::of_rtt(answer.rtt())),
-    });
-    let order = order(runners.collect(), &policy.preference, Config::default().latency_margin);
+    let exclusions: Vec<_> = paths.iter().map(|(candidate, _)| policy.rules.exclusion(candidate)).collect();
+    let allowed = paths.iter().enumerate().filter(|(index, _)| exclusions[*index].is_none());
+    let runners: Vec<_> = allowed
+        .map(|(index, (candidate, answer))| Runner {
+            id: id(index),
+            score: Score::new(policy, candidate, answer.standing(), Measured::of_rtt(answer.rtt())),
+        })
+        .collect();
+    let count = runners.len();
+    let order = order(runners, &policy.preference, Config::default().latency_margin);
     let subject = |path: PathId, rank| {
         let (candidate, answer) = &paths[path.0 as usize];
         Subject {
@@ -77,14 +86,19 @@ pub fn survey(policy: &Policy, paths: &[(Candidate, Answer)]) -> Vec<Ranked> {
             prices: &policy.prices,
         }
     };
-    let ranked = order.into_iter().enumerate().map(|(above, (path, lost))| Ranked {
-        index: path.0 as usize,
-        why: match lost {
-            None => why::best(paths.len()).to_owned(),
+    let ranked = |index: usize, excluded, why| {
+        let prices = [paths[index].0.cost, paths[index].0.carbon];
+        Ranked { index, excluded, prices, why }
+    };
+    let allowed = order.into_iter().enumerate().map(|(above, (path, lost))| {
+        let why = match lost {
+            None => why::best(count).to_owned(),
             Some((better, ground)) => why::worse(ground, &subject(path, above + 1), &subject(better, above)),
-        },
+        };
+        ranked(path.0 as usize, false, why)
     });
-    ranked.collect()
+    let excluded = exclusions.iter().enumerate().filter_map(|(index, rule)| Some((index, rule.clone()?)));
+    allowed.chain(excluded.map(|(index, rule)| ranked(index, true, rule))).collect()
 }
 
 #[cfg(test)]
@@ -127,5 +141,15 @@ mod tests {
         assert_eq!(ranks("latency", &paths), [(1, "the best".to_owned()), (0, why.to_owned())]);
         assert_eq!(ranks("latency", &paths[..1]), [(0, "the only path".to_owned())]);
         assert_eq!(ranks("latency", &[]), []);
+    }
+
+    #[test]
+    fn excluded_paths_come_last_with_their_rule() {
+        let mut paths = [1, 2].map(|ms| path(ms, u64::from(ms), 1, Answer::NotAsked));
+        paths[0].0.interfaces = ["1-1#3", "1-2#4"].map(|text| text.parse().expect("an interface")).into();
+        let rules = crate::Rules::told("avoid\t1-1#3").expect("a rule");
+        let ranked = survey(&Policy { rules, ..Policy::default() }, &paths);
+        let told: Vec<_> = ranked.iter().map(|path| (path.index, path.excluded, path.why.as_str())).collect();
+        assert_eq!(told, [(1, false, "the only path"), (0, true, "avoid \"1-1#3\" is crossed")]);
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use natsd_path::{Answer, Preference, Sequence};
+use natsd_path::{Answer, Sequence};
 
 use super::super::survey::{Surveyed, hops, ms};
 use super::Listing;
@@ -14,15 +14,19 @@ const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
 /// A line of figures for each path, then its hops and why it ranks there.
-pub(super) fn render(listing: &Listing<'_>, preference: &Preference, extended: bool, colour: bool) -> String {
-    let Listing { host, from, to, paths } = listing;
+pub(super) fn render(listing: &Listing<'_>, extended: bool, colour: bool) -> String {
+    let Listing { host, from, to, paths, wanted } = listing;
     let rows: Vec<_> = paths.iter().map(|path| cells(path, SystemTime::now())).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.fold(COLUMNS[column].len(), usize::max)
     };
     let widths: Vec<_> = (0..COLUMNS.len()).map(width).collect();
-    let mut text = format!("Paths from {from} to {to}, by {preference}\n");
+    let mut text = format!("Paths from {from} to {to}, by {}\n", wanted.policy.preference);
+    if let Some(source) = &wanted.source {
+        let _ = writeln!(text, "For {source}");
+        wanted.policy.lines().iter().for_each(|rule| text.push_str(&format!("      {rule}\n")));
+    }
     line(&mut text, COLUMNS.iter().map(|name| (*name).to_owned()), &widths, None);
     for (path, row) in paths.iter().zip(rows) {
         let paint = colour.then_some(match path.answer {
@@ -64,7 +68,7 @@ fn cells(path: &Surveyed, now: SystemTime) -> [String; COLUMNS.len()] {
     let left = path.info.expiry.map(|at| at.duration_since(now).unwrap_or_default());
     [
         path.rank.to_string(),
-        path.answer.as_str().to_owned(),
+        if path.excluded { "excluded".to_owned() } else { path.answer.as_str().to_owned() },
         path.answer.rtt().map_or_else(unknown, ms),
         path.info.latency.map_or_else(unknown, ms),
         path.info.bandwidth.map_or_else(unknown, bandwidth),

@@ -15,6 +15,11 @@ use super::Listing;
 struct Document {
     local_isd_as: String,
     destination: String,
+    /// Which traffic the rules are for, if a file says them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<String>,
+    path_preference: Vec<String>,
+    rules: Vec<String>,
     paths: Vec<Path>,
 }
 
@@ -33,6 +38,10 @@ struct Path {
     local_ip: Option<IpAddr>,
     rank: usize,
     why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    carbon: Option<u64>,
     announced: Announced,
     measured: Measured,
 }
@@ -50,7 +59,7 @@ struct Measured {
 }
 
 pub(super) fn render(listing: &Listing<'_>) -> String {
-    let Listing { host, from, to, paths } = listing;
+    let Listing { host, from, to, paths, wanted } = listing;
     let path = |path: &Surveyed| Path {
         fingerprint: path.candidate.fingerprint.to_string(),
         hops: hops(&path.info),
@@ -59,15 +68,24 @@ pub(super) fn render(listing: &Listing<'_>) -> String {
         expiry: path.info.expiry.map(Time),
         mtu: (path.info.mtu > 0).then_some(path.info.mtu),
         latency: path.info.latencies.iter().map(nanoseconds).collect(),
-        status: path.answer.as_str(),
+        status: if path.excluded { "excluded" } else { path.answer.as_str() },
         local_ip: host.local_ip(&path.info),
         rank: path.rank,
         why: path.why.clone(),
+        cost: path.prices[0],
+        carbon: path.prices[1],
         announced: Announced { latency_ms: path.info.latency.map(ms), bandwidth_kbps: path.info.bandwidth },
         measured: Measured { rtt_ms: path.answer.rtt().map(ms) },
     };
     let paths = paths.iter().map(path).collect();
-    let document = Document { local_isd_as: from.to_string(), destination: to.to_string(), paths };
+    let document = Document {
+        local_isd_as: from.to_string(),
+        destination: to.to_string(),
+        traffic: wanted.source.clone(),
+        path_preference: wanted.policy.preference.words(),
+        rules: wanted.policy.lines(),
+        paths,
+    };
     let mut text = serde_json::to_string_pretty(&document).expect("it has only keys that are strings");
     text.push('\n');
     text
