@@ -63,7 +63,7 @@ pub struct PeerInfo {
     /// The AS, `1-ff00:0:112`; of a host over plain IP its first address, `10.0.1.2:6222`.
     pub remote_as: String,
     /// Which of the traffic there, if it takes several paths at once: `lane 1` and so on, `account NAME`, `subjects PATTERN`,
-    /// `accepted at LISTENER`, or several of these; empty is all other traffic.
+    /// `accepted at LISTENER`, `rules of the peer` with four digits, or several of these; empty is all other traffic.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub lane: String,
     /// Fingerprint of the path that carries the traffic; null when there is none.

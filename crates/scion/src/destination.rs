@@ -84,6 +84,8 @@ pub(crate) struct Destination {
     pub(crate) heading: Heading,
     /// What the peers have told of their rules.
     told: Rules,
+    /// See [`Heading::numbered`].
+    numbered: Option<(Arc<str>, u16)>,
     state: Mutex<State>,
     /// Of the set of paths, for those who remember a path by its interfaces.
     generation: AtomicU64,
@@ -133,7 +135,11 @@ impl Destination {
         lanes: watch::Sender<Lanes>,
         events: broadcast::Sender<PathEvent>,
     ) -> Self {
-        let config = heading.numbered().map_or(config.clone(), |(_, number)| Lanes::config(number, config));
+        let numbered = heading.numbered();
+        let config = match &numbered {
+            Some((_, number)) => Lanes::config(*number, config),
+            None => config,
+        };
         let state = State {
             own: config.policy.clone(),
             at_odds: false,
@@ -157,6 +163,7 @@ impl Destination {
         Self {
             heading,
             told,
+            numbered,
             state: Mutex::new(state),
             generation: AtomicU64::new(next_generation()),
             lanes,
@@ -231,26 +238,26 @@ impl Destination {
 
     /// What is known to be used by other lanes.
     fn crowd(&self) -> Vec<Interface> {
-        let place = self.heading.numbered();
-        place.map(|(class, number)| self.lanes.borrow().crowd(&class, number)).unwrap_or_default()
+        let place = self.numbered.as_ref();
+        place.map(|(class, number)| self.lanes.borrow().crowd(class, *number)).unwrap_or_default()
     }
 
     /// Tells the other lanes where this one is, if it has moved.
     fn show(&self, state: &mut State) {
-        let Some(place) = self.heading.numbered() else { return };
+        let Some(place) = &self.numbered else { return };
         let active = state.manager.active();
         if active != state.shown {
             state.shown = active;
             let path = active.and_then(|active| state.paths.get(&active));
             let interfaces = path.map_or(&[][..], |path| &path.interfaces);
-            self.lanes.send_if_modified(|lanes| lanes.occupy(place, interfaces));
+            self.lanes.send_if_modified(|lanes| lanes.occupy(place.clone(), interfaces));
         }
     }
 
     /// Nobody needs the paths any more.
     pub(crate) fn leave(&self) {
-        if let Some((class, number)) = self.heading.numbered() {
-            self.lanes.send_if_modified(|lanes| lanes.leave(&class, number));
+        if let Some((class, number)) = &self.numbered {
+            self.lanes.send_if_modified(|lanes| lanes.leave(class, *number));
         }
     }
 
@@ -390,7 +397,7 @@ impl Destination {
     /// If there are paths and the operator's rules exclude them all: how many, and one of the rules.
     pub(crate) fn barred(&self) -> Option<(usize, String)> {
         let state = self.state.lock();
-        let (_, rule) = state.manager.excluded().next().filter(|_| state.is_barred())?;
+        let (_, rule) = state.manager.excluded().next().filter(|_| state.is_barred() && !state.current.is_empty())?;
         Some((state.manager.excluded().count(), rule.to_owned()))
     }
 

@@ -72,18 +72,21 @@ async fn say(connection: &Connection, rules: &[u8]) -> Result<(), quinn::WriteEr
 /// Takes over what the peer says, until the connection ends.
 async fn hear(host: Weak<Inner>, connection: Connection, peer: Arc<Peer>) {
     while let Ok(mut stream) = connection.accept_uni().await {
-        let Ok(bytes) = stream.read_to_end(LONGEST).await else { continue };
-        let rules = match std::str::from_utf8(&bytes).map(Rules::told) {
-            Ok(Ok(rules)) => rules,
-            Ok(Err(error)) => {
-                log::warn!("{} tells rules for paths that are not kept: {error}", peer.addr);
-                continue;
-            }
-            Err(_) => continue,
+        let rules = match stream.read_to_end(LONGEST).await {
+            Ok(bytes) => String::from_utf8(bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
         };
+        let rules = rules.and_then(|rules| Rules::told(&rules).map_err(|error| error.to_string()));
         let Some(host) = host.upgrade().map(Host) else { return };
-        if host.take_told(&peer, &rules) {
-            drop(host);
+        let news = match rules {
+            Ok(rules) => host.take_told(&peer, &rules),
+            Err(error) => {
+                log::warn!("{} tells rules for paths that are not kept: {error}", peer.addr);
+                true
+            }
+        };
+        drop(host);
+        if news {
             tokio::time::sleep(AT_MOST).await;
         }
     }
