@@ -1,6 +1,6 @@
 //! What a listener wants of the paths of connections that it accepts.
 
-use natsd::config::options::{ClusterOptions, LeafOptions, LeafRemote, LeafUrl, Listen, Options, PeerAddr};
+use natsd::config::options::{ClusterOptions, LeafOptions, LeafRemote, LeafUrl, Listen, Options, PeerAddr, PoolPaths};
 use natsd_path::{Accepted, Policy, Refinement, Rule, Rules, Wishes};
 use natsd_scion::{DialError, Host, HostConfig, Stream};
 use serde_json::Value;
@@ -131,6 +131,30 @@ fn a_server_that_calls_keeps_the_rules_of_the_listener_too() {
         delivers(&pair);
         assert_eq!(self::connection(&pair), connection, "the connection stayed");
     }
+}
+
+#[test]
+fn every_connection_of_a_pool_is_under_the_rules_of_the_listener() {
+    let ground = Ground::emulated();
+    let mut options = [0, 1].map(|here| ground.options(here, "latency", false));
+    let cluster = options[1].cluster.as_mut().expect("they are clustered");
+    // So that the other one dials.
+    (cluster.passive, cluster.path_rules) = (true, Some(avoiding(&[DIRECT])));
+    cluster.routes.clear();
+    for options in &mut options {
+        options.scion.as_mut().expect("they speak SCION").pool_paths = PoolPaths::Disjoint;
+    }
+    let pair = Pair::start_of(ground, options);
+    pair.wait_for_routes();
+    delivers(&pair);
+    for name in ["accepted at cluster", "lane 1, accepted at cluster", "lane 2, accepted at cluster"] {
+        wait_for("each has its path", || links(&pair, name) == ["route"] && exit(&pair, name).is_some());
+        assert_ne!(exit(&pair, name).as_deref(), Some(DIRECT), "{name}");
+    }
+    let used = |name| exit(&pair, name);
+    wait_for("the lanes keep apart from each other", || {
+        used("accepted at cluster") != used("lane 1, accepted at cluster")
+    });
 }
 
 /// A leaf node whose own rules leave it the forbidden link alone.

@@ -1,8 +1,10 @@
 //! Rules for paths: what they exclude carries nothing.
 
+use std::sync::Arc;
+
 use natsd::config::options::Options;
 use natsd_lab::link::Cut;
-use natsd_path::{Acl, Limits, Policy, Refinement, Rule, Rules};
+use natsd_path::{Acl, Limits, Policy, Prices, Refinement, Rule, Rules, Tariff};
 use serde_json::Value;
 
 use crate::harness::network::{Ground, Pair, wait_for};
@@ -149,6 +151,39 @@ fn a_path_beyond_a_limit_is_the_last_choice() {
     let broken = |path: &Value| path["why"].as_str().is_some_and(|why| why.starts_with("breaks "));
     assert!(!broken(&paths[0]) && paths.iter().any(broken), "{paths:?}");
     delivers(&pair);
+}
+
+#[test]
+fn what_a_path_costs_decides_and_is_told() {
+    let ground = Ground::emulated();
+    let options = [0, 1].map(|server| {
+        let mut options = ruled(&ground, server, Rules::default());
+        let policy = &mut options.scion.as_mut().expect("they speak SCION").wishes.policy;
+        policy.preference = "cost,latency".parse().expect("a preference");
+        let costs = Tariff::new(&[(DIRECT, 5), ("0-0", 1)]).expect("a table");
+        policy.prices = Arc::new(Prices { cost: costs, ..Prices::default() });
+        options
+    });
+    let mut pair = Pair::start_of(ground, options);
+    pair.settle();
+    delivers(&pair);
+    for server in [0, 1] {
+        wait_for("the dear link is left", || {
+            !exit(&pair, server).is_empty() && !pair.active(server).contains(&DIRECT.into())
+        });
+    }
+    let paths = pair.paths(0)["paths"].as_array().cloned().expect("paths");
+    let direct = paths.iter().find(|path| path["interfaces"][0] == DIRECT).expect("it is listed");
+    assert_eq!((&direct["cost"], &paths[0]["cost"], &direct["carbon"]), (&7.into(), &3.into(), &Value::Null));
+    let why = direct["why"].as_str().unwrap_or_default();
+    assert!(why.starts_with(&format!("cost 7 (costs: {DIRECT} 5, 0-0 1, 0-0 1), #")), "{why}");
+    let routes = pair.routes();
+    for server in [0, 1] {
+        let free = ruled(&pair.ground, server, Rules::default());
+        pair.reload(server, free);
+    }
+    wait_for("the shortest path is in use again", || exit(&pair, 0) == DIRECT);
+    assert_eq!(pair.routes(), routes, "a route was made anew");
 }
 
 #[test]

@@ -468,7 +468,7 @@ fn what_paths_cost_is_told_by_tables() {
         ("scion { costs { \"1-ff00:0:111#3,4\": 5 } }", "an entry means one interface"),
         ("scion { costs { x: 5 } }", "costs: \"x\": a hop looks like"),
         ("scion { costs { \"18\": 5, \"18-0\": 6 } }", "means the same as \"18\""),
-        ("scion { carbon { \"18\": -1 } }", "18: -1 is out of range; use 0 to 1000000000"),
+        ("scion { carbon { \"18\": -1 } }", ":1:18: carbon: -1 is out of range; use 0 to 1000000000"),
         ("scion { max_cost: -1 }", "max_cost: -1 is out of range"),
         ("scion { prefer: cost }", "path_preference cost asks what paths cost, and no table tells; add costs {}"),
         ("scion { costs { \"18\": 1 }, paths { a: { max_carbon: 3 } } }", "max_carbon 3 asks"),

@@ -1,9 +1,11 @@
 //! Clusters in different ASes.
 
 use natsd::config::options::{ClusterOptions, GatewayOptions, GatewayRemote, Listen, Options, PeerAddr, RouteUrl};
+use natsd_path::{Accepted, Refinement, Rule, Rules};
+use serde_json::Value;
 
 use crate::harness::client::Client;
-use crate::harness::network::{Ground, wait_for};
+use crate::harness::network::{Ground, Pair, wait_for};
 
 /// Where each cluster takes the other.
 const PORT: u16 = 4250;
@@ -67,6 +69,38 @@ fn clusters_in_two_ases_stay_connected_while_paths_die() {
         client.flush();
         listener.drain().iter().any(|got| got.payload == "again")
     });
+}
+
+#[test]
+fn what_another_cluster_is_sent_keeps_the_rules_of_the_listener_and_of_the_other_end() {
+    const DIRECT: [&str; 2] = ["1-ff00:0:111#3", "1-ff00:0:112#3"];
+    let ground = Ground::emulated();
+    let mut options = [0, 1].map(|here| options(&ground, here));
+    let avoided = vec![DIRECT[1].parse().expect("an interface")];
+    let rules = Rules { strict: vec![Rule::Avoid(avoided)], ..Rules::default() };
+    let wanted = Refinement { rules, ..Refinement::default() };
+    let gateway = options[1].gateway.as_mut().expect("there is one");
+    gateway.path_rules = Some(Accepted { wanted, strict: true });
+    let pair = Pair::start_of(ground, options);
+    let mut listener = pair.client(1);
+    listener.subscribe("west", "1");
+    listener.flush();
+    let mut client = pair.client(0);
+    client.wait_for_interest("west", true);
+    client.publish("west", "over an allowed path");
+    assert_eq!(listener.next().payload, "over an allowed path");
+    for (server, lane) in [(0, "rules of the peer "), (1, "accepted at gateway")] {
+        wait_for("the rules hold", || {
+            let peers = pair.read(server, "/pathz")["peers"].as_array().cloned().unwrap_or_default();
+            let ruled = |peer: &&Value| {
+                peer["lane"].as_str().is_some_and(|it| it.starts_with(lane)) && peer["links"][0]["kind"] == "gateway"
+            };
+            let Some(peer) = peers.iter().find(ruled) else { return false };
+            let mut paths = peer["paths"].as_array().into_iter().flatten();
+            let exit = paths.find(|path| path["fingerprint"] == peer["active"]).map(|path| &path["interfaces"][0]);
+            exit.is_some_and(|exit| exit != DIRECT[server])
+        });
+    }
 }
 
 #[test]
