@@ -70,6 +70,7 @@ impl Classes {
 }
 
 /// The one of these patterns that counts for a subject.
+#[cfg(feature = "scion")]
 pub(crate) fn most_specific<'a>(patterns: impl Iterator<Item = &'a str>, subject: &str) -> Option<&'a str> {
     let matching = patterns.filter(|pattern| subject::matches(pattern.as_bytes(), subject.as_bytes()));
     matching.min_by(|a, b| specificity(a).cmp(specificity(b)))
@@ -155,6 +156,15 @@ impl Carriers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "scion")]
+    #[test]
+    fn commands_find_the_pattern_that_counts() {
+        let patterns = ["a.>", "a.*", "a.b", ">"];
+        let of = |subject| most_specific(patterns.into_iter(), subject);
+        assert_eq!([of("a.b"), of("a.c"), of("a.b.c"), of("x")], [Some("a.b"), Some("a.*"), Some("a.>"), Some(">")]);
+        assert_eq!(most_specific(patterns[..3].iter().copied(), "x"), None);
+    }
 
     #[test]
     fn the_most_specific_pattern_counts() {

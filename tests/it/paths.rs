@@ -39,7 +39,7 @@ fn a_configuration_says_what_is_wanted_of_paths() {
     let all = listed(&[], 0);
     assert_eq!(all["path_preference"], serde_json::json!(["cost", "latency"]));
     let first = &all["paths"][0];
-    assert_eq!((&first["cost"], &first["sequence"] == DIRECT), (&3.into(), false), "{first}");
+    assert_eq!((&first["cost"], first["sequence"] == DIRECT), (&3.into(), false), "{first}");
     let direct = all["paths"].as_array().expect("a list").iter().find(|path| path["sequence"] == DIRECT);
     let direct = direct.expect("it is listed");
     assert_eq!((&direct["cost"], &direct["status"]), (&7.into(), &"alive".into()));
