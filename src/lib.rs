@@ -8,6 +8,7 @@ mod client;
 pub mod config;
 mod gateway;
 mod hub;
+mod journal;
 mod leaf;
 mod link;
 pub mod logging;

@@ -57,6 +57,7 @@ impl Client {
         self.link.outbound().takes_headers = settings.headers;
         *self.link.settings.lock() = Some(settings);
         self.hub.events.connected(&self.hub, &self.link);
+        self.hub.journal.client_joined(&self.link);
         self.acknowledge(batch);
         Ok(())
     }
@@ -82,5 +83,6 @@ impl Client {
     fn tell_of_refusal(&self, account: &Arc<Account>, reason: &str, about: &str) {
         log::error!("{} - authentication error{about}", self.link.describe());
         self.hub.events.refused(&self.hub, &self.link, &self.claimed, (account, reason));
+        self.hub.journal.refused(&self.link, &self.claimed, reason);
     }
 }

@@ -276,6 +276,7 @@ impl GatewayLink {
         match &mut self.role {
             Role::Acceptor { inbound, .. } => {
                 *inbound = Some(Inbound::open(&self.shared, &self.link));
+                self.shared.hub.tell_joined(&self.link);
                 log::info!("{who} - Inbound gateway connection from {:?} ({}) registered", peer.name, peer.server_id);
                 for remote in self.shared.remotes.all().iter().filter(|remote| remote.name != peer.name) {
                     if let Some(line) = self.shared.gossip(remote, false) {
@@ -289,6 +290,7 @@ impl GatewayLink {
                     return self.session.close(CloseReason::WrongGateway, None);
                 }
                 log::info!("{who} - Outbound gateway connection to {:?} ({}) registered", peer.name, peer.server_id);
+                self.shared.hub.tell_joined(&self.link);
                 self.shared.tell_servers(remote);
             }
         }

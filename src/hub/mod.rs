@@ -39,6 +39,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::config::options::{Options, WriteTimeout};
+use crate::journal::Journal;
 use crate::link::outbound::OutboundLimits;
 use crate::link::{Kind, Link};
 use crate::operators::Operators;
@@ -95,6 +96,8 @@ pub(crate) struct Hub {
     pub names_at_hubs: client_info::NamesAtHubs,
     /// What those who listen in the system account are told.
     pub events: Events,
+    /// What those who ask `/eventz` are told.
+    pub journal: Arc<Journal>,
     /// Set at the start, in operator mode.
     pub operators: OnceLock<Operators>,
     links: Mutex<HashMap<u64, Arc<Link>>>,
@@ -127,6 +130,7 @@ impl Hub {
             gateways,
             names_at_hubs: client_info::NamesAtHubs::default(),
             events: Events::default(),
+            journal: Arc::new(Journal::new(SystemTime::now())),
             operators: OnceLock::new(),
             links: Mutex::default(),
             clients: AtomicU64::new(0),
@@ -223,6 +227,7 @@ impl Hub {
     /// A connection is too slow, and stays all the same.
     pub(crate) fn count_slow(&self, link: &Link) {
         self.stats.slow_consumers.add(link.kind);
+        self.journal.slow(link);
         if let Some(account) = &*link.account.load() {
             account.traffic.slow_consumers.fetch_add(1, Relaxed);
         }
@@ -254,8 +259,20 @@ impl Hub {
         if link.kind == Kind::Client {
             self.closed.lock().push(Closed::new(link, reason.clone(), subscriptions));
         }
+        self.journal.gone(link, &reason, self.servers(link.kind));
         self.left.notify_waiters();
         Some(reason)
+    }
+
+    /// It is known who is at the other end of a connection to another server.
+    pub(crate) fn tell_joined(&self, link: &Link) {
+        self.journal.server_joined(link, self.servers(link.kind));
+    }
+
+    /// Connections of this kind to other servers; none to clients.
+    fn servers(&self, kind: Kind) -> impl Iterator<Item = Arc<Link>> {
+        let links = if kind == Kind::Client { Vec::new() } else { self.links() };
+        links.into_iter().filter(move |link| link.kind == kind)
     }
 
     /// All connections, oldest first.

@@ -157,6 +157,7 @@ impl Broker {
         open.insert(self.link.id, self.link.clone());
         drop(open);
         self.account.open_leaf(Arc::new(LeafDesk::new(self.link.clone())));
+        self.shared.hub.tell_joined(&self.link);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use natsd_api::{AccountInfo, AccountStat, GatewayStat, Gatewayz, LeafInfo, Pathz, SubjectPermissions, Varz};
@@ -9,6 +10,7 @@ use natsd_core::compression::Status;
 use natsd_path::IsdAs;
 
 use super::params::Subs;
+use crate::journal::Journal;
 use crate::tls::Facts;
 
 /// A server that can be looked into. All methods answer at once and from memory; none may wait for the network.
@@ -76,8 +78,11 @@ pub trait Inspect: Send + Sync + 'static {
     /// Why it does not, in words.
     fn health(&self) -> Result<(), String>;
 
-    /// The SCION paths, with what became of them if `history` is wanted; `None` without SCION.
-    fn paths(&self, history: bool) -> Option<Pathz>;
+    /// What happened lately.
+    fn journal(&self) -> Arc<Journal>;
+
+    /// The SCION paths, with what became of them since `history` if that is wanted; `None` without SCION.
+    fn paths(&self, history: Option<SystemTime>) -> Option<Pathz>;
 }
 
 /// What is asked of other clusters.
@@ -245,8 +250,8 @@ pub trait RouteSource: Send + Sync + 'static {
 
 /// Knows the SCION paths of a server.
 pub trait PathSource: Send + Sync + 'static {
-    /// The document for the server of this id, with what became of the paths if `history` is wanted.
-    fn pathz(&self, server_id: &str, history: bool) -> Pathz;
+    /// The document for the server of this id, with what became of the paths since `history` if that is wanted.
+    fn pathz(&self, server_id: &str, history: Option<SystemTime>) -> Pathz;
 }
 
 /// A subscription.

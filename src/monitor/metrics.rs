@@ -40,7 +40,7 @@ pub(super) fn metrics(context: &Context, _: &Params) -> Answer {
     links::write_leafs(&mut out, &context.inspect.leafs(false));
     links::write_gateways(&mut out, &context.inspect.gatewayz(&GatewayQuery::default()));
     health(&mut out, context);
-    if let Some(pathz) = context.inspect.paths(false) {
+    if let Some(pathz) = context.inspect.paths(None) {
         paths::write(&mut out, &pathz);
     }
     Answer { status: StatusCode::OK, headers: HEADERS, body: out.finish() }

@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 mod accountz;
 mod connz;
 pub(crate) mod documents;
+mod eventz;
 mod expvar;
 mod gateways;
 mod gatewayz;
@@ -46,6 +47,7 @@ use axum::routing::any;
 use natsd_auth::Login;
 use parking_lot::Mutex;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use documents::Documents;
@@ -77,6 +79,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/routez", title: "Routes", answer: routez::routez },
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
+    Endpoint { path: "/eventz", title: "Events", answer: eventz::document },
     Endpoint { path: "/healthz", title: "Health", answer: healthz::healthz },
     Endpoint { path: "/metrics", title: "Metrics for Prometheus", answer: metrics::metrics },
     Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
@@ -106,6 +109,8 @@ struct Context {
     login: Option<Login>,
     /// Held while a hash is compared, so that strangers keep one core busy and no more.
     comparing: Mutex<()>,
+    /// Seats for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 impl Context {
@@ -120,6 +125,7 @@ impl Context {
             processor_use: Mutex::new(ProcessorUse::new(Instant::now())),
             login: None,
             comparing: Mutex::new(()),
+            streams: Arc::new(Semaphore::new(eventz::STREAMS)),
         }
     }
 }
@@ -213,6 +219,7 @@ fn router(context: Arc<Context>) -> Router {
         let names = ALIASES.iter().filter(|(_, of)| *of == endpoint.path).map(|(name, _)| *name);
         for name in names.chain([endpoint.path]) {
             router = match (name, base_path.as_str()) {
+                ("/eventz", base) => router.route(&format!("{base}/eventz"), any(eventz::serve)),
                 ("/", "") => router.route("/", any(handler)),
                 ("/", base) => router.route(base, any(handler)),
                 (name, base) => router.route(&format!("{base}{name}"), any(handler)),
@@ -234,13 +241,17 @@ async fn serve(
         if !context.admits(&headers) {
             return Answer::unauthorized();
         }
-        *context.requests.lock().entry(endpoint.path).or_default() += 1;
+        context.count(endpoint.path);
         (endpoint.answer)(&context, &params)
     });
     answer.await.unwrap_or_else(|_| Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n".into()))
 }
 
 impl Context {
+    fn count(&self, endpoint: &'static str) {
+        *self.requests.lock().entry(endpoint).or_default() += 1;
+    }
+
     fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(login) = &self.login else { return true };
         let _one_at_a_time = login.is_hashed().then(|| self.comparing.lock());

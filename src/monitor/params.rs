@@ -1,6 +1,7 @@
 //! Parameters of a request, with the values and the errors of Go.
 
 use std::fmt;
+use std::time::SystemTime;
 
 /// The parameters after `?`.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,12 @@ pub(super) enum ParamError {
     /// Not an unsigned number.
     #[error("Error decoding uint64 for '{name}': strconv.ParseUint: parsing {}: {problem}", GoQuoted(value))]
     Unsigned { name: &'static str, value: String, problem: &'static str },
+    /// Not a kind of event.
+    #[error("there are no events called {0:?}; docs/monitoring.md lists them")]
+    EventKind(String),
+    /// Not a time.
+    #[error("Error decoding time for '{name}': {error}")]
+    Time { name: &'static str, error: String },
     /// Not a state of connections.
     #[error("Error decoding state for {0}")]
     State(String),
@@ -68,6 +75,16 @@ impl Params {
             "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
             value => Err(ParamError::Bool { name, value: value.into() }),
         }
+    }
+
+    /// A point in time; the epoch when absent.
+    pub(super) fn time(&self, name: &'static str) -> Result<SystemTime, ParamError> {
+        let value = self.get(name);
+        if value.is_empty() {
+            return Ok(SystemTime::UNIX_EPOCH);
+        }
+        let time = value.parse::<natsd_api::Time>().map_err(|error| error.to_string());
+        time.map(|time| time.0).map_err(|error| ParamError::Time { name, error })
     }
 
     /// A signed number; 0 when absent.

@@ -7,9 +7,12 @@ use natsd_path::{History, Incident, IncidentKind, Sample};
 
 use super::paths::{millis, state};
 
-/// Adds to a peer what its manager remembers, as told at `now`.
-pub fn add_history(peer: &mut api::PeerInfo, history: &History, now: SystemTime) {
-    let samples = |samples: &[Sample]| samples.iter().map(|sample| self::sample(sample, now)).collect();
+/// Adds to a peer what its manager remembers of what began at `since` or later, as told at `now`.
+pub fn add_history(peer: &mut api::PeerInfo, history: &History, since: SystemTime, now: SystemTime) {
+    let reaches = now.duration_since(since).unwrap_or_default();
+    let samples = |samples: &[Sample]| {
+        samples.iter().filter(|sample| sample.age <= reaches).map(|sample| self::sample(sample, now)).collect()
+    };
     for path in &history.paths {
         let fingerprint = path.fingerprint.to_string();
         if let Some(info) = peer.paths.iter_mut().find(|info| info.fingerprint == fingerprint) {
@@ -17,7 +20,8 @@ pub fn add_history(peer: &mut api::PeerInfo, history: &History, now: SystemTime)
             info.history = Some(history);
         }
     }
-    peer.incidents = Some(history.incidents.iter().map(|told| incident(told, now)).collect());
+    peer.incidents =
+        Some(history.incidents.iter().filter(|told| told.age <= reaches).map(|told| incident(told, now)).collect());
 }
 
 fn sample(sample: &Sample, now: SystemTime) -> api::PathSample {
@@ -115,7 +119,17 @@ mod tests {
         };
         let path = api::PathInfo { fingerprint: new.to_string(), ..api::PathInfo::default() };
         let mut peer = api::PeerInfo { paths: vec![path], ..api::PeerInfo::default() };
-        add_history(&mut peer, &history, SystemTime::UNIX_EPOCH + ms(1_795_244_944_250));
+        let now = SystemTime::UNIX_EPOCH + ms(1_795_244_944_250);
+        add_history(&mut peer, &history, SystemTime::UNIX_EPOCH, now);
         insta::assert_snapshot!(to_json(&(&peer.incidents, &peer.paths[0].history)));
+
+        let known = |peer: &api::PeerInfo| {
+            let history = peer.paths[0].history.as_ref().expect("wanted");
+            [peer.incidents.as_ref().map_or(0, Vec::len), history.seconds.len(), history.minutes.len()]
+        };
+        add_history(&mut peer, &history, now - ms(2000), now);
+        assert_eq!(known(&peer), [6, 1, 0]);
+        add_history(&mut peer, &history, now - ms(1999), now);
+        assert_eq!(known(&peer), [6, 0, 0]);
     }
 }

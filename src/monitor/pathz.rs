@@ -2,10 +2,11 @@ use natsd_api::to_json;
 
 use super::{Answer, Context, Params};
 
-/// `/pathz`: the SCION paths, with `history=1` what became of them too; 404 without SCION.
+/// `/pathz`: the SCION paths, with `history=1` what became of them too, from `since` on; 404 without SCION.
 pub(super) fn pathz(context: &Context, params: &Params) -> Answer {
-    let history = match params.bool("history") {
-        Ok(history) => history,
+    let wanted = params.bool("history").and_then(|wanted| Ok((wanted, params.time("since")?)));
+    let history = match wanted {
+        Ok((wanted, since)) => wanted.then_some(since),
         Err(error) => return Answer::refusal(error),
     };
     match context.inspect.paths(history) {

@@ -20,6 +20,7 @@ use crate::config::options::{
 };
 use crate::gateway::SuperCluster;
 use crate::hub::{self, Hub};
+use crate::journal::Journal;
 use crate::leaf::Leafs;
 use crate::link::{Kind, Link};
 use crate::operators::Pass;
@@ -240,7 +241,11 @@ impl Inspect for ServerView {
         if self.hub.news.borrow().lame_duck { Err("lame duck mode: no new clients".into()) } else { Ok(()) }
     }
 
-    fn paths(&self, history: bool) -> Option<Pathz> {
+    fn journal(&self) -> Arc<Journal> {
+        self.hub.journal.clone()
+    }
+
+    fn paths(&self, history: Option<SystemTime>) -> Option<Pathz> {
         self.paths.as_ref().map(|paths| paths.pathz(&self.hub.identity.id, history))
     }
 }

@@ -3,23 +3,33 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{AccountStatz, Accountz, Connz, Healthz, Pathz, PeerInfo, Routez, SubjectPermissions, Subsz, Varz};
+use natsd_api::{
+    AccountStatz, Accountz, Connz, EVENTS_VERSION, Event, EventKind, Eventz, Healthz, PathIncident, Pathz, PeerInfo,
+    Routez, SubjectPermissions, Subsz, Varz,
+};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::journal::Journal;
 
 /// A server with three clients, one of them closed, and a route over SCION.
 struct Sample {
     created: SystemTime,
     sick: bool,
     scion: bool,
+    journal: Arc<Journal>,
 }
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { created: SystemTime::now(), sick: false, scion: false }
+        Self {
+            created: SystemTime::now(),
+            sick: false,
+            scion: false,
+            journal: Arc::new(Journal::new(SystemTime::UNIX_EPOCH)),
+        }
     }
 }
 
@@ -158,8 +168,15 @@ impl Inspect for Sample {
         if self.sick { Err("lame duck mode".into()) } else { Ok(()) }
     }
 
-    fn paths(&self, history: bool) -> Option<Pathz> {
-        let peer = PeerInfo { incidents: history.then(Vec::new), ..PeerInfo::default() };
+    fn journal(&self) -> Arc<Journal> {
+        self.journal.clone()
+    }
+
+    fn paths(&self, history: Option<SystemTime>) -> Option<Pathz> {
+        let peer = PeerInfo {
+            incidents: history.map(|since| vec![PathIncident { time: since.into(), ..PathIncident::default() }]),
+            ..PeerInfo::default()
+        };
         self.scion.then(|| Pathz { peers: vec![peer], ..Pathz::default() })
     }
 }
@@ -350,11 +367,86 @@ async fn a_sick_server_says_why() {
 async fn paths_are_there_with_scion_only() {
     assert_eq!(get(&monitor(Sample::default(), "").await, "/pathz").await.status, 404);
     let monitor = monitor(Sample { scion: true, ..Sample::default() }, "").await;
-    let incidents = async |query| read::<Pathz>(&monitor, query).await.peers[0].incidents.clone();
-    assert_eq!((incidents("/pathz").await, incidents("/pathz?history=1").await), (None, Some(Vec::new())));
-    let refused = get(&monitor, "/pathz?history=long").await;
-    assert_eq!(refused.status, 400);
-    assert!(refused.body.contains("history"), "{}", refused.body);
+    let since = async |query| {
+        let incidents = read::<Pathz>(&monitor, query).await.peers[0].incidents.clone();
+        incidents.map(|incidents| incidents[0].time.to_string())
+    };
+    assert_eq!(since("/pathz?since=2026-11-21T07:09:04Z").await, None);
+    assert_eq!(since("/pathz?history=1").await.as_deref(), Some("1970-01-01T00:00:00Z"));
+    let later = since("/pathz?history=1&since=2026-11-21T07:09:04.5Z").await;
+    assert_eq!(later.as_deref(), Some("2026-11-21T07:09:04.5Z"));
+    for (query, name) in [("history=long", "history"), ("history=1&since=noon", "since")] {
+        let refused = get(&monitor, &format!("/pathz?{query}")).await;
+        assert_eq!(refused.status, 400);
+        assert!(refused.body.contains(name), "{}", refused.body);
+    }
+}
+
+#[tokio::test]
+async fn events_are_a_document_or_a_stream() {
+    let sample = Sample::default();
+    let journal = sample.journal.clone();
+    let event = |kind| Event { kind, ..Event::default() };
+    journal.add(event(EventKind::Join));
+    journal.add(event(EventKind::ClientJoin));
+    let monitor = monitor(sample, "").await;
+    let ids = async |query: &str| {
+        let document = read::<Eventz>(&monitor, &format!("/eventz?stream=0{query}")).await;
+        assert_eq!((document.head.version, document.head.last), (EVENTS_VERSION, 2));
+        document.events.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    assert_eq!((ids("").await, ids("&since=1").await), (vec![1, 2], vec![2]));
+    assert_eq!(ids("&kind=switch&kind=join").await, [1]);
+    for bad in ["/eventz?kind=news", "/eventz?since=x", "/eventz?stream=x"] {
+        assert_eq!(get(&monitor, bad).await.status, 400, "{bad}");
+    }
+
+    let mut stream = TcpStream::connect(monitor.address()).await.unwrap();
+    stream.write_all(b"GET /eventz HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n").await.unwrap();
+    let mut told = String::new();
+    let mut until = async |end: &str| {
+        let mut bytes = [0; 4096];
+        while !told.contains(end) {
+            let count = stream.read(&mut bytes).await.expect("more");
+            assert_ne!(count, 0, "{told}");
+            told += std::str::from_utf8(&bytes[..count]).expect("text");
+        }
+        told.clone()
+    };
+    let before = until("id: 2\nevent: client_join\n").await;
+    assert!(before.contains("content-type: text/event-stream") && before.contains("\nevent: hello\n"), "{before}");
+    assert!(!before.contains("id: 1\n"), "{before}");
+    journal.add(event(EventKind::Switch));
+    until("id: 3\nevent: switch\ndata: {").await;
+}
+
+#[tokio::test]
+async fn streams_of_events_leave_room_for_documents() {
+    let monitor = monitor(Sample::default(), "").await;
+    let mut streams = Vec::new();
+    for _ in 0..eventz::STREAMS {
+        let mut stream = TcpStream::connect(monitor.address()).await.unwrap();
+        stream.write_all(b"GET /eventz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        streams.push(stream);
+    }
+    assert_eq!(get(&monitor, "/eventz").await.status, 503);
+    assert_eq!(get(&monitor, "/varz").await.status, 200);
+    streams.pop();
+    let freed = async {
+        loop {
+            let mut stream = TcpStream::connect(monitor.address()).await.unwrap();
+            stream.write_all(b"GET /eventz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await.unwrap();
+            if &status == b"HTTP/1.1 200" {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), freed).await.expect("a seat is free again");
 }
 
 #[tokio::test]

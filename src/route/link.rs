@@ -379,6 +379,7 @@ impl Broker for InBatch<'_> {
         };
         // A route is opened once.
         let _ = side.link.server.set(Box::new(server));
+        side.hub.tell_joined(&side.link);
         log::info!("{} - Route connection created - Remote: {}", side.link.describe(), peer.info.server_name);
         side.announcer.open(&side.link, peer, configured, &side.hub.accounts.with_strangers());
         if let (Some(directory), Slot::Pool(0)) = (side.hub.gateways.directory(), &peer.slot) {

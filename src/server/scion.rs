@@ -402,7 +402,7 @@ struct History {
 }
 
 impl History {
-    fn record(&mut self, event: &PathEvent) {
+    fn record(&mut self, event: &PathEvent) -> api::PathEvent {
         let heading = (event.remote, event.lane.clone(), event.terms.clone());
         if let EventKind::Added { path, fingerprint } = event.kind {
             self.names.insert((heading.clone(), path), fingerprint);
@@ -419,17 +419,18 @@ impl History {
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }
-        self.events.push_back(seen);
+        self.events.push_back(seen.clone());
+        seen
     }
 }
 
 impl PathSource for Paths {
-    fn pathz(&self, server_id: &str, history: bool) -> api::Pathz {
+    fn pathz(&self, server_id: &str, history: Option<SystemTime>) -> api::Pathz {
         let now = SystemTime::now();
         let status = self.hosts.scion.as_ref().map(Host::status);
         let local_as = status.as_ref().and_then(|status| status.local_as);
         let mut links = self.links();
-        let look = if history { Host::paths_with_history } else { Host::paths };
+        let look = if history.is_some() { Host::paths_with_history } else { Host::paths };
         let paths: Vec<_> = self.hosts.all().flat_map(look).collect();
         let happened = self.history.lock();
         let peers = paths.into_iter().map(|peer| {
@@ -445,8 +446,8 @@ impl PathSource for Paths {
                 links,
                 ..paths
             };
-            if let Some(history) = &peer.history {
-                add_history(&mut info, history, now);
+            if let (Some(history), Some(since)) = (&peer.history, history) {
+                add_history(&mut info, history, since, now);
             }
             info
         });
@@ -531,7 +532,8 @@ async fn keep_history(paths: Arc<Paths>, host: Host) {
     loop {
         match events.recv().await {
             Ok(event) => {
-                paths.history.lock().record(&event);
+                let seen = paths.history.lock().record(&event);
+                paths.hub.journal.add(seen.into());
             }
             Err(RecvError::Lagged(missed)) => log::warn!("{missed} path events came too fast to be kept"),
             Err(RecvError::Closed) => return,

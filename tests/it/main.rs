@@ -14,6 +14,7 @@ mod cluster;
 mod compression;
 mod config;
 mod dag;
+mod events;
 mod gateway;
 mod harness;
 #[cfg(feature = "lab")]

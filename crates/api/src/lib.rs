@@ -14,6 +14,7 @@ mod accounts;
 mod client_info;
 mod connz;
 mod duration;
+mod eventz;
 mod gateways;
 mod healthz;
 mod json;
@@ -37,6 +38,7 @@ pub use accounts::{
 pub use client_info::ClientInfo;
 pub use connz::{ConnInfo, Connz, ProxyInfo, TlsPeerCert};
 pub use duration::{go_duration, rtt, uptime};
+pub use eventz::{EVENTS_VERSION, Event, EventKind, EventsHello, Eventz};
 pub use gateways::{AccountGatewayz, GatewayStat, GatewayVarz, Gatewayz, RemoteGatewayVarz, RemoteGatewayz};
 pub use healthz::Healthz;
 pub use json::{to_compact_json, to_json};
@@ -54,7 +56,7 @@ pub use system::{
     AccountConns, ApiError, ConnectEvent, DisconnectEvent, EventHead, ResponsePermissions, RouteStat, ServerId,
     ServerInfo, ServerStats, ServerStatsMsg, SubjectPermissions, UserInfo, UserPermissions,
 };
-pub use time::Time;
+pub use time::{Time, TimeError};
 pub use varz::{
     ClusterVarz, DenyRules, Disabled, DiskIoWaits, LeafVarz, LinkCounts, ProxiesVarz, RemoteLeafVarz, Varz,
     WebsocketVarz,

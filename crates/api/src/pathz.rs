@@ -161,6 +161,10 @@ pub struct PathInfo {
     pub state: PathState,
     /// Why it stands at this rank, in words.
     pub why: String,
+    /// What the comparison with the path above it turned on: `kind`, `state`, `offer`, `loss`, `hole`, `limits`, `crowding`,
+    /// `latency`, `bandwidth`, `hops`, `mtu` or `order` (nothing); `rule` of an excluded path. Absent of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
     /// The interfaces that it passes, `1-ff00:0:111#3`, from this AS to the other.
     pub interfaces: Vec<String>,
     /// Of a path over plain IP, the address of this server, `10.0.1.1`.

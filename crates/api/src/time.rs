@@ -1,6 +1,7 @@
 //! Points in time as RFC 3339 in UTC.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::de::Error as _;
@@ -45,6 +46,27 @@ impl fmt::Display for Time {
     }
 }
 
+/// A text that is no time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeError(String);
+
+impl fmt::Display for TimeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a time in RFC 3339", self.0)
+    }
+}
+
+impl std::error::Error for TimeError {}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let timestamp: jiff::Timestamp = text.parse().map_err(|_| TimeError(text.to_owned()))?;
+        Ok(Self(SystemTime::from(timestamp.max(jiff::Timestamp::UNIX_EPOCH))))
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -53,10 +75,7 @@ impl Serialize for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let timestamp: jiff::Timestamp =
-            text.parse().map_err(|_| D::Error::custom(format!("{text:?} is not a time in RFC 3339")))?;
-        Ok(Self(SystemTime::from(timestamp.max(jiff::Timestamp::UNIX_EPOCH))))
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

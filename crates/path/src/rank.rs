@@ -135,6 +135,24 @@ pub(crate) enum Ground {
     Order,
 }
 
+impl Ground {
+    /// One word, for programs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Ground::Kind => "kind",
+            Ground::Standing => "state",
+            Ground::Offer => "offer",
+            Ground::Loss => "loss",
+            Ground::Hole => "hole",
+            Ground::Limits => "limits",
+            Ground::Crowding => "crowding",
+            Ground::Metric(metric) => metric.as_str(),
+            Ground::Hops => "hops",
+            Ground::Order => "order",
+        }
+    }
+}
+
 /// A path that stands for election.
 #[derive(Clone, Debug)]
 pub(crate) struct Runner {

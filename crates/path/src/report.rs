@@ -86,6 +86,8 @@ pub struct PathReport {
     pub rank: usize,
     /// The comparison that put it at its rank, or the rule that excludes it.
     pub why: String,
+    /// What that comparison turned on, or `rule`; `None` of the best.
+    pub decided_by: Option<&'static str>,
     /// Announced one-way latency.
     pub announced_latency: Option<Duration>,
     /// Announced bottleneck bandwidth, kbit/s.

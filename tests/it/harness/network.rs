@@ -235,6 +235,11 @@ impl Pair {
         self.servers[server].client_addrs()[0].port()
     }
 
+    /// Where a server's monitoring listens.
+    pub fn monitor_port(&self, server: usize) -> u16 {
+        self.servers[server].monitor_addr().expect("monitoring is on").port()
+    }
+
     /// A document of monitoring.
     pub fn read(&self, server: usize, path: &str) -> Value {
         get(self.servers[server].monitor_addr().expect("monitoring is on"), path)

@@ -17,17 +17,19 @@ impl Manager {
         let mut reports = Vec::with_capacity(order.len());
         for (id, above) in order {
             let Some(this) = path(id) else { continue };
-            let mut why = match above.and_then(|(better, ground)| Some((path(better)?, ground))) {
+            let above = above.and_then(|(better, ground)| Some((path(better)?, ground)));
+            let mut why = match above {
                 Some((better, ground)) => why::worse(ground, &self.subject(this), &self.subject(better)),
                 None => why::best(self.paths.len()).to_owned(),
             };
             why.push_str(self.remark(this, reports.len()));
-            reports.push(self.describe(now, this, reports.len() + 1, why));
+            let decided_by = above.map(|(_, ground)| ground.as_str());
+            reports.push(PathReport { decided_by, ..self.describe(now, this, reports.len() + 1, why) });
         }
         for (id, candidate, rule) in &self.admission.excluded {
             let path = Path::new(*id, candidate.clone());
             let report = self.describe(now, &path, reports.len() + 1, rule.clone());
-            reports.push(PathReport { state: State::Excluded, ..report });
+            reports.push(PathReport { state: State::Excluded, decided_by: Some("rule"), ..report });
         }
         reports
     }
@@ -80,6 +82,7 @@ impl Manager {
             active,
             rank,
             why,
+            decided_by: None,
             announced_latency: candidate.latency,
             announced_bandwidth: candidate.bandwidth,
             cost: candidate.cost,

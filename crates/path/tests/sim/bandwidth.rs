@@ -55,6 +55,7 @@ fn a_path_that_gives_less_than_announced_is_left_once() {
     assert!(took >= secs(3), "not before the hold time: {took:?}");
     world.run(secs(1200));
     assert_eq!((world.active(0), moves_for_bandwidth(&world)), (Some(1), 1), "{:?}", world.switches(0));
+    assert_eq!(world.report(0, 0).decided_by, Some("bandwidth"));
     let why = world.report(0, 0).why;
     assert!(why.starts_with("bandwidth ") && why.contains(" kbit/s (measured), #2 has "), "{why}");
 }

@@ -63,6 +63,7 @@ fn a_path_that_carries_all_is_preferred_and_the_narrow_one_is_there_when_it_fail
     let narrow = world.report(0, 0);
     assert_eq!((narrow.state, narrow.measured_mtu.is_some()), (State::Standby, true), "{narrow:?}");
     assert!(narrow.why.starts_with("loses packets of more than 13"), "{}", narrow.why);
+    assert_eq!(narrow.decided_by, Some("hole"));
     world.cut(1);
     let took = world.run_until(secs(5), |world| world.active(0) == Some(0));
     assert!(took <= secs(1), "{took:?}");

@@ -132,6 +132,7 @@ fn paths_that_share_a_part_are_better_than_the_same_path() {
     let mut pool = Pool::new(2, &[shares(10), shares(20)]);
     pool.run(secs(15));
     assert_eq!(pool.active(0), [Some(0), Some(1)]);
+    assert_eq!(pool.worlds[1].report(0, 0).decided_by, Some("crowding"));
     let why = pool.worlds[1].report(0, 0).why;
     assert_eq!(why, "other lanes use 4 of its interfaces, 1 of #1");
 }

@@ -32,6 +32,7 @@ fn a_path_that_loses_a_third_is_left_and_named() {
     let report = world.report(0, 0);
     if report.state == State::Standby {
         assert!(report.why.starts_with("loses "), "{}", report.why);
+        assert_eq!(report.decided_by, Some("loss"));
     }
     assert!(report.condition.is_some(), "{report:?}");
 }
