@@ -98,6 +98,9 @@ pub struct TopFlags {
     /// End after so many updates
     #[arg(long, value_name = "N")]
     pub cycles: Option<u64>,
+    /// Draw with ASCII alone [default: if the locale has no UTF-8]
+    #[arg(long)]
+    pub ascii: bool,
 }
 
 /// How `natsd top` shows what it knows.

@@ -56,7 +56,8 @@ fn options(flags: &TopFlags) -> Result<Options, WrongUrl> {
         TopMode::Tui => Mode::Dashboard,
         TopMode::Json => Mode::Json,
     };
-    Ok(Options { mode, cycles: flags.cycles, ..Options::new(servers) })
+    let options = Options::new(servers);
+    Ok(Options { mode, cycles: flags.cycles, ascii: flags.ascii || options.ascii, ..options })
 }
 
 /// The first variable that says where servers are, and the monitoring ports of those.

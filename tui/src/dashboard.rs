@@ -1,12 +1,13 @@
 //! The dashboard on a terminal.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::render::{self, Theme};
 use crate::source::Source;
@@ -18,19 +19,27 @@ use crate::{LabControl, Options, RunError};
 
 /// How often ages and the counters of a lab are drawn anew.
 const TICK: Duration = Duration::from_millis(250);
+/// Between two readings of a server at which much happens, at least.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Before the stream of events is asked for again.
+const RETURN: Duration = Duration::from_secs(1);
 
 /// Runs until the user quits, a signal ends it, or every server was read `cycles` times.
 pub(crate) async fn run(options: Options, lab: Option<Box<dyn LabControl>>) -> Result<(), RunError> {
     let world = World::new(options.servers.iter().cloned());
     let mut state = State::new(world, lab.as_ref().map(|lab| lab.view()), SystemTime::now());
-    let theme = Theme { color: options.color };
+    let theme = Theme { color: options.color, ascii: options.ascii };
 
     let (sender, mut messages) = mpsc::channel(64);
     let (sort, wanted_sort) = watch::channel(state.sort(View::Connections));
     let mut readers = JoinSet::new();
+    let mut followers = JoinSet::new();
     for (server, url) in options.servers.iter().enumerate() {
-        let source = Source::new(url.clone());
-        readers.spawn(read_repeatedly(server, source, options.clone(), wanted_sort.clone(), sender.clone()));
+        let news = Arc::new(Notify::new());
+        followers.spawn(follow(Source::new(url.clone()), news.clone()));
+        let source = Source::with_histories(url.clone());
+        let wishes = Wishes { sort: wanted_sort.clone(), news };
+        readers.spawn(read_repeatedly(server, source, options.clone(), wishes, sender.clone()));
     }
     let mut ended = Ended::listen().map_err(RunError::Terminal)?;
     let mut tick = tokio::time::interval(TICK);
@@ -61,23 +70,40 @@ pub(crate) async fn run(options: Options, lab: Option<Box<dyn LabControl>>) -> R
     }
 }
 
-/// Reads one server every `interval`, and at once when connections are wanted in another order.
+/// What wants a server read before its time.
+struct Wishes {
+    /// The order that connections are wanted in.
+    sort: watch::Receiver<&'static str>,
+    /// Something happened there.
+    news: Arc<Notify>,
+}
+
+/// Tells `news` when something happens at a server, if it says so.
+async fn follow(mut source: Source, news: Arc<Notify>) {
+    while source.follow(|| news.notify_one()).await {
+        tokio::time::sleep(RETURN).await;
+    }
+}
+
+/// Reads one server every `interval`, and earlier when connections are wanted in another order or something happened.
 async fn read_repeatedly(
     server: usize,
     mut source: Source,
     options: Options,
-    mut sort: watch::Receiver<&'static str>,
+    mut wishes: Wishes,
     messages: mpsc::Sender<Message>,
 ) {
     let mut tick = tokio::time::interval(options.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut cycles = 0;
+    let (mut cycles, mut last) = (0, Instant::now());
     while options.cycles.is_none_or(|limit| cycles < limit) {
         tokio::select! {
             _ = tick.tick() => cycles += 1,
-            changed = sort.changed() => if changed.is_err() { return },
+            changed = wishes.sort.changed() => if changed.is_err() { return },
+            () = wishes.news.notified() => tokio::time::sleep_until(last + PAUSE).await,
         }
-        let by = *sort.borrow_and_update();
+        last = Instant::now();
+        let by = *wishes.sort.borrow_and_update();
         let reading = Box::new(source.read(by).await.map_err(|error| error.to_string()));
         if messages.send(Message::Read { server, at: SystemTime::now(), reading }).await.is_err() {
             return;

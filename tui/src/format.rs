@@ -63,22 +63,35 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Which block of `▁▂▃▄▅▆▇█` stands for each of the last `width` samples; `·` for none.
-///
-/// The lowest block is the smallest sample. The highest is the largest, if that is at least a fifth more; so noise
-/// stays low.
-pub(crate) fn sparkline<'a>(samples: impl DoubleEndedIterator<Item = &'a Option<f64>>, width: usize) -> String {
-    let mut last: Vec<_> = samples.rev().take(width).copied().collect();
-    last.reverse();
-    let least = last.iter().flatten().copied().fold(f64::INFINITY, f64::min);
-    let most = last.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
-    let range = (most - least).max(most * 0.2);
-    let bar = |sample: Option<f64>| match sample {
-        Some(value) => ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][(((value - least) / range * 8.0) as usize).min(7)],
-        None => '·',
-    };
-    last.into_iter().map(bar).collect()
+/// A part of a sparkline.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Mark {
+    Value(f64),
+    /// It was asked, and did not answer.
+    Silence,
+    /// Nobody looked.
+    Nothing,
 }
+
+/// A block of `▁▂▃▄▅▆▇█` for each value, `·` for silence and a blank for nothing.
+///
+/// The lowest block is the smallest value. The highest is the largest, if that is at least a fifth more; so noise
+/// stays low.
+pub(crate) fn sparkline(marks: &[Mark]) -> String {
+    let values = || marks.iter().filter_map(|mark| if let Mark::Value(value) = mark { Some(*value) } else { None });
+    let least = values().fold(f64::INFINITY, f64::min);
+    let most = values().fold(f64::MIN_POSITIVE, f64::max);
+    let range = (most - least).max(most * 0.2);
+    let bar = |mark: &Mark| match mark {
+        Mark::Value(value) => BLOCKS[(((value - least) / range * 8.0) as usize).min(7)],
+        Mark::Silence => '·',
+        Mark::Nothing => ' ',
+    };
+    marks.iter().map(bar).collect()
+}
+
+/// The heights of a sparkline.
+pub(crate) const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 #[cfg(test)]
 mod tests {
@@ -122,11 +135,13 @@ mod tests {
 
     #[test]
     fn sparklines_show_changes_and_gaps_and_hide_noise() {
-        let samples = [Some(10.0), Some(20.0), None, Some(30.0)];
-        assert_eq!(sparkline(samples.iter(), 10), "▁▅·█");
-        assert_eq!(sparkline(samples.iter(), 2), "·▁");
-        assert_eq!(sparkline([Some(20.0), Some(20.5), Some(20.0)].iter(), 8), "▁▁▁");
-        assert_eq!(sparkline([None, Some(f64::NAN)].iter(), 8), "·▁");
+        let line = |values: &[f64]| sparkline(&values.iter().copied().map(Mark::Value).collect::<Vec<_>>());
+        let gap = [Mark::Value(10.0), Mark::Value(20.0), Mark::Silence, Mark::Nothing, Mark::Value(30.0)];
+        assert_eq!(sparkline(&gap), "▁▅· █");
+        assert_eq!(line(&[20.0, 20.5, 20.0]), "▁▁▁");
+        assert_eq!(line(&[0.0, 0.0]), "▁▁");
+        assert_eq!(line(&[f64::NAN, f64::NEG_INFINITY, f64::INFINITY]).chars().count(), 3);
+        assert_eq!(sparkline(&[]), "");
     }
 
     #[test]

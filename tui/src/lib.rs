@@ -11,7 +11,11 @@
 mod dashboard;
 mod format;
 mod lab;
+mod links;
+mod map;
 mod options;
+mod past;
+mod reasons;
 mod render;
 mod report;
 mod rows;
@@ -20,6 +24,7 @@ mod state;
 mod terminal;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod update;
 mod world;
 

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use natsd_api::{ConnInfo, PathInfo, PeerInfo, RouteInfo};
+use natsd_api::{AccountStat, ConnInfo, PathInfo, PeerInfo};
 
+use crate::links::{self, LinkInfo};
 use crate::state::{State, View};
 use crate::world::{Entry, Server};
 
@@ -22,10 +23,16 @@ pub(crate) struct PathRow<'a> {
     pub(crate) path: &'a PathInfo,
 }
 
-/// A route connection of a server.
-pub(crate) struct RouteRow<'a> {
+/// A connection of a server to another one.
+pub(crate) struct LinkRow<'a> {
     pub(crate) server: &'a Server,
-    pub(crate) route: &'a RouteInfo,
+    pub(crate) link: LinkInfo,
+}
+
+/// An account of a server.
+pub(crate) struct AccountRow<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) stat: &'a AccountStat,
 }
 
 /// A client of a server.
@@ -43,18 +50,30 @@ impl Row for PathRow<'_> {
         let Self { server, peer, path } = self;
         let interfaces = path.via();
         let (id, name, state) = (path.id, &path.fingerprint, path.state.as_str());
-        format!("{} {} #{id} {name} {state} {interfaces}", server.label(), peer.heading())
+        let condition = path.condition.as_deref().unwrap_or_default();
+        format!("{} {} #{id} {name} {state} {interfaces} {condition}", server.label(), peer.heading())
     }
 }
 
-impl Row for RouteRow<'_> {
+impl Row for LinkRow<'_> {
     fn id(&self) -> String {
-        format!("{} {}", self.server.url, self.route.rid)
+        format!("{} {} {}", self.server.url, self.link.kind, self.link.id)
     }
 
     fn text(&self) -> String {
-        let route = self.route;
-        format!("{} {} {} {} {}", self.server.label(), route.remote_name, route.ip, route.isd_as, route.account)
+        let link = &self.link;
+        let (server, address) = (self.server.label(), link.address());
+        format!("{server} {} {} {address} {} {}", link.what, link.peer, link.purpose, link.path)
+    }
+}
+
+impl Row for AccountRow<'_> {
+    fn id(&self) -> String {
+        format!("{} {}", self.server.url, self.stat.account)
+    }
+
+    fn text(&self) -> String {
+        format!("{} {} {}", self.server.label(), self.stat.account, self.stat.name)
     }
 }
 
@@ -76,7 +95,7 @@ impl Row for &Entry {
     }
 
     fn text(&self) -> String {
-        format!("{} {} {} {}", self.server, self.heading, self.kind, self.text)
+        format!("{} {} {} {} {}", self.server, self.heading, self.kind, self.text, self.detail)
     }
 }
 
@@ -98,26 +117,50 @@ fn sort_paths(paths: &mut [&PathInfo], by: &str) {
     match by {
         "rtt" => paths.sort_by(|a, b| last(a.measured.rtt_ms).total_cmp(&last(b.measured.rtt_ms))),
         "loss" => paths.sort_by(|a, b| last(a.measured.loss).total_cmp(&last(b.measured.loss))),
+        "jitter" => paths.sort_by(|a, b| last(a.measured.jitter_ms).total_cmp(&last(b.measured.jitter_ms))),
+        "gives" => paths.sort_by_key(|path| Reverse(path.measured.bandwidth_kbps.or(path.measured.delivered_kbps))),
         "hops" => paths.sort_by_key(|path| path.hops),
         "bandwidth" => paths.sort_by_key(|path| Reverse(path.announced.bandwidth_kbps)),
-        "mtu" => paths.sort_by_key(|path| Reverse(path.mtu)),
+        "mtu" => paths.sort_by_key(|path| Reverse(path.measured.mtu.or(path.mtu))),
         _ => paths.sort_by_key(|path| path.rank),
     }
 }
 
-/// Routes grouped by server.
-pub(crate) fn routes(state: &State) -> Vec<RouteRow<'_>> {
+/// Connections to other servers, grouped by server.
+pub(crate) fn links(state: &State) -> Vec<LinkRow<'_>> {
     let mut rows = Vec::new();
     for server in &state.world().servers {
-        let mut routes: Vec<&RouteInfo> = server.latest.iter().flat_map(|s| &s.routez.routes).collect();
+        let mut links = server.latest.as_ref().map(links::of).unwrap_or_default();
         match state.sort(View::Routes) {
-            "rtt" => routes.sort_by_key(|route| rtt_order(&route.rtt)),
-            "in" => routes.sort_by_key(|route| Reverse(route.in_msgs)),
-            "out" => routes.sort_by_key(|route| Reverse(route.out_msgs)),
-            "pending" => routes.sort_by_key(|route| Reverse(route.pending_size)),
-            _ => routes.sort_by(|a, b| (&a.remote_name, a.rid).cmp(&(&b.remote_name, b.rid))),
+            "rtt" => links.sort_by_key(|link| rtt_order(&link.rtt)),
+            "in" => links.sort_by_key(|link| Reverse(link.in_msgs)),
+            "out" => links.sort_by_key(|link| Reverse(link.out_msgs)),
+            "pending" => links.sort_by_key(|link| Reverse(link.pending)),
+            "subs" => links.sort_by_key(|link| Reverse(link.subscriptions)),
+            "kind" => links.sort_by_key(|link| link.what),
+            _ => links.sort_by(|a, b| (&a.peer, a.id).cmp(&(&b.peer, b.id))),
         }
-        rows.extend(routes.into_iter().map(|route| RouteRow { server, route }));
+        rows.extend(links.into_iter().map(|link| LinkRow { server, link }));
+    }
+    filtered(rows, state)
+}
+
+/// Accounts grouped by server.
+pub(crate) fn accounts(state: &State) -> Vec<AccountRow<'_>> {
+    let mut rows = Vec::new();
+    for server in &state.world().servers {
+        let statz = server.latest.iter().filter_map(|snapshot| snapshot.accstatz.as_ref());
+        let mut stats: Vec<&AccountStat> = statz.flat_map(|statz| &statz.account_statz).collect();
+        let rate = |stat: &AccountStat| server.traffic.rate("account", &stat.account).unwrap_or_default();
+        match state.sort(View::Accounts) {
+            "conns" => stats.sort_by_key(|stat| Reverse(stat.conns)),
+            "subs" => stats.sort_by_key(|stat| Reverse(stat.num_subscriptions)),
+            "in" => stats.sort_by(|a, b| rate(b).0.total_cmp(&rate(a).0)),
+            "out" => stats.sort_by(|a, b| rate(b).1.total_cmp(&rate(a).1)),
+            "slow" => stats.sort_by_key(|stat| Reverse(stat.slow_consumers)),
+            _ => stats.sort_by(|a, b| a.account.cmp(&b.account)),
+        }
+        rows.extend(stats.into_iter().map(|stat| AccountRow { server, stat }));
     }
     filtered(rows, state)
 }
@@ -154,9 +197,11 @@ pub(crate) fn ids(state: &State) -> Vec<String> {
     }
     match state.view {
         View::Paths => of(paths(state)),
-        View::Routes => of(routes(state)),
+        View::Routes => of(links(state)),
         View::Connections => of(connections(state)),
         View::Events => of(events(state)),
+        View::Map => of(paths(state)),
+        View::Accounts => of(accounts(state)),
     }
 }
 

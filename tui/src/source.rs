@@ -10,10 +10,12 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use natsd_api::{Connz, Pathz, Routez, Time, Varz};
+use natsd_api::{AccountStatz, Connz, EventKind, Eventz, Gatewayz, Leafz, Pathz, Routez, Time, Varz};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+
+use crate::past::SPAN;
 
 /// All answers of one reading together must arrive within this time.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -21,6 +23,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 16 << 20;
 /// Most connections asked for; the first ones in the order of the view.
 const MAX_CONNECTIONS: u32 = 256;
+/// A second is told once it is over, so what was told last lacks the end.
+const OVERLAP: Duration = Duration::from_secs(3);
 
 /// `http://host:port/base`: a monitoring port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +134,18 @@ pub struct Snapshot {
     pub routez: Routez,
     /// `/pathz`; `None` when the server has no SCION.
     pub pathz: Option<Pathz>,
+    /// `/leafz`; `None` when the server has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leafz: Option<Leafz>,
+    /// `/gatewayz`; `None` when the server has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gatewayz: Option<Gatewayz>,
+    /// `/accstatz`, of accounts that have clients; `None` when the server has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accstatz: Option<AccountStatz>,
+    /// `/eventz`, what is new since the reading before; `None` when the server has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eventz: Option<Eventz>,
 }
 
 /// Why a server could not be read.
@@ -192,11 +208,20 @@ pub enum FetchError {
 pub(crate) struct Source {
     pub(crate) url: MonitorUrl,
     connection: Option<SendRequest<Empty<Bytes>>>,
+    /// When the histories of the paths were read last, by the server's clock, if they are wanted.
+    histories: Option<Time>,
+    /// Number of the last event that was read.
+    last_event: u64,
 }
 
 impl Source {
     pub(crate) fn new(url: MonitorUrl) -> Self {
-        Self { url, connection: None }
+        Self { url, connection: None, histories: None, last_event: 0 }
+    }
+
+    /// As `new`; what became of paths lately is read as well.
+    pub(crate) fn with_histories(url: MonitorUrl) -> Self {
+        Self { histories: Some(Time::default()), ..Self::new(url) }
     }
 
     /// Reads all endpoints. `connz_sort` is the order that the first connections are wanted in.
@@ -211,16 +236,82 @@ impl Source {
 
     async fn read_all(&mut self, connz_sort: &str) -> Result<Snapshot, FetchError> {
         let connz = format!("/connz?limit={MAX_CONNECTIONS}&sort={connz_sort}");
+        let varz: Varz = self.get("/varz").await?;
         Ok(Snapshot {
-            varz: self.get("/varz").await?,
             connz: self.get(&connz).await?,
             routez: self.get("/routez").await?,
-            pathz: match self.get("/pathz").await {
-                Err(FetchError::Status { status: StatusCode::NOT_FOUND, .. }) => None,
-                other => Some(other?),
-            },
+            pathz: self.pathz(varz.now).await?,
+            leafz: self.optional("/leafz").await?,
+            gatewayz: self.optional("/gatewayz").await?,
+            accstatz: self.optional("/accstatz").await?,
+            eventz: self.eventz().await?,
+            varz,
             time: SystemTime::now().into(),
         })
+    }
+
+    /// What happened since this was asked last.
+    async fn eventz(&mut self) -> Result<Option<Eventz>, FetchError> {
+        let path = format!("/eventz?stream=0&since={}", self.last_event);
+        let eventz = self.optional::<Eventz>(&path).await?;
+        self.last_event = eventz.as_ref().map_or(0, |eventz| eventz.head.last);
+        Ok(eventz)
+    }
+
+    /// A document that some servers do not have.
+    async fn optional<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, FetchError> {
+        match self.get(path).await {
+            Err(FetchError::Status { status: StatusCode::NOT_FOUND, .. }) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// The paths, with what became of them since this was asked last. `now` is the server's time.
+    async fn pathz(&mut self, now: Time) -> Result<Option<Pathz>, FetchError> {
+        let path = match self.histories {
+            Some(last) => {
+                let since = (last.0 - OVERLAP).max(now.0 - SPAN);
+                format!("/pathz?history=1&since={}", Time(since))
+            }
+            None => "/pathz".to_owned(),
+        };
+        let pathz = self.optional::<Pathz>(&path).await?;
+        self.histories = self.histories.map(|last| pathz.as_ref().map_or(last, |pathz| pathz.now));
+        Ok(pathz)
+    }
+
+    /// Waits for the next thing that happens at the server, and the ones after it: `happened` is called for each part of
+    /// the stream that brings some. Returns when the stream ends; `false` if there is no such stream.
+    pub(crate) async fn follow(&mut self, mut happened: impl FnMut()) -> bool {
+        // All that happened before is read anyway, and clients that come and go are no news to hurry for.
+        let mut path = format!("/eventz?since={}", u64::MAX);
+        for kind in EventKind::ALL {
+            if !matches!(kind, EventKind::ClientJoin | EventKind::ClientLeave) {
+                path += &format!("&kind={}", kind.as_str());
+            }
+        }
+        let Ok(request) = self.request(&path) else { return false };
+        let Ok(mut connection) = self.connect().await else { return true };
+        let Ok(response) = connection.send_request(request).await else { return true };
+        if response.status() != StatusCode::OK {
+            return response.status() != StatusCode::NOT_FOUND;
+        }
+        let mut body = response.into_body();
+        while let Some(Ok(frame)) = body.frame().await {
+            // An event begins with its number; what has none is the greeting or a sign of life.
+            if frame.data_ref().is_some_and(|data| data.windows(4).any(|window| window == b"id: ")) {
+                happened();
+            }
+        }
+        true
+    }
+
+    fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+        let mut request = Request::get(format!("{}{path}", self.url.base)).header(header::HOST, &self.url.authority);
+        if let Some(Login(login)) = &self.url.login {
+            request = request.header(header::AUTHORIZATION, login);
+        }
+        request.body(Empty::new())
     }
 
     async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, FetchError> {
@@ -230,11 +321,7 @@ impl Source {
             path: path.to_owned(),
             error,
         };
-        let mut request = Request::get(format!("{}{path}", self.url.base)).header(header::HOST, &self.url.authority);
-        if let Some(Login(login)) = &self.url.login {
-            request = request.header(header::AUTHORIZATION, login);
-        }
-        let request = request.body(Empty::new()).map_err(|error| failed(error.into()))?;
+        let request = self.request(path).map_err(|error| failed(error.into()))?;
         let mut connection = self.connection().await?;
         let response = connection.send_request(request).await.map_err(|error| failed(error.into()))?;
         let status = response.status();
@@ -278,6 +365,8 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use natsd_api::PathEvent;
+
     use super::*;
     use crate::testing::{self, Answer, FakeServer};
 
@@ -327,6 +416,26 @@ mod tests {
             assert_eq!(snapshot.varz, testing::varz());
         }
         assert_eq!(server.connections(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_the_past_only_what_is_new_is_asked_for() {
+        let server = FakeServer::start(|path| match path.split_once("since=") {
+            None => without_pathz(path),
+            Some(("/pathz?history=1&", since)) => {
+                let event = PathEvent { text: since.into(), ..PathEvent::default() };
+                Pathz { events: vec![event], ..testing::pathz() }.into()
+            }
+            _ => Answer::not_found(),
+        })
+        .await;
+        let mut source = Source::with_histories(server.url.parse().unwrap());
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            let snapshot = source.read("cid").await.expect("readable");
+            asked.push(snapshot.pathz.expect("paths").events[0].text.clone());
+        }
+        assert_eq!(asked, ["2026-11-21T07:08:04Z", "2026-11-21T07:10:01Z"]);
     }
 
     fn without_pathz(path: &str) -> Answer {

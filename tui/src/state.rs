@@ -14,12 +14,14 @@ pub(crate) struct State {
     pub(crate) frozen: Option<World>,
     pub(crate) view: View,
     /// Settings of each view, by `View as usize`.
-    pub(crate) settings: [Setting; 4],
+    pub(crate) settings: [Setting; View::ALL.len()],
     /// Rows that do not contain this text are hidden; no matter the case.
     pub(crate) filter: String,
     /// Keys go to the filter.
     pub(crate) editing_filter: bool,
     pub(crate) help: bool,
+    /// The selected path is explained, in place of the view.
+    pub(crate) why: bool,
     /// Present when a lab can be controlled.
     pub(crate) lab: Option<LabView>,
     /// The next letter makes its link a black hole.
@@ -34,6 +36,8 @@ pub(crate) enum View {
     Routes,
     Connections,
     Events,
+    Map,
+    Accounts,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,7 +49,13 @@ pub(crate) struct Setting {
 }
 
 impl View {
-    pub(crate) const ALL: [View; 4] = [View::Paths, View::Routes, View::Connections, View::Events];
+    pub(crate) const ALL: [View; 6] =
+        [View::Paths, View::Routes, View::Connections, View::Events, View::Map, View::Accounts];
+
+    /// The view so many places further on, around the end.
+    pub(crate) fn next(self, places: usize) -> Self {
+        Self::ALL[(self as usize + places) % Self::ALL.len()]
+    }
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -53,6 +63,8 @@ impl View {
             View::Routes => "Routes",
             View::Connections => "Connections",
             View::Events => "Events",
+            View::Map => "Map",
+            View::Accounts => "Accounts",
         }
     }
 
@@ -60,8 +72,11 @@ impl View {
     /// `/connz`.
     pub(crate) fn sorts(self) -> &'static [&'static str] {
         match self {
-            View::Paths => &["rank", "rtt", "loss", "hops", "bandwidth", "mtu"],
-            View::Routes => &["name", "rtt", "in", "out", "pending"],
+            // Of the paths that are selected there.
+            View::Map => &["rank"],
+            View::Paths => &["rank", "rtt", "jitter", "loss", "hops", "bandwidth", "gives", "mtu"],
+            View::Routes => &["name", "kind", "rtt", "in", "out", "pending", "subs"],
+            View::Accounts => &["name", "conns", "subs", "in", "out", "slow"],
             View::Connections => {
                 &["cid", "subs", "pending", "msgs_to", "msgs_from", "bytes_to", "bytes_from", "idle", "uptime", "rtt"]
             }
@@ -80,6 +95,7 @@ impl State {
             filter: String::new(),
             editing_filter: false,
             help: false,
+            why: false,
             lab,
             black_hole_next: false,
             now,
@@ -89,6 +105,21 @@ impl State {
     /// What is shown: what the servers said last, or what they said when it was frozen.
     pub(crate) fn world(&self) -> &World {
         self.frozen.as_ref().unwrap_or(&self.live)
+    }
+
+    pub(crate) fn show(&mut self, view: View) {
+        self.view = view;
+        self.why = false;
+    }
+
+    /// Opens the explanation of the selected path.
+    pub(crate) fn explain(&mut self) {
+        if self.view == View::Map {
+            let selected = self.settings[View::Map as usize].selected.clone();
+            self.settings[View::Paths as usize].selected = selected;
+            self.view = View::Paths;
+        }
+        self.why = true;
     }
 
     pub(crate) fn sort(&self, view: View) -> &'static str {

@@ -117,32 +117,30 @@ pub(crate) fn pathz() -> Pathz {
                 jitter_ms: Some(0.5),
                 min_ms: Some(20.1),
                 loss: Some(0.0),
-                traffic_loss: None,
-                mtu: None,
-                bandwidth_kbps: None,
-                delivered_kbps: None,
+                bandwidth_kbps: Some(82_000),
+                delivered_kbps: Some(79_000),
+                ..Measured::default()
             },
-            ..path(
-                1,
-                "5f0c7a1be2d94c11",
-                PathState::Active,
-                "lowest round trip: 22.4 ms, next 48.0 ms",
-                &["1-ff00:0:111#3", "1-ff00:0:112#1"],
-            )
+            ..path(1, "5f0c7a1be2d94c11", PathState::Active, "the best", &["1-ff00:0:111#3", "1-ff00:0:112#1"])
         },
         PathInfo {
+            decided_by: Some("latency".into()),
             announced: Announced { latency_ms: Some(22.0), bandwidth_kbps: Some(1_500_000) },
             measured: Measured {
                 rtt_ms: Some(48.0),
                 jitter_ms: Some(3.25),
                 min_ms: Some(44.0),
                 loss: Some(0.025),
-                traffic_loss: None,
-                mtu: None,
-                bandwidth_kbps: None,
-                delivered_kbps: None,
+                delivered_kbps: Some(9_000),
+                ..Measured::default()
             },
-            ..path(2, "0a1b2c3d4e5f6071", PathState::Standby, "round trip 48.0 ms", &long)
+            ..path(
+                2,
+                "0a1b2c3d4e5f6071",
+                PathState::Standby,
+                "latency 48.0 ms (measured), #3 has 22.4 ms (measured)",
+                &long,
+            )
         },
         PathInfo {
             announced: Announced { latency_ms: None, bandwidth_kbps: None },
@@ -151,13 +149,13 @@ pub(crate) fn pathz() -> Pathz {
                 jitter_ms: Some(9.0),
                 min_ms: Some(80.0),
                 loss: Some(0.4),
-                traffic_loss: None,
-                mtu: None,
-                bandwidth_kbps: None,
-                delivered_kbps: None,
+                mtu: Some(1280),
+                ..Measured::default()
             },
+            decided_by: Some("state".into()),
+            condition: Some("packets of more than 1280 bytes are lost, 1400 are announced".into()),
             unknown: vec!["latency".into(), "bandwidth".into()],
-            ..path(3, "77aa88bb99cc00dd", PathState::Suspect, "silent", &long[..2])
+            ..path(3, "77aa88bb99cc00dd", PathState::Suspect, "suspect, #4 is standby", &long[..2])
         },
         PathInfo {
             mtu: Some(1280),
@@ -166,7 +164,9 @@ pub(crate) fn pathz() -> Pathz {
             failures: 2,
             last_received_ms: None,
             probes: Probes { sent: 9, answered: 0, bytes: 1800 },
-            ..path(4, "ffee00112233aabb", PathState::Dead, "answers no probe", &long)
+            decided_by: Some("state".into()),
+            condition: Some("no answer to data for 184.0 ms".into()),
+            ..path(4, "ffee00112233aabb", PathState::Dead, "dead, #5 is suspect", &long)
         },
     ];
     let event = |seconds, kind, text: &str, gap_ms| PathEvent {
@@ -189,7 +189,7 @@ pub(crate) fn pathz() -> Pathz {
         },
         path_preference: vec!["latency".into(), "bandwidth".into()],
         peers: vec![PeerInfo {
-            path_preference: vec!["latency".into()],
+            path_preference: vec!["latency".into(), "bandwidth".into()],
             rules: Vec::new(),
             remote_as: "1-ff00:0:112".into(),
             lane: String::new(),
@@ -220,20 +220,131 @@ pub(crate) fn pathz() -> Pathz {
     }
 }
 
-pub(crate) fn snapshot() -> Snapshot {
-    Snapshot { time: at(60).into(), varz: varz(), connz: connz(), routez: routez(), pathz: Some(pathz()) }
+/// A leaf node, a hub, another cluster and two accounts.
+fn others() -> Snapshot {
+    let leaf = |id, name: &str, is_spoke| LeafInfo {
+        id,
+        name: name.into(),
+        is_spoke,
+        account: "SHOP".into(),
+        ip: "127.0.0.1".into(),
+        port: 7422,
+        rtt: "1.1ms".into(),
+        in_msgs: 40,
+        compression: "s2_fast".into(),
+        ..LeafInfo::default()
+    };
+    let gateway = |cid| RemoteGatewayz {
+        configured: true,
+        connection: Some(Box::new(ConnInfo { cid, out_msgs: 77, ..connz().connections.remove(0) })),
+        accounts: Vec::new(),
+    };
+    let account = |name: &str, conns, msgs| AccountStat {
+        account: name.into(),
+        name: name.into(),
+        conns,
+        num_subscriptions: 3,
+        sent: DataStats { msgs, bytes: msgs * 100, ..DataStats::default() },
+        received: DataStats { msgs: msgs / 2, bytes: msgs * 50, ..DataStats::default() },
+        slow_consumers: u64::from(conns == 1),
+        ..AccountStat::default()
+    };
+    Snapshot {
+        leafz: Some(Leafz { leafs: vec![leaf(21, "edge-7", false), leaf(22, "hq", true)], ..Leafz::default() }),
+        gatewayz: Some(Gatewayz {
+            outbound_gateways: Some([("west".to_owned(), gateway(31))].into()),
+            inbound_gateways: [("west".to_owned(), vec![gateway(32)])].into(),
+            ..Gatewayz::default()
+        }),
+        accstatz: Some(AccountStatz {
+            account_statz: vec![account("$G", 2, 3000), account("SHOP", 1, 900)],
+            ..AccountStatz::default()
+        }),
+        ..Snapshot::default()
+    }
 }
 
-/// One server that answered twenty times.
+pub(crate) fn snapshot() -> Snapshot {
+    Snapshot { time: at(60).into(), varz: varz(), connz: connz(), routez: routez(), pathz: Some(pathz()), ..others() }
+}
+
+/// What became of the paths in the last minute: one steady, one that swings, one that falls silent, one that never spoke.
+fn with_histories(mut pathz: Pathz) -> Pathz {
+    let samples = |index: usize| {
+        let sample = |second: u64| {
+            let silent = index == 3 || (index == 2 && second > 50);
+            let rtt = [22.4, 48.0 - 2.0 * f64::from((second as i32 * 7) % 11 - 5).abs(), 91.3, 0.0][index];
+            PathSample {
+                time: at(second).into(),
+                rtt_min_ms: (!silent).then_some(rtt - 0.5),
+                rtt_ms: (!silent).then_some(rtt),
+                rtt_max_ms: (!silent).then_some(rtt + second as f64 / 10.0),
+                answered: if silent { 0 } else { 2 },
+                lost: u32::from(silent || second % 20 == 7),
+                bytes: if index == 0 { 1000 * second } else { 0 },
+                ..PathSample::default()
+            }
+        };
+        (0..60).map(sample).collect()
+    };
+    for (index, path) in pathz.peers[0].paths.iter_mut().enumerate() {
+        path.history = Some(PathHistory { seconds: samples(index), minutes: Vec::new() });
+    }
+    pathz
+}
+
+/// What `/eventz` tells of the same minute: the events of the paths, and more.
+pub(crate) fn eventz() -> Eventz {
+    let event =
+        |seconds, kind, text: &str| Event { time: at(seconds).into(), kind, text: text.into(), ..Event::default() };
+    let client = |seconds, kind, cid, text: &str| Event {
+        link: Some(LinkKind::Client),
+        cid: Some(cid),
+        addr: "127.0.0.1:41005".into(),
+        account: "$G".into(),
+        ..event(seconds, kind, text)
+    };
+    let mut events = vec![
+        Event {
+            peer: "beta".into(),
+            link: Some(LinkKind::Route),
+            ..event(2, EventKind::Join, "server beta is connected")
+        },
+        client(3, EventKind::ClientJoin, 5, "client \"thermostat\" cid 5 at 127.0.0.1:41005 of account $G"),
+        client(
+            30,
+            EventKind::SlowConsumer,
+            9,
+            "client cid 9 at 127.0.0.1:41009 is cut off: Slow Consumer (Pending Bytes)",
+        ),
+        client(
+            31,
+            EventKind::AuthError,
+            11,
+            "client cid 11 at 127.0.0.1:41011, who says to be \"eve\", is refused: Authentication Failure",
+        ),
+    ];
+    events.extend(pathz().events.into_iter().map(Event::from));
+    events.sort_by_key(|event| event.time);
+    for (number, event) in events.iter_mut().enumerate() {
+        event.id = 1_795_244_944_001 + number as u64;
+        if event.kind == EventKind::Switch {
+            event.from = Some("ffee00112233aabb".into());
+            event.to = Some("5f0c7a1be2d94c11".into());
+        }
+    }
+    let head = EventsHello { version: EVENTS_VERSION, last: 1_795_244_944_008, ..EventsHello::default() };
+    Eventz { head, events }
+}
+
+/// One server that answered.
 pub(crate) fn state() -> State {
     let mut world = World::new(["http://127.0.0.1:8222".parse().unwrap()]);
-    for n in 0..20 {
-        let mut snapshot = snapshot();
-        let path = &mut snapshot.pathz.as_mut().unwrap().peers[0].paths[1];
-        path.measured.rtt_ms = Some(48.0 - 2.0 * f64::from((n * 7) % 11 - 5).abs());
-        world.observe(0, at(40 + n as u64), Ok(snapshot));
-    }
-    world.observe(0, at(60), Ok(snapshot()));
+    world.observe(
+        0,
+        at(60),
+        Ok(Snapshot { pathz: Some(with_histories(pathz())), eventz: Some(eventz()), ..snapshot() }),
+    );
     State::new(world, None, at(60))
 }
 

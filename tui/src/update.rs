@@ -89,12 +89,20 @@ fn press(state: &mut State, key: KeyEvent) -> Option<Effect> {
             _ => {}
         }
     }
+    if state.why && matches!(key.code, KeyCode::Enter | KeyCode::Esc) {
+        state.why = false;
+        return None;
+    }
     match key.code {
         KeyCode::Char('q') => return Some(Effect::Quit),
         KeyCode::Char('?') => state.help = true,
-        KeyCode::Char(digit @ '1'..='4') => state.view = View::ALL[digit as usize - '1' as usize],
-        KeyCode::Tab | KeyCode::Right => state.view = View::ALL[(state.view as usize + 1) % 4],
-        KeyCode::BackTab | KeyCode::Left => state.view = View::ALL[(state.view as usize + 3) % 4],
+        KeyCode::Char(digit @ '1'..='9') => {
+            if let Some(view) = View::ALL.get(digit as usize - '1' as usize) {
+                state.show(*view);
+            }
+        }
+        KeyCode::Tab | KeyCode::Right => state.show(state.view.next(1)),
+        KeyCode::BackTab | KeyCode::Left => state.show(state.view.next(View::ALL.len() - 1)),
         KeyCode::Down | KeyCode::Char('j') => move_selection(state, 1),
         KeyCode::Up | KeyCode::Char('k') => move_selection(state, -1),
         KeyCode::PageDown => move_selection(state, PAGE),
@@ -105,6 +113,7 @@ fn press(state: &mut State, key: KeyEvent) -> Option<Effect> {
         KeyCode::Char('f') => {
             state.frozen = if state.frozen.is_some() { None } else { Some(state.live.clone()) };
         }
+        KeyCode::Enter if matches!(state.view, View::Paths | View::Map) => state.explain(),
         KeyCode::Char('/') => state.editing_filter = true,
         KeyCode::Esc => state.filter.clear(),
         _ => {}
@@ -186,10 +195,14 @@ mod tests {
         let mut state = testing::state();
         type_keys(&mut state, "4");
         assert_eq!(state.view, View::Events);
+        type_keys(&mut state, "9");
+        assert_eq!(state.view, View::Events, "there is no such view");
+        let last = *View::ALL.last().expect("views");
+        type_keys(&mut state, "1");
+        update(&mut state, key(KeyCode::BackTab));
+        assert_eq!(state.view, last);
         update(&mut state, key(KeyCode::Tab));
         assert_eq!(state.view, View::Paths);
-        update(&mut state, key(KeyCode::BackTab));
-        assert_eq!(state.view, View::Events);
     }
 
     #[test]
@@ -203,6 +216,24 @@ mod tests {
         assert_eq!(state.selected(), rows::ids(&state).last().map(String::as_str));
         update(&mut state, key(KeyCode::Home));
         assert_eq!(state.selected(), rows::ids(&state).first().map(String::as_str));
+    }
+
+    #[test]
+    fn enter_says_why_a_path_is_where_it_is_with_one_key_or_two() {
+        let mut state = testing::state();
+        update(&mut state, key(KeyCode::Enter));
+        assert!(state.why && rows::selected(&state, &rows::paths(&state)) == 0, "of the first path, at once");
+        update(&mut state, key(KeyCode::Down));
+        assert!(state.why && rows::selected(&state, &rows::paths(&state)) == 1, "its neighbour");
+        update(&mut state, key(KeyCode::Esc));
+        assert!(!state.why);
+        type_keys(&mut state, "5j");
+        let on_the_map = state.selected().map(str::to_owned);
+        update(&mut state, key(KeyCode::Enter));
+        assert!(state.why && state.view == View::Paths && state.selected() == on_the_map.as_deref());
+        type_keys(&mut state, "4");
+        update(&mut state, key(KeyCode::Enter));
+        assert!(!state.why, "events have no rank");
     }
 
     #[test]

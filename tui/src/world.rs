@@ -1,16 +1,17 @@
 //! What the servers said, and how it developed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
-use natsd_api::{PathEvent, PathEventKind, PathState, PeerInfo, Time, Varz};
+use natsd_api::{Event, EventKind, Pathz, PeerInfo, Time, Varz};
 
-use crate::{MonitorUrl, Snapshot};
+use crate::format::Mark;
+use crate::past::{Past, Slice};
+use crate::traffic::Traffic;
+use crate::{MonitorUrl, Snapshot, links};
 
 /// Most entries of the log.
 const LOG: usize = 2000;
-/// Round-trip times kept for each path.
-const SAMPLES: usize = 256;
 
 /// All servers, and what happened.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +31,8 @@ pub(crate) struct Server {
     pub(crate) rates: Rates,
     /// Set while it does not answer.
     pub(crate) trouble: Option<Trouble>,
-    /// By remote AS and fingerprint, oldest first; `None` where the path did not answer.
-    samples: HashMap<(String, String), VecDeque<Option<f64>>>,
+    past: Past,
+    pub(crate) traffic: Traffic,
 }
 
 /// Traffic a second between the last two readings.
@@ -59,13 +60,15 @@ pub(crate) struct Entry {
     pub(crate) time: Time,
     /// Label of the server, or empty.
     pub(crate) server: String,
-    /// The AS that it is about, or empty.
+    /// The AS, the server or the client that it is about, or empty.
     pub(crate) heading: String,
     /// One word.
     pub(crate) kind: &'static str,
     pub(crate) weight: Weight,
     pub(crate) text: String,
     pub(crate) gap_ms: Option<f64>,
+    /// What else is known: the paths by their fingerprints, the address.
+    pub(crate) detail: String,
 }
 
 /// How much an entry matters.
@@ -104,6 +107,7 @@ impl World {
             weight,
             text,
             gap_ms: None,
+            detail: String::new(),
         });
     }
 
@@ -114,19 +118,16 @@ impl World {
         entries
     }
 
-    fn observe_answer(&mut self, index: usize, at: SystemTime, snapshot: Snapshot) {
+    fn observe_answer(&mut self, index: usize, at: SystemTime, mut snapshot: Snapshot) {
         let server = &mut self.servers[index];
         let ended = server.trouble.take();
-        let old_events = server.latest.as_ref().and_then(|s| s.pathz.as_ref()).map_or(&[][..], |p| &p.events);
-        let new_events: Vec<PathEvent> = snapshot
-            .pathz
-            .iter()
-            .flat_map(|pathz| &pathz.events)
-            .filter(|event| !old_events.contains(event))
-            .cloned()
-            .collect();
+        let news = match snapshot.eventz.take() {
+            Some(eventz) => eventz.events,
+            None => new_path_events(server.pathz(), snapshot.pathz.as_ref()),
+        };
         server.rates = Rates::between(server.latest.as_ref().map(|s| &s.varz), &snapshot.varz);
-        server.sample(&snapshot);
+        server.past.absorb(snapshot.pathz.as_mut().unwrap_or(&mut Pathz::default()));
+        server.traffic.observe(snapshot.varz.now, links::counters(&snapshot));
         server.latest = Some(snapshot);
         let label = server.label();
         if let Some(trouble) = ended {
@@ -134,7 +135,7 @@ impl World {
             let text = format!("{label} answers again after {lasted} s");
             self.note(at, "monitor", Weight::Good, text);
         }
-        for event in new_events {
+        for event in news {
             self.add(Entry::of_event(event, label.clone()));
         }
     }
@@ -165,7 +166,14 @@ impl World {
 
 impl Server {
     fn new(url: MonitorUrl) -> Self {
-        Self { url, latest: None, rates: Rates::default(), trouble: None, samples: HashMap::new() }
+        Self {
+            url,
+            latest: None,
+            rates: Rates::default(),
+            trouble: None,
+            past: Past::default(),
+            traffic: Traffic::default(),
+        }
     }
 
     /// A short name: the server's own, the first characters of its id, or the URL until either is known.
@@ -177,26 +185,18 @@ impl Server {
         }
     }
 
-    /// The round-trip times of a path, oldest first.
-    pub(crate) fn samples(&self, peer: &PeerInfo, fingerprint: &str) -> impl DoubleEndedIterator<Item = &Option<f64>> {
-        self.samples.get(&(peer.heading(), fingerprint.to_owned())).into_iter().flatten()
+    /// When the paths were as they are shown, by the server's clock.
+    pub(crate) fn paths_at(&self) -> Time {
+        self.pathz().map(|pathz| pathz.now).unwrap_or_default()
     }
 
-    fn sample(&mut self, snapshot: &Snapshot) {
-        let mut known = HashMap::new();
-        for peer in snapshot.pathz.iter().flat_map(|pathz| &pathz.peers) {
-            for path in &peer.paths {
-                let key = (peer.heading(), path.fingerprint.clone());
-                let mut samples = self.samples.remove(&key).unwrap_or_default();
-                if samples.len() == SAMPLES {
-                    samples.pop_front();
-                }
-                let answers = !matches!(path.state, PathState::Dead | PathState::Suspect | PathState::Excluded);
-                samples.push_back(path.measured.rtt_ms.filter(|_| answers));
-                known.insert(key, samples);
-            }
-        }
-        self.samples = known;
+    pub(crate) fn pathz(&self) -> Option<&Pathz> {
+        self.latest.as_ref()?.pathz.as_ref()
+    }
+
+    /// What became of a path in the last two minutes: `of` each of `parts` equal parts, oldest first.
+    pub(crate) fn past(&self, peer: &PeerInfo, fingerprint: &str, parts: usize, of: fn(Slice) -> Mark) -> Vec<Mark> {
+        self.past.slices(peer, fingerprint, self.paths_at(), parts).into_iter().map(of).collect()
     }
 }
 
@@ -214,29 +214,48 @@ impl Rates {
     }
 }
 
+/// Of a server that has no `/eventz`.
+fn new_path_events(old: Option<&Pathz>, new: Option<&Pathz>) -> Vec<Event> {
+    let old = old.map(|pathz| pathz.events.as_slice()).unwrap_or_default();
+    let new = new.map(|pathz| pathz.events.as_slice()).unwrap_or_default();
+    new.iter().filter(|event| !old.contains(event)).cloned().map(Event::from).collect()
+}
+
 impl Entry {
-    fn of_event(event: PathEvent, server: String) -> Self {
+    fn of_event(event: Event, server: String) -> Self {
         let weight = match event.kind {
-            PathEventKind::Switch => Weight::Notable,
-            PathEventKind::Up => Weight::Good,
-            PathEventKind::Down | PathEventKind::NoPath | PathEventKind::NoneAllowed => Weight::Bad,
+            EventKind::Switch | EventKind::SlowConsumer => Weight::Notable,
+            EventKind::Up | EventKind::Join => Weight::Good,
+            EventKind::Down | EventKind::NoPath | EventKind::NoneAllowed => Weight::Bad,
+            EventKind::Leave | EventKind::AuthError => Weight::Bad,
             _ => Weight::Plain,
         };
+        let paths = match (&event.from, &event.to) {
+            (Some(from), Some(to)) => format!("from path {from} to {to}"),
+            (Some(path), None) | (None, Some(path)) => format!("path {path}"),
+            (None, None) => String::new(),
+        };
+        let named = [("", paths), ("at ", event.addr.clone()), ("account ", event.account.clone())];
+        let named = named.into_iter().filter(|(_, text)| !text.is_empty());
+        let detail = named.map(|(what, text)| format!("{what}{text}")).collect::<Vec<_>>().join(", ");
         Self {
             number: 0,
             time: event.time,
             server,
-            heading: event.heading(),
+            heading: event.subject(),
             kind: event.kind.as_str(),
             weight,
             text: event.text,
             gap_ms: event.gap_ms,
+            detail,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use natsd_api::{Eventz, PathEvent, PathEventKind};
+
     use super::*;
     use crate::testing::{at, snapshot};
 
@@ -257,6 +276,19 @@ mod tests {
         second.pathz.as_mut().unwrap().events.push(later);
         assert_eq!(world.observe(0, at(2), Ok(second)), 1);
         assert_eq!(world.latest_entries(1)[0].kind, "down");
+    }
+
+    #[test]
+    fn events_of_a_server_that_tells_them_are_not_taken_twice() {
+        let mut world = world();
+        let mut first = snapshot();
+        let kinds = [EventKind::Join, EventKind::SlowConsumer, EventKind::Switch];
+        let events = kinds.map(|kind| Event { kind, time: at(1).into(), ..Event::default() }).to_vec();
+        first.eventz = Some(Eventz { events, ..Eventz::default() });
+        assert_eq!(world.observe(0, at(0), Ok(first)), 3);
+        let second = Snapshot { eventz: Some(Eventz::default()), ..snapshot() };
+        assert_eq!(world.observe(0, at(1), Ok(second)), 0);
+        assert_eq!(world.log.iter().map(|entry| entry.kind).collect::<Vec<_>>(), ["join", "slow_consumer", "switch"]);
     }
 
     #[test]
@@ -294,20 +326,5 @@ mod tests {
         next.varz.server_id = "NB".into();
         world.observe(0, at(10), Ok(next));
         assert_eq!(world.servers[0].rates.in_msgs, 0.0);
-    }
-
-    #[test]
-    fn a_dead_path_leaves_a_gap_and_a_removed_one_nothing() {
-        let mut world = world();
-        let mut next = snapshot();
-        world.observe(0, at(0), Ok(next.clone()));
-        let peer = &mut next.pathz.as_mut().unwrap().peers[0];
-        peer.paths[0].state = PathState::Dead;
-        let (first, second) = (peer.paths[0].fingerprint.clone(), peer.paths.remove(1).fingerprint);
-        let peer = peer.clone();
-        world.observe(0, at(1), Ok(next));
-        let server = &world.servers[0];
-        assert_eq!(server.samples(&peer, &first).copied().collect::<Vec<_>>(), [Some(22.4), None]);
-        assert_eq!(server.samples(&peer, &second).count(), 0);
     }
 }

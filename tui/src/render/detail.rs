@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Wrap};
 
 use super::Theme;
-use super::paths::{mtu, time_left};
-use crate::format::{age, bandwidth, millis, percent};
+use super::paths::{data_rates, mtu_in_words, time_left};
+use crate::format::{age, millis, percent};
 use crate::rows::{self, PathRow};
 use crate::state::State;
 
@@ -36,6 +36,9 @@ fn why(row: &PathRow<'_>) -> String {
     if !path.unknown.is_empty() {
         text += &format!("; unknown: {}", path.unknown.join(", "));
     }
+    if let Some(condition) = &path.condition {
+        text += &format!("; ! {condition}");
+    }
     text
 }
 
@@ -54,13 +57,13 @@ fn data(row: &PathRow<'_>) -> String {
     let path = row.path;
     let heard = path.last_received_ms.map_or("never heard".into(), |ms| format!("heard {} ago", age(ms)));
     format!(
-        "{}/{} probes answered, loss {}, {heard}, failures {}; bandwidth {}, mtu {}, ends in {}",
+        "{}/{} probes answered, loss {}, {heard}, failures {}; gives {}; {}; ends in {}",
         path.probes.answered,
         path.probes.sent,
         percent(path.measured.loss),
         path.failures,
-        bandwidth(path.announced.bandwidth_kbps),
-        mtu(path),
+        data_rates(path),
+        mtu_in_words(path),
         time_left(path, row.server),
     )
 }

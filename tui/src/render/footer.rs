@@ -10,10 +10,12 @@ use crate::state::State;
 pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
     let text = if state.editing_filter {
         "type to filter   Enter keep   Esc clear"
+    } else if state.why {
+        "Esc back  jk other path  f freeze  ? help  q quit"
     } else if state.lab.is_some() {
-        "q quit  ? help  A-Z cut or restore  b A-Z black hole  r restore all  Tab view"
+        "q quit  ? help  Enter why  A-Z cut or restore  b A-Z black hole  r restore all"
     } else {
-        "q quit  ? help  Tab view  jk select  s sort  / filter  f freeze"
+        "q quit  ? help  Enter why  Tab view  jk select  s sort  / filter  f freeze"
     };
     frame.render_widget(Line::styled(text, theme.label()), area);
 }

@@ -9,8 +9,9 @@ use super::Theme;
 use crate::state::State;
 
 const KEYS: &[&str] = &[
-    "1 2 3 4, Tab     paths, routes, connections, events",
+    "1 to 6, Tab      paths, routes, connections, events, map, accounts",
     "j k, arrows      select; PageUp, PageDown, Home, End",
+    "Enter            why is this path where it is? Esc closes",
     "s                next order of the rows",
     "/                show only rows with a text; Esc clears",
     "f                freeze the screen; readings go on",
@@ -25,9 +26,10 @@ const LAB: &[&str] = &[
 ];
 const LEGEND: &[&str] = &[
     "",
-    "RTT is measured; ONE-WAY is the latency that the",
-    "ASes announce. ? is unknown, never zero.",
-    "A dot in the history is a time without answer.",
+    "RTT, JITTER, LOSS and GIVES are measured; ONE-WAY and BANDW",
+    "are what the ASes announce. ? is unknown, never zero; >9M is",
+    "at least 9 Mbit/s. MTU 1280! is less than is announced: larger",
+    "packets vanish. A dot in the history is a time without answer.",
 ];
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {

@@ -1,6 +1,6 @@
 //! The paths to every peer, best first.
 
-use natsd_api::{DaemonState, PathInfo, Pathz, Transport};
+use natsd_api::{DaemonState, LinkKind, PathInfo, Pathz, Transport};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,24 +9,28 @@ use ratatui::text::{Line, Span};
 use super::Theme;
 use super::list::{self, Cell, Column, Columns};
 use crate::format::{UNKNOWN, bandwidth, millis, percent, span, sparkline};
+use crate::past::Slice;
+use crate::reasons::traffic_class;
 use crate::rows::{self, PathRow};
 use crate::state::State;
 use crate::world::Server;
 
 const COLUMNS: &[Column] = &[
-    Column { title: "RANK", width: 4, right: true, keep: 9 },
-    Column { title: "STATE", width: 9, right: false, keep: 10 },
-    Column { title: "PATH", width: 11, right: false, keep: 11 },
-    Column { title: "HOPS", width: 4, right: true, keep: 5 },
-    Column { title: "RTT", width: 7, right: true, keep: 8 },
-    Column { title: "ONE-WAY", width: 7, right: true, keep: 4 },
-    Column { title: "LOSS", width: 5, right: true, keep: 6 },
-    Column { title: "BANDW", width: 5, right: true, keep: 3 },
-    Column { title: "MTU", width: 5, right: true, keep: 1 },
-    Column { title: "ENDS", width: 4, right: true, keep: 2 },
-    Column { title: "HISTORY", width: 8, right: false, keep: 7 },
+    Column { title: "RANK", width: 4, right: true, keep: 11 },
+    Column { title: "STATE", width: 9, right: false, keep: 12 },
+    Column { title: "PATH", width: 11, right: false, keep: 13 },
+    Column { title: "HOPS", width: 4, right: true, keep: 2 },
+    Column { title: "RTT", width: 7, right: true, keep: 10 },
+    Column { title: "JITTER", width: 6, right: true, keep: 6 },
+    Column { title: "LOSS", width: 5, right: true, keep: 8 },
+    Column { title: "ONE-WAY", width: 7, right: true, keep: 1 },
+    Column { title: "BANDW", width: 5, right: true, keep: 4 },
+    Column { title: "GIVES", width: 5, right: true, keep: 7 },
+    Column { title: "MTU", width: 5, right: true, keep: 3 },
+    Column { title: "ENDS", width: 4, right: true, keep: 5 },
+    Column { title: "RTT 2MIN", width: 8, right: false, keep: 9 },
 ];
-const HISTORY: usize = 10;
+const HISTORY: usize = 12;
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
     let rows = rows::paths(state);
@@ -45,6 +49,8 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
                 selected_line = lines.len();
             }
             lines.push(columns.row(&cells(row, columns.width(HISTORY), theme)));
+            let condition = row.path.condition.as_ref().map(|condition| format!("     ! {condition}"));
+            lines.extend(condition.map(|text| Line::styled(text, theme.notable())));
             index += 1;
         }
     }
@@ -80,8 +86,12 @@ fn peer_heading(row: &PathRow<'_>, theme: Theme) -> Line<'static> {
         true => row.server.label().to_string(),
         false => format!("{} {local_as}", row.server.label()),
     };
-    let preference = pathz.map(|pathz| pathz.path_preference.join(",")).unwrap_or_default();
     let peer = row.peer;
+    let preference = match (peer.path_preference.as_slice(), pathz) {
+        ([], Some(pathz)) => pathz.path_preference.join(","),
+        (words, _) => words.join(","),
+    };
+    let class = traffic_class(peer, pathz.map(|pathz| pathz.peers.as_slice()).unwrap_or_default());
     let over = match peer.transport {
         _ if peer.active.is_none() => Span::styled("no path", theme.bad()),
         Transport::Tcp => Span::styled("over TCP/IP", theme.notable()),
@@ -89,13 +99,29 @@ fn peer_heading(row: &PathRow<'_>, theme: Theme) -> Line<'static> {
         Transport::Scion | Transport::Unknown => Span::raw("over SCION"),
     };
     Line::from(vec![
-        Span::styled(format!("{label} > {} ", peer.heading()), theme.heading()),
+        Span::styled(format!("{label} > {} ", peer.remote_as), theme.heading()),
         over,
-        Span::raw(format!(", links {}, paths {}, preferred {preference}", peer.links.len(), peer.paths.len())),
+        Span::raw(format!(": {class}, {}; {} paths by {preference}", links(&peer.links), peer.paths.len())),
     ])
 }
 
-fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 11] {
+/// `2 routes, 1 client`.
+fn links(links: &[natsd_api::Link]) -> String {
+    let kinds = [
+        (LinkKind::Route, "route"),
+        (LinkKind::Gateway, "gateway"),
+        (LinkKind::Leaf, "leaf"),
+        (LinkKind::Client, "client"),
+        (LinkKind::Unknown, "link"),
+    ];
+    let counted = kinds.map(|(kind, name)| (links.iter().filter(|link| link.kind == kind).count(), name));
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<_> =
+        counted.map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" })).collect();
+    if words.is_empty() { "no links".into() } else { words.join(", ") }
+}
+
+fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 13] {
     let PathRow { server, peer, path } = row;
     let plain = |text: String| (text, Style::new());
     let name = match path.transport {
@@ -110,21 +136,47 @@ fn cells(row: &PathRow<'_>, history: usize, theme: Theme) -> [Cell; 11] {
         plain(name),
         plain(path.hops.to_string()),
         plain(millis(path.measured.rtt_ms)),
-        plain(millis(path.announced.latency_ms)),
+        plain(millis(path.measured.jitter_ms)),
         (percent(loss), loss_style),
+        plain(millis(path.announced.latency_ms)),
         plain(bandwidth(path.announced.bandwidth_kbps)),
-        plain(mtu(path)),
+        plain(gives(path)),
+        (mtu(path), if path.measured.mtu.is_some() { theme.notable() } else { Style::new() }),
         plain(time_left(path, server)),
-        plain(sparkline(server.samples(peer, &path.fingerprint), history)),
+        plain(sparkline(&server.past(peer, &path.fingerprint, history, Slice::rtt))),
     ]
 }
 
-pub(super) fn mtu(path: &PathInfo) -> String {
-    path.measured.mtu.or(path.mtu).map_or(UNKNOWN.into(), |mtu| mtu.to_string())
+/// What it gave when it was full; else `>` and the most that it delivered.
+fn gives(path: &PathInfo) -> String {
+    match (path.measured.bandwidth_kbps, path.measured.delivered_kbps) {
+        (None, Some(delivered)) => format!(">{}", bandwidth(Some(delivered))),
+        (measured, _) => bandwidth(measured),
+    }
+}
+
+/// What it gave, and what is announced, in words.
+pub(super) fn data_rates(path: &PathInfo) -> String {
+    format!("{} of {}", gives(path), bandwidth(path.announced.bandwidth_kbps))
+}
+
+/// What passes; with `!` if that is less than announced.
+fn mtu(path: &PathInfo) -> String {
+    match (path.measured.mtu, path.mtu) {
+        (Some(passes), _) => format!("{passes}!"),
+        (None, announced) => announced.map_or(UNKNOWN.into(), |mtu| mtu.to_string()),
+    }
+}
+
+pub(super) fn mtu_in_words(path: &PathInfo) -> String {
+    let announced = path.mtu.map_or(UNKNOWN.into(), |mtu| mtu.to_string());
+    match path.measured.mtu {
+        Some(passes) => format!("{passes} bytes pass, {announced} are announced"),
+        None => format!("up to {announced} bytes"),
+    }
 }
 
 /// Until the path ends, by the server's clock.
 pub(super) fn time_left(path: &PathInfo, server: &Server) -> String {
-    let now = server.latest.as_ref().and_then(|s| s.pathz.as_ref()).map(|pathz| pathz.now).unwrap_or_default();
-    path.expiry.map_or("-".into(), |expiry| span(expiry.since(now)))
+    path.expiry.map_or("-".into(), |expiry| span(expiry.since(server.paths_at())))
 }

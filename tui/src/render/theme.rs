@@ -11,6 +11,8 @@ use crate::world::Weight;
 pub(crate) struct Theme {
     /// Use colours at all.
     pub(crate) color: bool,
+    /// Draw with ASCII alone.
+    pub(crate) ascii: bool,
 }
 
 impl Theme {
