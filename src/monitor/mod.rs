@@ -30,6 +30,7 @@ mod stacksz;
 mod subsz;
 #[cfg(test)]
 mod tests;
+mod ui;
 mod varz;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/subsz", title: "Subscriptions", answer: subsz::subsz },
     Endpoint { path: "/pathz", title: "SCION paths", answer: pathz::pathz },
     Endpoint { path: "/eventz", title: "Events", answer: eventz::document },
+    Endpoint { path: "/ui", title: "Dashboard", answer: ui::ui },
     Endpoint { path: "/healthz", title: "Health", answer: healthz::healthz },
     Endpoint { path: "/metrics", title: "Metrics for Prometheus", answer: metrics::metrics },
     Endpoint { path: "/debug/vars", title: "Process", answer: expvar::vars },
@@ -281,6 +283,19 @@ impl Answer {
 
     fn html(body: String) -> Self {
         const HEADERS: &[(HeaderName, &str)] = &[(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+        Self { status: StatusCode::OK, headers: HEADERS, body }
+    }
+
+    /// A page with a script, which may ask this server and nobody else.
+    fn page(body: String) -> Self {
+        const HEADERS: &[(HeaderName, &str)] = &[
+            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            ),
+        ];
         Self { status: StatusCode::OK, headers: HEADERS, body }
     }
 

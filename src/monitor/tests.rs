@@ -463,6 +463,16 @@ async fn the_process_and_the_requests_are_counted() {
 }
 
 #[tokio::test]
+async fn the_page_may_ask_its_own_server_alone() {
+    let monitor = monitor(Sample::default(), "/edge").await;
+    let page = get(&monitor, "/edge/ui").await;
+    assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
+    let policy = &page.headers["content-security-policy"];
+    assert!(policy.starts_with("default-src 'none'; connect-src 'self'; "), "{policy}");
+    assert!(get(&monitor, "/edge").await.body.contains("<a href=\"./edge/ui\">"));
+}
+
+#[tokio::test]
 async fn all_paths_are_below_the_base_path() {
     let monitor = monitor(Sample::default(), "/edge/7/").await;
     assert_eq!(read::<Varz>(&monitor, "/edge/7/varz").await.http_base_path, "/edge/7");
