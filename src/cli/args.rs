@@ -92,7 +92,7 @@ pub struct TopFlags {
     /// Where a server's monitoring listens; may be given several times [default: $NATS_URL or $NATS_URI, on port 8222, then http://127.0.0.1:8222]
     #[arg(long, value_name = "URL")]
     pub connect: Vec<String>,
-    /// A dashboard, or one JSON document a line
+    /// A dashboard, or what programs and pipes want
     #[arg(long, value_enum, default_value = "tui")]
     pub mode: TopMode,
     /// End after so many updates
@@ -111,6 +111,12 @@ pub enum TopMode {
     Tui,
     /// A JSON document a line.
     Json,
+    /// A line a path.
+    Csv,
+    /// The network that the paths pass, for Graphviz.
+    Dot,
+    /// A table of the paths.
+    Pretty,
 }
 
 /// Where a command finds SCION, and how it chooses among paths.

@@ -55,6 +55,9 @@ fn options(flags: &TopFlags) -> Result<Options, WrongUrl> {
     let mode = match flags.mode {
         TopMode::Tui => Mode::Dashboard,
         TopMode::Json => Mode::Json,
+        TopMode::Csv => Mode::Csv,
+        TopMode::Dot => Mode::Dot,
+        TopMode::Pretty => Mode::Pretty,
     };
     let options = Options::new(servers);
     Ok(Options { mode, cycles: flags.cycles, ascii: flags.ascii || options.ascii, ..options })

@@ -2,15 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use natsd_lab::link::Cut;
 use serde_json::Value;
 
 use crate::harness::DEADLINE;
 use crate::harness::client::Client;
 use crate::harness::http::json;
-use crate::harness::network::{Ground, Pair};
 use crate::harness::node::{Kind, Node, Setup, free_port};
 use crate::harness::server::{TestServer, programs, wait_for};
 
@@ -47,40 +45,55 @@ impl Stream {
     }
 }
 
-#[test]
-fn a_failover_is_told_at_once_and_with_its_gap() {
-    let pair = Pair::start(Ground::emulated(), "latency", false);
-    pair.settle();
-    let (mut here, mut there) = (pair.client(0), pair.client(1));
-    there.subscribe("tick", "1");
-    here.wait_for_interest("tick", true);
-    let mut stream = Stream::open(pair.monitor_port(0), "?kind=switch&since=9007199254740991");
-    let (told, events) = std::sync::mpsc::channel();
-    let waiting = std::thread::spawn(move || {
-        let event = stream.next(|event| event["kind"] == "switch" && event["gap_ms"].is_f64());
-        told.send((Instant::now(), std::time::SystemTime::now(), event)).expect("it is waited for");
-    });
-    pair.ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
-    let (_, at, event) = loop {
-        here.publish("tick", "x");
-        there.next();
-        match events.recv_timeout(Duration::from_millis(1)) {
-            Ok(told) => break told,
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(gone) => panic!("{gone}"),
-        }
-    };
-    waiting.join().expect("it was told");
-    let time: jiff::Timestamp = event["time"].as_str().and_then(|time| time.parse().ok()).expect("a time");
-    let late = at.duration_since(time.into()).unwrap_or_default();
-    assert!(late < Duration::from_secs(1), "told {late:?} after it happened");
-    let pathz = pair.read(0, "/pathz?history=1");
-    let same =
-        |other: &&Value| other["kind"] == "switch" && other["to"] == event["to"] && other["gap_ms"] == event["gap_ms"];
-    let lists = [&pathz["events"], &pathz["peers"][0]["incidents"]];
-    assert!(lists.iter().all(|list| list.as_array().is_some_and(|list| list.iter().any(|it| same(&it)))), "{event}");
-    assert_ne!(event["from"], event["to"]);
-    assert!(event["reason"].is_string() && event["peer"] == "1-ff00:0:112", "{event}");
+#[cfg(feature = "lab")]
+mod failover {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::{Duration, SystemTime};
+
+    use natsd_lab::link::Cut;
+
+    use super::*;
+    use crate::harness::network::{Ground, Pair};
+
+    #[test]
+    fn a_failover_is_told_at_once_and_with_its_gap() {
+        let pair = Pair::start(Ground::emulated(), "latency", false);
+        pair.settle();
+        let (mut here, mut there) = (pair.client(0), pair.client(1));
+        there.subscribe("tick", "1");
+        here.wait_for_interest("tick", true);
+        let mut stream = Stream::open(pair.monitor_port(0), "?kind=switch&since=9007199254740991");
+        let (told, events) = channel();
+        let waiting = std::thread::spawn(move || {
+            let event = stream.next(|event| event["kind"] == "switch" && event["gap_ms"].is_f64());
+            told.send((SystemTime::now(), event)).expect("it is waited for");
+        });
+        pair.ground.engine.cut("peer", Cut::BlackHole, None).expect("there is such a link");
+        let (at, event) = loop {
+            here.publish("tick", "x");
+            there.next();
+            match events.recv_timeout(Duration::from_millis(1)) {
+                Ok(told) => break told,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(gone) => panic!("{gone}"),
+            }
+        };
+        waiting.join().expect("it was told");
+        let time: jiff::Timestamp = event["time"].as_str().and_then(|time| time.parse().ok()).expect("a time");
+        let late = at.duration_since(time.into()).unwrap_or_default();
+        assert!(late < Duration::from_secs(1), "told {late:?} after it happened");
+        let pathz = pair.read(0, "/pathz?history=1");
+        let same = |other: &&Value| {
+            other["kind"] == "switch" && other["to"] == event["to"] && other["gap_ms"] == event["gap_ms"]
+        };
+        let lists = [&pathz["events"], &pathz["peers"][0]["incidents"]];
+        assert!(
+            lists.iter().all(|list| list.as_array().is_some_and(|list| list.iter().any(|it| same(&it)))),
+            "{event}"
+        );
+        assert_ne!(event["from"], event["to"]);
+        assert!(event["reason"].is_string() && event["peer"] == "1-ff00:0:112", "{event}");
+    }
 }
 
 #[test]

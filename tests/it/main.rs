@@ -80,5 +80,7 @@ mod system_cli;
 mod tls;
 #[cfg(feature = "interop")]
 mod tokens;
+#[cfg(feature = "lab")]
+mod top;
 mod websocket;
 mod wire;

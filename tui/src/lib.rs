@@ -21,6 +21,7 @@ mod report;
 mod rows;
 mod source;
 mod state;
+mod tables;
 mod terminal;
 #[cfg(test)]
 mod testing;
@@ -53,11 +54,11 @@ pub enum RunError {
 
 /// Watches the servers of `options` until the user quits or its `cycles` are over.
 ///
-/// On a terminal this is the dashboard; elsewhere it is text, a line a second. [`Mode::Json`] prints JSON lines.
+/// On a terminal this is the dashboard; elsewhere it is text, a line a second. The other modes print what [`Mode`] says.
 ///
 /// # Errors
 /// See [`RunError`]. A server that does not answer is shown as such and asked again; only when none answers in the
-/// last cycle of text or JSON, this is an error.
+/// last cycle of what is printed, this is an error.
 pub async fn run(options: Options) -> Result<(), RunError> {
     start(options, None).await
 }
@@ -76,6 +77,9 @@ async fn start(options: Options, lab: Option<Box<dyn LabControl>>) -> Result<(),
     }
     match options.mode {
         Mode::Json => report::json(options, lab).await,
+        Mode::Csv => report::csv(options).await,
+        Mode::Dot => report::dot(options).await,
+        Mode::Pretty => report::pretty(options).await,
         Mode::Dashboard if io::stdout().is_terminal() && io::stdin().is_terminal() => {
             dashboard::run(options, lab).await
         }

@@ -58,51 +58,64 @@ pub(crate) struct Map {
     pub(crate) cut: bool,
 }
 
+/// A link between two ASes.
 #[derive(Clone, Debug)]
-struct Link {
-    ends: (String, String),
-    labels: (String, String),
-    usage: Use,
+pub(crate) struct Link {
+    pub(crate) ends: (String, String),
+    /// The numbers of its interfaces.
+    pub(crate) labels: (String, String),
+    pub(crate) usage: Use,
     selected: bool,
+}
+
+/// The links that the paths of a server pass, each once.
+pub(crate) fn links(pathz: &Pathz) -> Vec<Link> {
+    Network::of(pathz, None).links
+}
+
+struct Network {
+    links: Vec<Link>,
+    /// How many links an AS is away at most.
+    depth: BTreeMap<String, usize>,
+    cut: bool,
+}
+
+impl Network {
+    fn of(pathz: &Pathz, selected: Option<(&PeerInfo, &str)>) -> Self {
+        let home = pathz.local_as.clone().unwrap_or_else(|| "here".into());
+        let mut links = BTreeMap::<[End; 2], Link>::new();
+        let mut depth = BTreeMap::from([(home.clone(), 0)]);
+        let mut cut = false;
+        for (peer, path) in pathz.peers.iter().flat_map(|peer| peer.paths.iter().map(move |path| (peer, path))) {
+            let looked_at =
+                |(of, fingerprint): (&PeerInfo, &str)| std::ptr::eq(of, peer) && fingerprint == path.fingerprint;
+            let steps = steps(&home, peer, path);
+            if steps.len() >= COLUMNS || links.len() + steps.len() > MOST {
+                cut = true;
+                continue;
+            }
+            for (index, (from, to)) in steps.into_iter().enumerate() {
+                let deepest = depth.entry(to.0.clone()).or_insert(0);
+                *deepest = (*deepest).max(index + 1);
+                let mut key = [from.clone(), to.clone()];
+                key.sort();
+                let (ends, labels) = ((from.0, to.0), (from.1, to.1));
+                let link = links.entry(key).or_insert(Link { ends, labels, usage: Use::Dead, selected: false });
+                link.usage = link.usage.max(usage(peer, path));
+                link.selected |= selected.is_some_and(looked_at);
+            }
+        }
+        let links = links.into_values().filter(|link| link.ends.0 != link.ends.1).collect();
+        Self { links, depth, cut }
+    }
 }
 
 impl Map {
     /// Of all paths of a server. `selected` is the peer and the fingerprint of the path that is looked at.
     pub(crate) fn of(pathz: &Pathz, selected: Option<(&PeerInfo, &str)>) -> Self {
-        let home = pathz.local_as.clone().unwrap_or_else(|| "here".into());
-        let mut links = BTreeMap::<[(String, String); 2], Link>::new();
-        let mut depth = BTreeMap::from([(home.clone(), 0)]);
-        let mut cut = false;
-        for peer in &pathz.peers {
-            for path in &peer.paths {
-                let is_selected =
-                    selected.is_some_and(|(of, fingerprint)| std::ptr::eq(of, peer) && fingerprint == path.fingerprint);
-                let steps = steps(&home, peer, path);
-                if steps.len() >= COLUMNS || links.len() + steps.len() > MOST {
-                    cut = true;
-                    continue;
-                }
-                for (index, (from, to)) in steps.into_iter().enumerate() {
-                    let deepest = depth.entry(to.0.clone()).or_insert(0);
-                    *deepest = (*deepest).max(index + 1);
-                    let mut key = [from.clone(), to.clone()];
-                    key.sort();
-                    let link = links.entry(key).or_insert_with(|| Link {
-                        ends: (from.0, to.0),
-                        labels: (from.1, to.1),
-                        usage: Use::Dead,
-                        selected: false,
-                    });
-                    link.usage = link.usage.max(usage(peer, path));
-                    link.selected |= is_selected;
-                }
-            }
-        }
-        let links: Vec<Link> = links.into_values().filter(|link| link.ends.0 != link.ends.1).collect();
-        separate(&links, &mut depth);
-        let mut map = lay_out(&links, &depth);
-        map.cut = cut;
-        map
+        let mut network = Network::of(pathz, selected);
+        separate(&network.links, &mut network.depth);
+        Self { cut: network.cut, ..lay_out(&network.links, &network.depth) }
     }
 
     /// Rows that all of it takes.

@@ -14,6 +14,12 @@ pub enum Mode {
     Text,
     /// One JSON document a cycle, on one line: `{"time", "servers": [{"url", "error", "varz", …}]}`.
     Json,
+    /// One line a cycle and path, after one with the names of the columns.
+    Csv,
+    /// One graph a cycle and server, in the language of Graphviz: the network that its paths pass.
+    Dot,
+    /// The paths as a table, once a cycle.
+    Pretty,
 }
 
 /// What to watch and how.

@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use natsd_api::{Time, to_compact_json};
+use natsd_api::{Pathz, Time, to_compact_json};
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
 
 use crate::format::{millis, printable, scaled};
 use crate::source::Source;
+use crate::state::State;
 use crate::world::{Entry, Server, World};
-use crate::{FetchError, LabControl, LabView, MonitorUrl, Options, RunError, Snapshot};
+use crate::{FetchError, LabControl, LabView, Mode, MonitorUrl, Options, RunError, Snapshot, render, tables};
 
 /// One line of the JSON output.
 #[derive(Serialize)]
@@ -46,6 +47,57 @@ pub(crate) async fn json(options: Options, lab: Option<Box<dyn LabControl>>) -> 
     .await
 }
 
+/// Prints a line for each path in each cycle.
+pub(crate) async fn csv(options: Options) -> Result<(), RunError> {
+    let mut head = Some(tables::csv_head());
+    cycles(options, |servers, readings| {
+        let now = SystemTime::now().into();
+        let rows = answers(servers, readings).map(|(name, pathz)| tables::csv(now, &name, pathz));
+        let rows: String = rows.collect();
+        print(head.take().unwrap_or_default() + &rows)
+    })
+    .await
+}
+
+/// Prints the network of each server in each cycle.
+pub(crate) async fn dot(options: Options) -> Result<(), RunError> {
+    cycles(options, |servers, readings| {
+        print(answers(servers, readings).map(|(name, pathz)| tables::dot(&name, pathz)).collect())
+    })
+    .await
+}
+
+/// Prints a table of all paths in each cycle.
+pub(crate) async fn pretty(options: Options) -> Result<(), RunError> {
+    let mut state = State::new(World::new(options.servers.iter().cloned()), None, SystemTime::now());
+    let ascii = options.ascii;
+    cycles(options, |servers, readings| {
+        for (index, reading) in readings.iter().enumerate() {
+            let reading = reading.as_ref().cloned().map_err(ToString::to_string);
+            state.live.observe(index, SystemTime::now(), reading);
+        }
+        // What is wrong with some is not in the table.
+        answers(servers, readings).for_each(drop);
+        print(render::pretty(&state, ascii) + "\n")
+    })
+    .await
+}
+
+/// The servers that answered and have paths, by name. What is wrong with others goes to standard error.
+fn answers<'a>(servers: &'a [MonitorUrl], readings: &'a [Reading]) -> impl Iterator<Item = (String, &'a Pathz)> {
+    servers.iter().zip(readings).filter_map(|(url, reading)| match reading {
+        Ok(Snapshot { varz, pathz: Some(pathz), .. }) => Some((varz.server_name.clone(), pathz)),
+        Ok(_) => {
+            eprintln!("natsd top: {url} runs without SCION: it has no /pathz");
+            None
+        }
+        Err(error) => {
+            eprintln!("natsd top: {error}");
+            None
+        }
+    })
+}
+
 /// Prints each cycle as one line a server, and what happened as a line each.
 pub(crate) async fn text(options: Options, lab: Option<Box<dyn LabControl>>) -> Result<(), RunError> {
     let mut world = World::new(options.servers.iter().cloned());
@@ -79,7 +131,8 @@ async fn cycles(
     options: Options,
     mut show: impl FnMut(&[MonitorUrl], &[Reading]) -> io::Result<()>,
 ) -> Result<(), RunError> {
-    let mut sources: Vec<_> = options.servers.iter().cloned().map(Source::new).collect();
+    let source = if options.mode == Mode::Pretty { Source::with_histories } else { Source::new };
+    let mut sources: Vec<_> = options.servers.iter().cloned().map(source).collect();
     let mut tick = tokio::time::interval(options.interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut cycle = 0;

@@ -17,6 +17,11 @@ pub(super) fn replace(buffer: &mut Buffer) {
     }
 }
 
+/// As [`replace`], of lines of text.
+pub(super) fn text(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii() { c.to_string() } else { substitute(&c.to_string()).to_owned() }).collect()
+}
+
 fn substitute(symbol: &str) -> &'static str {
     let mut chars = symbol.chars();
     let (Some(c), None) = (chars.next(), chars.next()) else { return "?" };

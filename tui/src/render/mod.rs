@@ -28,6 +28,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use crate::state::{State, View};
 pub(crate) use theme::Theme;
 
+/// Cells of a line of [`pretty`].
+const PRETTY: u16 = 132;
 /// Rows of a list that must stay before anything is drawn below it.
 const LIST: u16 = 8;
 
@@ -63,6 +65,12 @@ pub(crate) fn draw(frame: &mut Frame, state: &State, theme: Theme) {
     if theme.ascii {
         ascii::replace(frame.buffer_mut());
     }
+}
+
+/// The paths of all servers as a table, without a terminal.
+pub(crate) fn pretty(state: &State, ascii: bool) -> String {
+    let text = paths::text(state, PRETTY, Theme { color: false, ascii });
+    if ascii { ascii::text(&text) } else { text }
 }
 
 /// The list of paths, the selected one in full, and what happened last, as far as there is room.

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 
 use super::Theme;
 use super::list::{self, Cell, Column, Columns};
-use crate::format::{UNKNOWN, bandwidth, millis, percent, span, sparkline};
+use crate::format::{UNKNOWN, bandwidth, millis, percent, printable, span, sparkline};
 use crate::past::Slice;
 use crate::reasons::traffic_class;
 use crate::rows::{self, PathRow};
@@ -33,8 +33,27 @@ const COLUMNS: &[Column] = &[
 const HISTORY: usize = 12;
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
+    let Table { titles, lines, selected } = table(state, area.width, theme);
+    list::draw(frame, area, titles, lines, selected, theme);
+}
+
+/// The list as lines of text of `width` cells.
+pub(super) fn text(state: &State, width: u16, theme: Theme) -> String {
+    let Table { titles, lines, .. } = table(state, width, theme);
+    let text = |line: Line<'_>| line.iter().map(|span| span.content.as_ref()).collect::<String>();
+    let lines = [titles].into_iter().chain(lines).map(text);
+    lines.map(|line| printable(line.trim_end()) + "\n").collect()
+}
+
+struct Table {
+    titles: Line<'static>,
+    lines: Vec<Line<'static>>,
+    selected: usize,
+}
+
+fn table(state: &State, width: u16, theme: Theme) -> Table {
     let rows = rows::paths(state);
-    let columns = Columns::fit(COLUMNS, area.width, None);
+    let columns = Columns::fit(COLUMNS, width, None);
     let selected = rows::selected(state, &rows);
     let (mut lines, mut selected_line) = (Vec::new(), 0);
     let mut index = 0;
@@ -55,8 +74,8 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, state: &State, theme: Theme) {
         }
     }
     // With nothing to select, nothing is reversed.
-    let selected_line = if rows.is_empty() { usize::MAX } else { selected_line };
-    list::draw(frame, area, columns.titles(theme), lines, selected_line, theme);
+    let selected = if rows.is_empty() { usize::MAX } else { selected_line };
+    Table { titles: columns.titles(theme), lines, selected }
 }
 
 /// What there is to say of a server besides its paths.

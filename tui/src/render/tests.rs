@@ -148,3 +148,57 @@ fn without_colours_the_selection_is_still_seen() {
     let reversed = buffer.content.iter().filter(|cell| cell.modifier.contains(ratatui::style::Modifier::REVERSED));
     assert!(reversed.count() >= 80);
 }
+
+/// A server with 1,000 clients as far as they are shown, 500 paths with two minutes of history, and 200 routes.
+fn crowded() -> State {
+    let mut snapshot = testing::snapshot();
+    let conn = snapshot.connz.connections[0].clone();
+    snapshot.connz.connections = (0..1000).map(|cid| natsd_api::ConnInfo { cid, ..conn.clone() }).collect();
+    let route = snapshot.routez.routes[0].clone();
+    snapshot.routez.routes = (0..200).map(|rid| natsd_api::RouteInfo { rid, ..route.clone() }).collect();
+    let pathz = snapshot.pathz.as_mut().expect("paths");
+    let peer = pathz.peers[0].clone();
+    let sample = |second| natsd_api::PathSample {
+        time: testing::at(second).into(),
+        rtt_ms: Some(second as f64),
+        answered: 1,
+        ..natsd_api::PathSample::default()
+    };
+    let seconds: Vec<_> = (0..60).map(sample).collect();
+    let path = |peer_number: u32, n: u32| natsd_api::PathInfo {
+        rank: n + 1,
+        id: peer_number * 100 + n,
+        fingerprint: format!("{:016x}", u64::from(peer_number) * 100 + u64::from(n)),
+        history: Some(natsd_api::PathHistory { seconds: seconds.clone(), minutes: Vec::new() }),
+        ..peer.paths[1].clone()
+    };
+    pathz.peers = (0..50)
+        .map(|number| natsd_api::PeerInfo {
+            remote_as: format!("1-ff00:0:{number:x}"),
+            paths: (0..10).map(|n| path(number, n)).collect(),
+            ..peer.clone()
+        })
+        .collect();
+    let mut world = crate::world::World::new(["http://127.0.0.1:8222".parse().unwrap()]);
+    world.observe(0, testing::at(60), Ok(snapshot));
+    State::new(world, None, testing::at(60))
+}
+
+/// A frame of a crowded server takes some milliseconds; ten times what is wanted of an optimized program on a quiet machine
+/// is let pass here, and nothing that grows with the square of what there is would be.
+#[test]
+fn a_crowd_is_drawn_in_time() {
+    let mut state = crowded();
+    for view in View::ALL {
+        state.show(view);
+        let mut took: Vec<_> = (0..7)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                screen(&state, 200, 60, COLOR);
+                start.elapsed()
+            })
+            .collect();
+        took.sort();
+        assert!(took[3] < std::time::Duration::from_millis(160), "{view:?} takes {:?}", took[3]);
+    }
+}
