@@ -239,18 +239,18 @@ fn place(map: &mut Map) {
         }
     }
     let rows: Vec<usize> = map.nodes.iter().map(|node| node.row).collect();
-    for node in 0..map.nodes.len() {
+    for (node, row) in rows.iter().enumerate() {
         let mut leaving: Vec<usize> = (0..map.edges.len()).filter(|edge| map.edges[*edge].from == node).collect();
         leaving.sort_by_key(|edge| (rows[map.edges[*edge].to], *edge));
         for (place, edge) in leaving.into_iter().enumerate() {
-            map.edges[edge].rows.0 = rows[node] + place;
+            map.edges[edge].rows.0 = row + place;
         }
     }
-    for node in 0..map.nodes.len() {
+    for (node, row) in rows.iter().enumerate() {
         let mut coming: Vec<usize> = (0..map.edges.len()).filter(|edge| map.edges[*edge].to == node).collect();
         coming.sort_by_key(|edge| (map.edges[*edge].rows.0, *edge));
         for (place, edge) in coming.into_iter().enumerate() {
-            map.edges[edge].rows.1 = rows[node] + place;
+            map.edges[edge].rows.1 = row + place;
         }
     }
 }

@@ -337,9 +337,18 @@ pub(crate) fn eventz() -> Eventz {
     Eventz { head, events }
 }
 
-/// One server that answered.
+/// One server that answered twice, in ten seconds.
 pub(crate) fn state() -> State {
     let mut world = World::new(["http://127.0.0.1:8222".parse().unwrap()]);
+    let mut before = Snapshot { pathz: None, ..snapshot() };
+    before.varz.now = at(50).into();
+    before.varz.in_msgs -= 400;
+    before.routez.routes[0].in_msgs -= 500;
+    before.connz.connections[0].in_msgs -= 12_300;
+    for stat in &mut before.accstatz.as_mut().expect("accounts").account_statz {
+        stat.sent.msgs -= 800;
+    }
+    world.observe(0, at(50), Ok(before));
     world.observe(
         0,
         at(60),

@@ -97,19 +97,19 @@ fn table(row: &PathRow<'_>, width: usize, theme: Theme) -> Vec<Line<'static>> {
 fn past(row: &PathRow<'_>, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let parts = width.saturating_sub(TITLES + 22).min(60);
     let measured = row.path.measured;
-    let shown: [(&str, String, fn(Slice) -> Mark); 4] = [
-        ("round trip", millis(measured.rtt_ms), Slice::rtt),
-        ("jitter", millis(measured.jitter_ms), Slice::spread),
-        ("loss", percent(measured.loss), Slice::loss),
-        ("traffic", data_rates(row.path), Slice::traffic),
-    ];
-    let line = |(name, now, of): (&str, String, fn(Slice) -> Mark)| {
+    let line = |name: &str, now: String, of: fn(Slice) -> Mark| {
         let line = sparkline(&row.server.past(row.peer, &row.path.fingerprint, parts, of));
         let name = Span::styled(pad(name, TITLES, false), theme.label());
         Line::from(vec![name, Span::raw(format!(" {} {line}", pad(&now, 20, false)))])
     };
     let head = Line::styled(format!("{:TITLES$} {:20} THE LAST 2 MINUTES", "MEASURED", "NOW"), theme.label());
-    [head].into_iter().chain(shown.map(line)).collect()
+    vec![
+        head,
+        line("round trip", millis(measured.rtt_ms), Slice::rtt),
+        line("jitter", millis(measured.jitter_ms), Slice::spread),
+        line("loss", percent(measured.loss), Slice::loss),
+        line("traffic", data_rates(row.path), Slice::traffic),
+    ]
 }
 
 fn facts(row: &PathRow<'_>, theme: Theme) -> Vec<Line<'static>> {
