@@ -123,12 +123,9 @@ pub enum TopMode {
 #[cfg(feature = "scion")]
 #[derive(Clone, Debug, clap::Args)]
 pub struct ScionFlags {
-    /// SCION daemon, host:port [default: $SCION_DAEMON, $SCION_DAEMON_ADDRESS, then 127.0.0.1:30255]
-    #[arg(long, visible_alias = "sciond", value_name = "ADDR")]
-    pub daemon: Option<String>,
-    /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
-    #[arg(short = 'l', long, value_name = "IP")]
-    pub local: Option<std::net::IpAddr>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub source: super::source::SourceFlags,
     /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu, cost, carbon
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
@@ -150,9 +147,6 @@ pub struct PathsFlags {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub scion: ScionFlags,
-    /// By the preference and the rules of this configuration; also where its daemon is
-    #[arg(short = 'c', long, value_name = "FILE", conflicts_with = "preference")]
-    pub config: Option<std::path::PathBuf>,
     /// For which traffic: route, account:NAME, subject:SUBJECT, or what is accepted at: clients, cluster, leafnodes, gateway [default: route]
     #[arg(long = "for", value_name = "TRAFFIC", requires = "config")]
     pub traffic: Option<super::paths::policy::Traffic>,
@@ -238,12 +232,9 @@ pub struct LinkFlags {
     /// Its key, PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<std::path::PathBuf>,
-    /// SCION daemon, host:port [default: $SCION_DAEMON, $SCION_DAEMON_ADDRESS, then 127.0.0.1:30255]
-    #[arg(long, visible_alias = "sciond", value_name = "ADDR")]
-    pub daemon: Option<String>,
-    /// Address of this host inside its AS [default: $SCION_LOCAL_ADDR, then the system's choice]
-    #[arg(short = 'l', long, value_name = "IP")]
-    pub local: Option<std::net::IpAddr>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub source: super::source::SourceFlags,
     /// What makes a path a better one, most important first: latency, bandwidth, hops, mtu, cost, carbon
     #[arg(long, value_name = "LIST", default_value_t)]
     pub preference: natsd_path::Preference,
@@ -453,7 +444,13 @@ mod tests {
         else {
             panic!("paths")
         };
-        assert_eq!((flags.scion.daemon.as_deref(), flags.maxpaths), (Some("[::1]:30255"), Some(4)));
+        assert_eq!((flags.scion.source.daemon.as_deref(), flags.maxpaths), (Some("[::1]:30255"), Some(4)));
+        let Ok(Command::Paths(flags)) = parsed("natsd paths 1-ff00:0:112 --topology t.json --config n.conf") else {
+            panic!("paths")
+        };
+        assert_eq!(flags.scion.source.topology.as_deref(), Some("t.json".as_ref()));
+        assert_eq!(flags.scion.source.config.as_deref(), Some("n.conf".as_ref()));
+        assert!(parsed("natsd paths 1-ff00:0:112 --topology t.json --daemon [::1]:1").is_err(), "one of them");
         assert!(parsed("natsd ping 1-ff00:0:112,::1 --path 00 --rank 1").is_err(), "one of them is enough");
         let wrong =
             parsed("natsd ping 1-ff00:0:112,::1 --sequence 1-ff00:0:112#x").expect_err("no interface").to_string();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use natsd_core::relay::{Relay, RelayError};
 use natsd_path::ScionAddr;
-use natsd_scion::{DaemonError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, ReadHalf};
+use natsd_scion::{DialError, Endpoint, Host, Identity, ListenError, ReadHalf};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::args::LinkFlags;
+use super::source::SourceError;
 use crate::authority::{self, AuthorityError, CA};
 use crate::config::options::{Options, TlsOptions};
 use crate::logging::{self, LogError};
@@ -37,8 +38,8 @@ enum LinkError {
     Authority(#[from] AuthorityError),
     #[error("--ca, --cert, --key: {0}")]
     Tls(#[from] TlsError),
-    #[error("--daemon: {0}")]
-    Daemon(#[from] DaemonError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error(transparent)]
     Log(#[from] LogError),
 }
@@ -84,8 +85,7 @@ async fn link(flags: &LinkFlags) -> Result<(), LinkError> {
     let socket = tcp::listen(host, *port).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     let wishes: natsd_path::Wishes = flags.preference.clone().into();
-    let config = HostConfig { daemon: flags.daemon.clone(), local: flags.local, wishes, ..HostConfig::default() };
-    let host = Host::start(config.or_env())?;
+    let host = flags.source.host(wishes)?;
     log::info!("Listening for client connections on {address}, which are carried over SCION");
     let servers = flags.to.clone();
     let carrier = Arc::new(Carrier { host, identity, endpoint: OnceCell::new(), servers });

@@ -17,6 +17,8 @@ mod ruby_flags;
 pub mod serve;
 pub mod signal;
 mod single_dash;
+#[cfg(feature = "scion")]
+pub mod source;
 mod stream_flags;
 #[cfg(feature = "scion")]
 mod survey;

@@ -38,14 +38,14 @@ enum ShowError {
 }
 
 async fn show(flags: &PathsFlags) -> Result<bool, ShowError> {
-    let (wanted, place) = policy::of(flags)?;
-    let (host, from) = survey::host(&place).await?;
+    let wanted = policy::of(flags)?;
+    let (host, from) = survey::host(&flags.scion).await?;
     let to = flags.destination;
     if from == to {
         return Err(SurveyError::OwnAs(to).into());
     }
     let timeout = (!flags.no_probe).then_some(flags.timeout);
-    let mut paths = survey::paths(&host, &place, &wanted.policy, to, timeout).await?;
+    let mut paths = survey::paths(&host, &flags.scion, &wanted.policy, to, timeout).await?;
     let none_asked = flags.no_probe && paths.iter().any(|path| !path.excluded);
     let alive = none_asked || paths.iter().any(|path| matches!(path.answer, Answer::After(_)));
     paths.truncate(flags.maxpaths.unwrap_or(usize::MAX));

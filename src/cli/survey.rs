@@ -5,23 +5,24 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use natsd_path::{Answer, Candidate, IsdAs, Policy, Sequence, survey};
-use natsd_scion::{DaemonError, Host, HostConfig, LookupError, PathInfo};
+use natsd_scion::{Host, LookupError, PathInfo};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
 use super::args::ScionFlags;
+use super::source::SourceError;
 
 /// Why there is nothing to show.
 #[derive(Debug, Error)]
 pub(super) enum SurveyError {
     #[error("cannot start: {0}")]
     Runtime(#[from] std::io::Error),
-    #[error("{0}; start the daemon, or say where it is with --daemon or $SCION_DAEMON")]
-    Daemon(#[from] DaemonError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    #[error("the SCION daemon knows no path to {0}; is that its number, and is it up?")]
-    NoPaths(IsdAs),
+    #[error("{asked} knows no path to {to}; is that its number, and is it up?")]
+    NoPaths { asked: String, to: IsdAs },
     #[error("none of the {known} paths to {to} is \"{sequence}\"; `natsd paths {to} -e` shows the sequence of each")]
     NoMatch { to: IsdAs, known: usize, sequence: Sequence },
     #[error("{0} is the AS of this host: what is in it is reached without a path")]
@@ -66,9 +67,8 @@ pub(super) struct Surveyed {
 
 /// This host, once the daemon has told its AS.
 pub(super) async fn host(flags: &ScionFlags) -> Result<(Host, IsdAs), SurveyError> {
-    let ScionFlags { daemon, local, preference, .. } = flags.clone();
-    let host = Host::start(HostConfig { daemon, local, wishes: preference.into(), ..HostConfig::default() }.or_env())?;
-    let local_as = host.ask().await?;
+    let host = flags.source.host(flags.preference.clone().into())?;
+    let local_as = host.ask().await.map_err(SourceError::from)?;
     Ok((host, local_as))
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn paths(
 ) -> Result<Vec<Surveyed>, SurveyError> {
     let mut found = host.lookup(to, flags.refresh).await?;
     if found.is_empty() {
-        return Err(SurveyError::NoPaths(to));
+        return Err(SurveyError::NoPaths { asked: host.source_title(), to });
     }
     if let Some(sequence) = &flags.sequence {
         let known = found.len();

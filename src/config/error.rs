@@ -123,6 +123,9 @@ pub enum ValueError {
     /// Not an address.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// Two places to ask for paths.
+    #[error("daemon and topology exclude each other; remove the one that paths are not to be asked of")]
+    DaemonAndTopology,
     /// Not an IP address.
     #[error("{0:?} is not an IPv4 or IPv6 address")]
     Ip(String),

@@ -45,7 +45,7 @@ pub enum StartError {
     WithoutScion,
     /// The SCION host does not start.
     #[cfg(feature = "scion")]
-    #[error("scion.daemon: {0}")]
+    #[error("{option}: {0}", option = .0.option())]
     Scion(#[source] natsd_scion::DaemonError),
     /// A SCION address cannot be listened on.
     #[cfg(feature = "scion")]

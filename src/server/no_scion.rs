@@ -55,6 +55,10 @@ impl ScionSide {
         match *self {}
     }
 
+    pub(super) fn reread(&self) -> Result<(), StartError> {
+        match *self {}
+    }
+
     pub(super) fn dial(&self, _: bool) -> ScionDial {
         match *self {}
     }

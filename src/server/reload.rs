@@ -60,6 +60,9 @@ impl Server {
         let tls = NewTls::read(&options)?;
         let remotes = options.leafnodes.as_ref().map(NewRemotes::read).transpose()?;
         let identities = NewIdentities::read(&options)?;
+        if let Some(scion) = &self.scion {
+            scion.reread()?;
+        }
         let ports = self.ports();
         self.files.rewrite(&options, &ports)?;
 

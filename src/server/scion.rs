@@ -254,6 +254,15 @@ impl ScionSide {
         Arc::new(move |stream| Host::accept_tunnel_to(hosts.clone(), stream, Bytes::new()))
     }
 
+    /// Reads the AS's topology file again, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub(super) fn reread(&self) -> Result<(), StartError> {
+        self.hosts.scion.as_ref().map_or(Ok(()), |host| host.reload().map_err(StartError::Scion))
+    }
+
     /// What monitoring asks.
     pub(super) fn path_source(&self) -> Arc<dyn PathSource> {
         Arc::clone(&self.paths) as _

@@ -4,7 +4,6 @@
 //! from every program on the daemon.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use connectrpc::Protocol;
@@ -15,35 +14,10 @@ use scion_protobuf::proto::daemon::v1::{ASRequest, DaemonServiceClient, PathsReq
 
 use crate::error::DaemonError;
 use crate::metadata::PathInfo;
+use crate::source::{Boxed, LocalAs, MAX_PATHS, PathSource};
 
 /// A cold lookup takes about a second; several network round trips more mean that no answer will come.
 const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The most paths kept of one answer.
-const MAX_PATHS: usize = 256;
-
-/// What the daemon says about the AS that this host is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LocalAs {
-    pub(crate) isd_as: IsdAs,
-    /// Bytes, within the AS.
-    pub(crate) mtu: u16,
-    /// The UDP ports that routers deliver to directly, lowest and highest; `None` when the daemon gives none.
-    pub(crate) ports: Option<(u16, u16)>,
-}
-
-/// A future behind a trait object.
-pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Where the host learns its AS and paths: the daemon, or a test's own words.
-pub(crate) trait PathSource: Send + Sync + 'static {
-    /// For logs.
-    fn name(&self) -> &str;
-    /// The local AS.
-    fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>>;
-    /// All paths to a foreign AS; `refresh` bypasses the daemon's cache.
-    fn paths(&self, from: IsdAs, to: IsdAs, refresh: bool) -> Boxed<'_, Result<Vec<PathInfo>, DaemonError>>;
-}
 
 /// A client of the daemon that connects when needed and again after a loss.
 pub(crate) struct Daemon {
@@ -80,8 +54,12 @@ impl Daemon {
 }
 
 impl PathSource for Daemon {
-    fn name(&self) -> &str {
-        &self.address
+    fn name(&self) -> String {
+        self.address.clone()
+    }
+
+    fn title(&self) -> String {
+        format!("the SCION daemon at {}", self.address)
     }
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {
@@ -110,12 +88,12 @@ impl PathSource for Daemon {
     }
 }
 
-/// The daemon's address, in the order of SCION's own tools: configuration, environment, default.
-pub(crate) fn address(configured: Option<String>, env: impl Fn(&str) -> Option<String>) -> String {
-    configured
-        .or_else(|| env("SCION_DAEMON"))
-        .or_else(|| env("SCION_DAEMON_ADDRESS"))
-        .unwrap_or_else(|| "127.0.0.1:30255".to_owned())
+/// Where it is if nobody says anything else.
+pub(crate) const USUAL: &str = "127.0.0.1:30255";
+
+/// The daemon's address, in the order of SCION's own tools: configuration, environment; `None` for the usual one.
+pub(crate) fn address(configured: Option<String>, env: impl Fn(&str) -> Option<String>) -> Option<String> {
+    configured.or_else(|| env("SCION_DAEMON")).or_else(|| env("SCION_DAEMON_ADDRESS"))
 }
 
 #[cfg(test)]
@@ -123,17 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn configuration_goes_before_environment_goes_before_default() {
+    fn configuration_goes_before_environment() {
         let both = |name: &str| match name {
             "SCION_DAEMON" => Some("a:1".to_owned()),
             "SCION_DAEMON_ADDRESS" => Some("b:2".to_owned()),
             _ => None,
         };
         let second = |name: &str| both(name).filter(|_| name == "SCION_DAEMON_ADDRESS");
-        assert_eq!(address(Some("c:3".into()), both), "c:3");
-        assert_eq!(address(None, both), "a:1");
-        assert_eq!(address(None, second), "b:2");
-        assert_eq!(address(None, |_| None), "127.0.0.1:30255");
+        assert_eq!(address(Some("c:3".into()), both).as_deref(), Some("c:3"));
+        assert_eq!(address(None, both).as_deref(), Some("a:1"));
+        assert_eq!(address(None, second).as_deref(), Some("b:2"));
+        assert_eq!(address(None, |_| None), None);
     }
 
     #[tokio::test]

@@ -6,12 +6,13 @@ use std::time::Duration;
 use natsd_path::{IsdAs, ScionAddr};
 
 use crate::quic::is_disbelief;
+use crate::topology::TopologyError;
 
-/// A call to the SCION daemon failed.
+/// The SCION daemon, or what there is in its place, does not tell what was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// `scion { daemon }` is not an address.
-    #[error("the SCION daemon's address {address:?} is not host:port: {reason}")]
+    /// The address of the daemon, or of a control service, is none.
+    #[error("{address:?} is not host:port: {reason}")]
     Address {
         /// As configured.
         address: String,
@@ -28,6 +29,39 @@ pub enum DaemonError {
         /// The transport's or the daemon's words.
         reason: String,
     },
+    /// The AS's topology file cannot be used.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// No control service of the AS can be reached.
+    #[error("{title} does not answer: {reason}")]
+    Control {
+        /// Where it was looked for, and because of which file.
+        title: String,
+        /// The transport's words about the last that was tried.
+        reason: String,
+    },
+    /// A control service of the AS knows no segments.
+    #[error("the control service at {address} has no segments from {from} to {to}: {reason}")]
+    Segments {
+        /// Where it is.
+        address: String,
+        /// Where they should begin; AS 0 is any core AS.
+        from: IsdAs,
+        /// Where they should end; AS 0 is any core AS.
+        to: IsdAs,
+        /// Its words.
+        reason: String,
+    },
+}
+
+impl DaemonError {
+    /// The option that says where paths are asked for.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Address { .. } | Self::Call { .. } => "scion.daemon",
+            Self::Topology(_) | Self::Control { .. } | Self::Segments { .. } => "scion.topology",
+        }
+    }
 }
 
 /// The host does not know its own AS.

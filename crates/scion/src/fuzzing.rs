@@ -10,9 +10,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::daemon::LocalAs;
 use crate::probe::Probe;
 use crate::socket::{Socket, Source};
+use crate::source::LocalAs;
 use crate::{header, scmp, tunnel};
 
 /// The receiving side of a listener in AS 1-ff00:0:112.

@@ -1,6 +1,7 @@
 //! The SCION host of a process: its AS, its endpoints, and the paths to everywhere that it talks to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::{broadcast, watch};
 
-use crate::daemon::{self, Daemon, LocalAs, PathSource};
+use crate::control::ControlServices;
+use crate::daemon::{self, Daemon};
 use crate::destination::{Destination, PathEvent, PeerPaths};
 use crate::endpoint::{Endpoint, barred};
 use crate::error::{DaemonError, HostError, ListenError, LookupError};
@@ -24,8 +26,11 @@ use crate::peers::Peer;
 use crate::plain;
 use crate::quic::Identity;
 use crate::socket::Socket;
+use crate::source::{LocalAs, PathSource};
 use crate::stream::StreamStats;
+use crate::topology;
 use crate::tunnel;
+use crate::usual::Usual;
 
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 256;
@@ -39,8 +44,11 @@ const FIRST_ANSWER: Duration = Duration::from_secs(1);
 /// How [`Host::start`] finds the daemon and itself.
 #[derive(Clone, Debug, Default)]
 pub struct HostConfig {
-    /// `host:port` of the SCION daemon.
+    /// `host:port` of the SCION daemon; the usual address, 127.0.0.1:30255, when neither this nor a topology is named.
     pub daemon: Option<String>,
+    /// The AS's topology file, to do without a daemon: paths are asked of the control services that it names. When
+    /// neither this nor a daemon is named and none answers at the usual address, /etc/scion/topology.json if it is there.
+    pub topology: Option<PathBuf>,
     /// This host's address in its AS; else the system's choice towards the border router.
     pub local: Option<IpAddr>,
     /// What the operator wants of paths.
@@ -50,10 +58,13 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// Fills what is not configured from `$SCION_DAEMON`, `$SCION_DAEMON_ADDRESS` and `$SCION_LOCAL_ADDR`.
+    /// Fills what is not configured from `$SCION_DAEMON`, `$SCION_DAEMON_ADDRESS` and `$SCION_LOCAL_ADDR`; a topology
+    /// that is named goes before a daemon of the environment.
     pub fn or_env(mut self) -> Self {
         let env = |name: &str| std::env::var(name).ok();
-        self.daemon = Some(daemon::address(self.daemon, env));
+        if self.topology.is_none() {
+            self.daemon = daemon::address(self.daemon, env);
+        }
         self.local = self.local.or_else(|| env("SCION_LOCAL_ADDR")?.parse().ok());
         self
     }
@@ -101,11 +112,19 @@ impl std::fmt::Debug for Host {
 }
 
 impl Host {
-    /// Starts within a tokio runtime. Never blocks: a daemon that is missing is looked for until it comes. An address
-    /// that cannot be one is an error.
+    /// Starts within a tokio runtime. Does not wait: a daemon, or control service, that is missing is looked for until it
+    /// comes.
+    ///
+    /// # Errors
+    ///
+    /// When an address cannot be one, or the topology file that is named cannot be used.
     pub fn start(config: HostConfig) -> Result<Self, DaemonError> {
-        let daemon = Daemon::new(&daemon::address(config.daemon.clone(), |_| None))?;
-        Ok(Self::with_source(Arc::new(daemon), config))
+        let source: Arc<dyn PathSource> = match (&config.topology, &config.daemon) {
+            (Some(file), _) => Arc::new(ControlServices::new(file)?),
+            (None, Some(address)) => Arc::new(Daemon::new(address)?),
+            (None, None) => Arc::new(Usual::new(Daemon::new(daemon::USUAL)?, topology::USUAL.as_ref())),
+        };
+        Ok(Self::with_source(source, config))
     }
 
     pub(crate) fn with_source(source: Arc<dyn PathSource>, config: HostConfig) -> Self {
@@ -115,11 +134,9 @@ impl Host {
     }
 
     pub(crate) fn new(source: Arc<dyn PathSource>, config: HostConfig, plain: Option<Box<[IpAddr]>>) -> Self {
-        let waiting = DaemonError::Call {
-            address: source.name().to_owned(),
-            method: "AS",
-            reason: "it has not been asked yet".to_owned(),
-        };
+        let waiting =
+            DaemonError::Call { address: source.name(), method: "AS", reason: "it has not been asked yet".to_owned() };
+        let known = source.known();
         Self(Arc::new(Inner {
             source,
             local: config.local,
@@ -127,7 +144,7 @@ impl Host {
             strict: Arc::new(config.wishes.are_strict().into()),
             wishes: Mutex::new(config.wishes),
             probe_budget: config.probe_budget.unwrap_or(Config::PROBE_BUDGET).into(),
-            local_as: watch::Sender::new(None),
+            local_as: watch::Sender::new(known),
             daemon: Mutex::new(DaemonState::unknown(SystemTime::now(), waiting)),
             started: Instant::now(),
             asked: watch::Sender::new(false),
@@ -253,10 +270,26 @@ impl Host {
     /// The daemon's state.
     pub fn status(&self) -> Status {
         Status {
-            daemon: self.0.source.name().to_owned(),
+            daemon: self.0.source.name(),
             state: self.0.daemon.lock().state.clone(),
             local_as: self.local_as().map(|l| l.isd_as),
         }
+    }
+
+    /// Who is asked for paths, for sentences: "the SCION daemon at 127.0.0.1:30255".
+    pub fn source_title(&self) -> String {
+        self.0.source.title()
+    }
+
+    /// Reads the AS's topology file again, if there is one, and looks all paths up that are in use.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be used; all stays as it was.
+    pub fn reload(&self) -> Result<(), DaemonError> {
+        self.0.source.reload()?;
+        self.0.destinations.lock().values().for_each(|destination| destination.refresh.notify_one());
+        Ok(())
     }
 
     /// Asks the daemon for paths; `refresh` bypasses its cache.
@@ -370,7 +403,7 @@ impl Host {
             (Ok(_), None) if let Some((paths, rule)) = self.known(to).and_then(|known| known.barred()) => {
                 barred(to, paths, &rule)
             }
-            (Ok(_), None) => format!("the SCION daemon knows no path to {to}, is the ISD-AS right?"),
+            (Ok(_), None) => format!("{} knows no path to {to}, is the ISD-AS right?", self.source_title()),
             (Ok(_), Some(_)) => format!("there are paths to {to}"),
         }
     }
@@ -448,7 +481,7 @@ impl Inner {
             Ok(local) => Ok(local),
             Err(error) => Err(error.clone()),
         };
-        let line = self.daemon.lock().note(SystemTime::now(), self.source.name(), knew_local, news);
+        let line = self.daemon.lock().note(SystemTime::now(), &self.source.title(), knew_local, news);
         if let Some((level, text)) = line {
             log::log!(level, "{text}");
         }

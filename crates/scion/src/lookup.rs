@@ -5,13 +5,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use natsd_path::IsdAs;
 
-use crate::daemon::{LocalAs, PathSource};
 use crate::destination::Destination;
 use crate::error::LookupError;
 use crate::host::Inner;
 use crate::lane::Place;
 use crate::metadata::PathInfo;
 use crate::outage::Lookups;
+use crate::source::{LocalAs, PathSource};
 use crate::template::NO_AS;
 
 /// The first lookup may take a second; with a TCP address at hand a dial does not wait that long.
@@ -79,7 +79,7 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
         let failed = answer.is_err();
         if to != NO_AS {
             let found = answer.as_ref().map(Vec::len).map_err(ToString::to_string);
-            if let Some((level, text)) = outage.note(to, found, paths.known()) {
+            if let Some((level, text)) = outage.note(to, &inner.source.title(), found, paths.known()) {
                 log::log!(level, "{text}");
             }
         }
@@ -95,6 +95,8 @@ async fn keep_fresh(host: Weak<Inner>, destination: Weak<Destination>) {
             until_next(paths.expiry())
         };
         drop(inner);
+        // Those who began together do not go on in step.
+        let wait = wait.mul_f64(0.9 + fastrand::f64() / 10.0);
         tokio::time::sleep(AT_MOST).await;
         tokio::select! {
             () = paths.refresh.notified() => {}

@@ -136,7 +136,10 @@ fn announced_latency(seconds: i64, nanos: i32) -> Option<Duration> {
 }
 
 /// The sum, if every one of the N-1 parts between N interfaces is announced.
-fn total_latency(parts: impl ExactSizeIterator<Item = Option<Duration>>, interfaces: usize) -> Option<Duration> {
+pub(crate) fn total_latency(
+    parts: impl ExactSizeIterator<Item = Option<Duration>>,
+    interfaces: usize,
+) -> Option<Duration> {
     if interfaces == 0 || parts.len() + 1 != interfaces {
         return None;
     }
@@ -145,7 +148,7 @@ fn total_latency(parts: impl ExactSizeIterator<Item = Option<Duration>>, interfa
 
 /// The smallest announced bandwidth; within ASes it is rarely announced and rarely the bottleneck, so unannounced parts
 /// (0) do not count.
-fn bottleneck(parts: &[u64]) -> Option<u64> {
+pub(crate) fn bottleneck(parts: &[u64]) -> Option<u64> {
     parts.iter().copied().filter(|&kbit| kbit > 0).min()
 }
 

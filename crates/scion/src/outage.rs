@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 use log::Level;
 use natsd_path::{Event, EventKind, IsdAs, PathId};
 
-use crate::daemon::LocalAs;
 use crate::error::DaemonError;
+use crate::source::LocalAs;
 
 /// A line for the log.
 pub(crate) type Line = (Level, String);
@@ -26,12 +26,12 @@ impl DaemonState {
         Self { state: Err((now, waiting)), told: false }
     }
 
-    /// Takes an answer of the daemon at `address`. The words of an error may differ from attempt to attempt; that
+    /// Takes an answer of what is titled so. The words of an error may differ from attempt to attempt; that
     /// begins no new outage. `knew_local`: it has answered before.
     pub(crate) fn note(
         &mut self,
         now: SystemTime,
-        address: &str,
+        title: &str,
         knew_local: bool,
         answer: Result<&LocalAs, DaemonError>,
     ) -> Option<Line> {
@@ -39,7 +39,7 @@ impl DaemonState {
             (Ok(_), Ok(_)) => None,
             (Ok(local), Err(_)) => {
                 *self = Self { state: Ok(now), told: false };
-                Some((Level::Info, format!("the SCION daemon at {address} answers: this is AS {}", local.isd_as)))
+                Some((Level::Info, format!("{title} answers: this is AS {}", local.isd_as)))
             }
             (Err(error), before) => {
                 let since = match before {
@@ -48,7 +48,7 @@ impl DaemonState {
                 };
                 let meanwhile = match knew_local {
                     true => "known paths are used until they expire",
-                    false => "SCION waits for it, see scion.daemon and whether it runs",
+                    false => "SCION waits for it, see scion.daemon or scion.topology, and whether it runs",
                 };
                 let line = (!self.told).then(|| (Level::Warn, format!("{error}; asking again, {meanwhile}")));
                 *self = Self { state: Err((since, error)), told: true };
@@ -66,14 +66,15 @@ pub(crate) struct Lookups {
 }
 
 impl Lookups {
-    /// Takes the result of a lookup: how many paths it found, or why it failed. `known`: paths of earlier lookups.
-    pub(crate) fn note(&mut self, to: IsdAs, found: Result<usize, String>, known: usize) -> Option<Line> {
+    /// Takes the result of a lookup: how many paths it found, or why it failed. `title`: who was asked. `known`: paths of
+    /// earlier lookups.
+    pub(crate) fn note(&mut self, to: IsdAs, title: &str, found: Result<usize, String>, known: usize) -> Option<Line> {
         let why = match found {
             Ok(found) if found > 0 => {
                 let line = (Level::Info, format!("paths to {to} are found again: {found}"));
                 return std::mem::take(&mut self.failing).then_some(line);
             }
-            Ok(_) => format!("no paths to {to}: the SCION daemon knows none"),
+            Ok(_) => format!("no paths to {to}: {title} knows none"),
             Err(error) => error,
         };
         let meanwhile = match known {
@@ -130,6 +131,8 @@ mod tests {
 
     const TO: IsdAs = IsdAs(0x0001_ff00_0000_0112);
 
+    const TITLE: &str = "the SCION daemon at d:1";
+
     fn error(reason: &str) -> DaemonError {
         DaemonError::Call { address: "d:1".into(), method: "AS", reason: reason.into() }
     }
@@ -140,33 +143,33 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let local = LocalAs { isd_as: TO, mtu: 1472, ports: None };
         let mut daemon = DaemonState::unknown(start, error("it has not been asked yet"));
-        let (level, text) = daemon.note(at(1), "d:1", false, Err(error("refused"))).expect("news");
+        let (level, text) = daemon.note(at(1), TITLE, false, Err(error("refused"))).expect("news");
         assert_eq!(level, Level::Warn);
-        assert!(text.contains("refused; asking again, SCION waits for it, see scion.daemon"), "{text}");
-        assert_eq!(daemon.note(at(2), "d:1", false, Err(error("reset"))), None);
+        assert!(text.contains("refused; asking again, SCION waits for it, see scion.daemon or"), "{text}");
+        assert_eq!(daemon.note(at(2), TITLE, false, Err(error("reset"))), None);
         assert!(matches!(&daemon.state, Err((since, e)) if *since == at(1) && e.to_string().contains("reset")));
-        let back = daemon.note(at(3), "d:1", false, Ok(&local)).expect("news");
+        let back = daemon.note(at(3), TITLE, false, Ok(&local)).expect("news");
         assert_eq!(back, (Level::Info, "the SCION daemon at d:1 answers: this is AS 1-ff00:0:112".into()));
-        assert_eq!(daemon.note(at(4), "d:1", true, Ok(&local)), None);
-        let (_, text) = daemon.note(at(5), "d:1", true, Err(error("refused"))).expect("news");
+        assert_eq!(daemon.note(at(4), TITLE, true, Ok(&local)), None);
+        let (_, text) = daemon.note(at(5), TITLE, true, Err(error("refused"))).expect("news");
         assert!(text.ends_with("known paths are used until they expire"), "{text}");
     }
 
     #[test]
     fn lookups_that_fail_are_told_once_and_once_when_they_work() {
         let mut lookups = Lookups::default();
-        assert_eq!(lookups.note(TO, Ok(7), 0), None, "nothing was wrong");
-        let (level, text) = lookups.note(TO, Ok(0), 7).expect("news");
+        assert_eq!(lookups.note(TO, TITLE, Ok(7), 0), None, "nothing was wrong");
+        let (level, text) = lookups.note(TO, TITLE, Ok(0), 7).expect("news");
         assert_eq!(level, Level::Warn);
         assert_eq!(
             text,
-            "no paths to 1-ff00:0:112: the SCION daemon knows none; asking again, the 7 known ones are used until \
-             they expire"
+            "no paths to 1-ff00:0:112: the SCION daemon at d:1 knows none; asking again, the 7 known ones are used \
+             until they expire"
         );
-        assert_eq!(lookups.note(TO, Err("refused".into()), 7), None);
-        let back = lookups.note(TO, Ok(6), 7).expect("news");
+        assert_eq!(lookups.note(TO, TITLE, Err("refused".into()), 7), None);
+        let back = lookups.note(TO, TITLE, Ok(6), 7).expect("news");
         assert_eq!(back, (Level::Info, "paths to 1-ff00:0:112 are found again: 6".into()));
-        let (_, text) = lookups.note(TO, Err("refused".into()), 0).expect("news");
+        let (_, text) = lookups.note(TO, TITLE, Err("refused".into()), 0).expect("news");
         assert_eq!(text, "refused; asking again; is the ISD-AS right?");
     }
 

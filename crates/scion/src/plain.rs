@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use natsd_path::{IsdAs, PlainAddr, ScionAddr, Wishes};
 
-use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::endpoint::Endpoint;
 use crate::error::{DaemonError, DialError, ListenError};
 use crate::host::{Host, HostConfig};
@@ -14,6 +13,7 @@ use crate::lane::Lane;
 use crate::metadata::PathInfo;
 use crate::quic::Identity;
 use crate::socket::Socket;
+use crate::source::{Boxed, LocalAs, PathSource};
 use crate::stream::Stream;
 use crate::template::NO_AS;
 use crate::tunnel::TcpFallback;
@@ -30,8 +30,8 @@ const LOCAL: LocalAs = LocalAs { isd_as: NO_AS, mtu: ways::MTU, ports: None };
 struct Nowhere;
 
 impl PathSource for Nowhere {
-    fn name(&self) -> &'static str {
-        "plain IP"
+    fn name(&self) -> String {
+        "plain IP".to_owned()
     }
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {

@@ -21,12 +21,12 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::sync::watch;
 
 use crate::cache::{Cache, Known};
-use crate::daemon::LocalAs;
 use crate::header::{self, Header};
 use crate::heard::Heard;
 use crate::metadata::PathInfo;
 use crate::peers::{Allowance, Peer, Peers, Route};
 use crate::probe;
+use crate::source::LocalAs;
 use crate::template::Template;
 use crate::underlay::{Underlay, source_towards};
 use crate::ways::Way;

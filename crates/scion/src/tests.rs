@@ -15,9 +15,9 @@ use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::error::DaemonError;
 use crate::metadata::PathInfo;
+use crate::source::{Boxed, LocalAs, PathSource};
 use crate::{
     AcceptError, DialError, Endpoint, Host, HostConfig, Identity, ListenError, Place, Stream, TUNNEL_QUESTION,
     TcpFallback,
@@ -32,8 +32,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct Alone(bool);
 
 impl PathSource for Alone {
-    fn name(&self) -> &str {
-        "test:1"
+    fn name(&self) -> String {
+        "test:1".to_owned()
+    }
+
+    fn title(&self) -> String {
+        "the SCION daemon at test:1".to_owned()
     }
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use natsd_path::{IsdAs, Listener, Part, Policy};
+use natsd_path::{IsdAs, Listener, Part, Policy, Preference};
 
-use crate::cli::args::{PathsFlags, ScionFlags};
+use crate::cli::args::PathsFlags;
 use crate::config::options::{Options, ScionOptions};
 use crate::config::{self, ConfigErrors};
 use crate::route::most_specific;
@@ -64,18 +64,20 @@ impl FromStr for Traffic {
     }
 }
 
-/// What the flags say; of the daemon and the own address the file says what they do not.
-pub(super) fn of(flags: &PathsFlags) -> Result<(Wanted, ScionFlags), PolicyError> {
-    let mut place = flags.scion.clone();
-    let Some(file) = &flags.config else {
-        return Ok((Wanted { policy: place.preference.clone().into(), source: None }, place));
+/// What the flags say, or the file that they name. A preference that is a flag goes before that of the file.
+pub(super) fn of(flags: &PathsFlags) -> Result<Wanted, PolicyError> {
+    let preference = &flags.scion.preference;
+    let Some(file) = &flags.scion.source.config else {
+        return Ok(Wanted { policy: preference.clone().into(), source: None });
     };
     // What it warns of is for the server to say.
     let (options, _) = config::load(file, Options::default())?;
     let scion = options.scion_with_rules().ok_or_else(|| PolicyError::ScionOff(file.clone()))?;
-    place.daemon = place.daemon.or_else(|| scion.daemon.clone());
-    place.local = place.local.or(scion.local);
-    Ok((wanted(&scion, flags.traffic.as_ref(), flags.destination, file), place))
+    let mut wanted = wanted(&scion, flags.traffic.as_ref(), flags.destination, file);
+    if *preference != Preference::default() {
+        wanted.policy.preference = preference.clone();
+    }
+    Ok(wanted)
 }
 
 fn wanted(scion: &ScionOptions, traffic: Option<&Traffic>, to: IsdAs, file: &Path) -> Wanted {

@@ -29,6 +29,16 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
+        names: &["topology"],
+        takes: "string, file",
+        default: "/etc/scion/topology.json, if no daemon is set and none answers",
+        doc: "The `topology.json` of the AS, in place of `daemon`: paths are asked of the control services that it names.",
+        read: |scion, field| {
+            scion.topology = Some(super::server::path(field)?);
+            Ok(())
+        },
+    },
+    Key {
         names: &["local"],
         takes: "string, IP address",
         default: "`$SCION_LOCAL_ADDR`, then the address the kernel uses towards the border router",
@@ -161,7 +171,10 @@ pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> R
     let on = match field.value() {
         Value::Map(_) => {
             let (scion, mut wanted) = (scion.insert(ScionOptions::default()), Refinement::default());
-            field.split((KEYS, scion), (paths::KEYS, &mut wanted), &[])?;
+            field.split((KEYS, &mut *scion), (paths::KEYS, &mut wanted), &[])?;
+            if scion.daemon.is_some() && scion.topology.is_some() {
+                return Err(ValueError::DaemonAndTopology);
+            }
             scion.wishes.policy = scion.wishes.policy.refined(&wanted);
             return Ok(());
         }

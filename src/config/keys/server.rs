@@ -507,7 +507,7 @@ pub const KEYS: &[Key<Draft>] = &[
     },
 ];
 
-fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
+pub(super) fn path(field: &mut Field<'_>) -> Result<PathBuf, ValueError> {
     let text = field.text()?;
     if text.is_empty() { Err(ValueError::Word { found: String::new(), expected: "a path" }) } else { Ok(text.into()) }
 }

@@ -28,6 +28,9 @@ pub struct ScionOptions {
     /// `daemon`: `host:port` of the SCION daemon; `SCION_DAEMON`, `SCION_DAEMON_ADDRESS`, then
     /// `127.0.0.1:30255` when unset.
     pub daemon: Option<String>,
+    /// `topology`: the AS's topology file, to do without a daemon; `/etc/scion/topology.json` when neither is set and no
+    /// daemon answers at its usual address.
+    pub topology: Option<std::path::PathBuf>,
     /// `local`: the address of this host inside its AS, for dialling. `SCION_LOCAL_ADDR` when unset, then the
     /// address the kernel would use towards the border router.
     pub local: Option<std::net::IpAddr>,
@@ -50,6 +53,7 @@ impl Default for ScionOptions {
     fn default() -> Self {
         Self {
             daemon: None,
+            topology: None,
             local: None,
             wishes: Wishes::default(),
             pool_paths: PoolPaths::default(),

@@ -22,8 +22,9 @@ impl Hosts {
     /// Starts those that the options want.
     pub(super) fn start(options: &Options) -> Result<Self, StartError> {
         let scion = |scion: &ScionOptions| {
-            let ScionOptions { daemon, local, wishes, probe_budget, .. } = scion.clone();
-            Host::start(HostConfig { daemon, local, wishes, probe_budget }.or_env()).map_err(StartError::Scion)
+            let ScionOptions { daemon, topology, local, wishes, probe_budget, .. } = scion.clone();
+            Host::start(HostConfig { daemon, topology, local, wishes, probe_budget }.or_env())
+                .map_err(StartError::Scion)
         };
         let plain = options.multihomed().map(|addresses| Host::plain(&addresses, wishes(options)));
         Ok(Self { scion: options.scion_with_rules().as_ref().map(scion).transpose()?, plain })

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::error::DaemonError;
 use crate::header::{self, Header};
 use crate::metadata::PathInfo;
+use crate::source::{Boxed, LocalAs, PathSource};
 use crate::template::Template;
 use crate::{Host, HostConfig, probe};
 
@@ -50,8 +50,8 @@ struct Atlas {
 }
 
 impl PathSource for Atlas {
-    fn name(&self) -> &str {
-        "test:1"
+    fn name(&self) -> String {
+        "test:1".to_owned()
     }
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {
