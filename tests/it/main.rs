@@ -82,5 +82,7 @@ mod tls;
 mod tokens;
 #[cfg(feature = "lab")]
 mod top;
+#[cfg(all(feature = "interop", feature = "lab"))]
+mod topology_file;
 mod websocket;
 mod wire;

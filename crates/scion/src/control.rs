@@ -1,5 +1,7 @@
 //! Paths without a daemon: the AS's own topology file says who we are, and its control services are asked for segments.
 
+#[cfg(test)]
+pub(crate) mod tests;
 mod turns;
 
 use std::future::Future;
@@ -250,7 +252,7 @@ impl Known {
         let order = self.turns.lock().order(Instant::now());
         let mut refused = None;
         for at in order {
-            let request = SegmentsRequest { src_isd_as: from.0, dst_isd_as: to.0, ..Default::default() };
+            let request = SegmentsRequest { src_isd_as: from.0, dst_isd_as: to.0 };
             let options = CallOptions::default().with_max_message_size(MAX_ANSWER);
             match within(TIMEOUT, self.clients[at].segments_with_options(request, options)).await {
                 Ok(answer) => {

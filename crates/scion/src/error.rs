@@ -77,7 +77,7 @@ pub enum HostError {
 pub enum ListenError {
     /// The address belongs to another AS.
     #[error(
-        "cannot listen on {address}: this host is in AS {local}, not in {}; correct the address, or scion.daemon",
+        "cannot listen on {address}: this host is in AS {local}, not in {}; correct the address, or scion.daemon or scion.topology",
         address.isd_as
     )]
     ForeignAs {

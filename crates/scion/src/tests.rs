@@ -256,7 +256,7 @@ async fn an_address_of_another_as_is_refused_by_both_names() {
     assert!(matches!(error, ListenError::ForeignAs { .. }));
     let text = error.to_string();
     assert!(text.contains("1-ff00:0:111") && text.contains("1-ff00:0:112"), "{text}");
-    assert!(text.ends_with("correct the address, or scion.daemon"), "{text}");
+    assert!(text.ends_with("correct the address, or scion.daemon or scion.topology"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

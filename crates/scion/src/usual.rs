@@ -31,26 +31,27 @@ impl Usual {
     /// Asks both, first the one that is in use.
     async fn find(&self) -> Result<LocalAs, DaemonError> {
         let in_use = self.control();
-        if let Some(control) = &in_use
-            && let Ok(local) = control.local_as().await
-        {
-            return Ok(local);
-        }
-        let silent = match self.daemon.local_as().await {
-            Ok(local) => {
-                *self.control.lock() = None;
-                return Ok(local);
-            }
+        let answer = match &in_use {
+            Some(control) => control.local_as().await,
+            None => self.daemon.local_as().await,
+        };
+        let silent = match answer {
+            Ok(local) => return Ok(local),
             Err(error) => error,
         };
-        if in_use.is_none() && self.topology.exists() {
-            let control = ControlServices::new(&self.topology)?;
-            let local = control.local_as().await?;
-            log::info!("{silent}; paths are asked of {}", control.title());
-            *self.control.lock() = Some(control);
+        if in_use.is_some() {
+            let local = self.daemon.local_as().await.map_err(|_| silent)?;
+            *self.control.lock() = None;
             return Ok(local);
         }
-        Err(silent)
+        if !self.topology.exists() {
+            return Err(silent);
+        }
+        let control = ControlServices::new(&self.topology)?;
+        let local = control.local_as().await?;
+        log::info!("{silent}; paths are asked of {}", control.title());
+        *self.control.lock() = Some(control);
+        Ok(local)
     }
 }
 
@@ -78,5 +79,36 @@ impl PathSource for Usual {
 
     fn reload(&self) -> Result<(), DaemonError> {
         self.control().map_or(Ok(()), |control| control.reload())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::tests::{Services, write};
+
+    fn dead_daemon() -> Daemon {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+        Daemon::new(&free.to_string()).expect("an address")
+    }
+
+    #[tokio::test]
+    async fn a_topology_at_its_usual_place_stands_in_for_a_daemon() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("topology.json");
+        let usual = Usual::new(dead_daemon(), &file);
+        assert!(matches!(usual.local_as().await, Err(DaemonError::Call { .. })), "there is no file");
+        std::fs::write(&file, "{}").expect("writable");
+        assert!(matches!(usual.local_as().await, Err(DaemonError::Topology(_))), "it cannot be used");
+        assert!(usual.title().starts_with("the SCION daemon at "), "{}", usual.title());
+
+        let services = Services::start();
+        write(&file, "1-ff00:0:111", &[services.alive()]);
+        let local = usual.local_as().await.expect("it can");
+        assert_eq!(local.isd_as.to_string(), "1-ff00:0:111");
+        assert_eq!(usual.name(), services.alive());
+        assert!(usual.reload().is_ok());
+        write(&file, "1-ff00:0:111", &[]);
+        assert!(usual.reload().is_err());
     }
 }

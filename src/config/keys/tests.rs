@@ -352,6 +352,12 @@ fn scion_is_a_switch_or_a_map() {
     assert_eq!(scion.daemon.as_deref(), Some("127.0.0.5:30255"));
     assert_eq!(scion.local, Some([10, 0, 0, 5].into()));
     assert!(loaded("scion: perhaps").is_err());
+
+    let scion = options("scion { topology: \"/etc/scion/topology.json\" }").scion.expect("scion");
+    assert_eq!(scion.topology.as_deref(), Some(Path::new("/etc/scion/topology.json")));
+    assert!(loaded("scion { topology: \"\" }").is_err());
+    let both = loaded("scion { daemon: \"127.0.0.1:1\", topology: \"t.json\" }").expect_err("one of them").to_string();
+    assert!(both.contains("daemon and topology exclude each other; remove the one"), "{both}");
 }
 
 #[test]

@@ -227,6 +227,12 @@ impl Pair {
         self.servers[server].reload(options).expect("only what can change does");
     }
 
+    /// As [`reload`](Self::reload); the error is what the log says of it.
+    pub fn try_reload(&mut self, server: usize, options: Options) -> Result<(), String> {
+        let _within = self.ground.runtime.enter();
+        self.servers[server].reload(options).map_err(|error| error.to_string())
+    }
+
     pub fn client(&self, server: usize) -> Client {
         Client::connect(self.client_port(server))
     }

@@ -52,12 +52,10 @@ fn extensions(ingress: u64, egress: u64, peers: &[PeerEntry]) -> PathSegmentExte
     let latency = LatencyInfo {
         intra: others().map(|id| (id, 10)).collect(),
         inter: links().map(|id| (id, 1000 * id as u32)).collect(),
-        ..Default::default()
     };
     let bandwidth = BandwidthInfo {
         intra: others().map(|id| (id, 7)).collect(),
         inter: links().map(|id| (id, 1000 * id)).collect(),
-        ..Default::default()
     };
     let info =
         StaticInfoExtension { latency: Some(latency).into(), bandwidth: Some(bandwidth).into(), ..Default::default() };
