@@ -228,6 +228,7 @@ impl Pair {
     }
 
     /// As [`reload`](Self::reload); the error is what the log says of it.
+    #[cfg(feature = "interop")]
     pub fn try_reload(&mut self, server: usize, options: Options) -> Result<(), String> {
         let _within = self.ground.runtime.enter();
         self.servers[server].reload(options).map_err(|error| error.to_string())
