@@ -48,7 +48,7 @@ pub enum SourceError {
 /// What can be done where the error does not say so itself.
 fn advice(error: &DaemonError) -> &'static str {
     match error {
-        DaemonError::Topology(_) => "",
+        DaemonError::Topology(_) | DaemonError::EndhostApi { .. } => "",
         DaemonError::Address { .. } => "; correct it",
         DaemonError::Control { .. } | DaemonError::Segments { .. } => {
             "; is the topology file that of this AS, and up to date?"
@@ -67,15 +67,16 @@ impl SourceFlags {
     /// When a file cannot be used, or an address cannot be one.
     pub fn host(&self, wishes: Wishes) -> Result<Host, SourceError> {
         let Self { mut daemon, mut topology, mut local, config } = self.clone();
+        let mut endhost_api = None;
         if let Some(file) = config {
             let (options, _) = config::load(&file, Options::default())?;
             let scion = options.scion.ok_or(SourceError::NoScion(file))?;
             if daemon.is_none() && topology.is_none() {
-                (daemon, topology) = (scion.daemon, scion.topology);
+                (daemon, topology, endhost_api) = (scion.daemon, scion.topology, scion.endhost_api);
             }
             local = local.or(scion.local);
         }
-        let config = HostConfig { daemon, topology, local, wishes, ..HostConfig::default() };
+        let config = HostConfig { daemon, topology, endhost_api, local, wishes, ..HostConfig::default() };
         Ok(Host::start(config.or_env())?)
     }
 }

@@ -124,8 +124,8 @@ pub enum ValueError {
     #[error(transparent)]
     Address(#[from] AddressError),
     /// Two places to ask for paths.
-    #[error("daemon and topology exclude each other; remove the one that paths are not to be asked of")]
-    DaemonAndTopology,
+    #[error("daemon, topology and endhost_api exclude each other; keep the one that paths are to be asked of")]
+    SourcesOfPaths,
     /// Not an IP address.
     #[error("{0:?} is not an IPv4 or IPv6 address")]
     Ip(String),

@@ -154,7 +154,7 @@ fn servers_without_daemons_meet_and_fail_over() {
     let ground = reference(dir.path(), network.clone());
     let own = with_a_dead_service(&network, dir.path(), &ground);
     let ases = ASES.map(|isd_as| isd_as.parse().expect("an AS"));
-    ases.map(|isd_as| switch(&ground, Unit::Daemon, isd_as, false));
+    ases.iter().for_each(|isd_as| switch(&ground, Unit::Daemon, *isd_as, false));
 
     let options = [0, 1].map(|here| {
         let mut options = ground.options(here, "latency", false);

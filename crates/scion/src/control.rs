@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod tests;
-mod turns;
+pub(crate) mod turns;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -280,7 +280,7 @@ impl Known {
 }
 
 /// What became of a question instead of an answer.
-enum Unanswered<E> {
+pub(crate) enum Unanswered<E> {
     Error(E),
     Timeout(Duration),
 }
@@ -294,7 +294,10 @@ impl<E: std::fmt::Display> std::fmt::Display for Unanswered<E> {
     }
 }
 
-async fn within<T, E>(limit: Duration, call: impl Future<Output = Result<T, E>>) -> Result<T, Unanswered<E>> {
+pub(crate) async fn within<T, E>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Unanswered<E>> {
     match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map_err(Unanswered::Error),
         Err(_) => Err(Unanswered::Timeout(limit)),

@@ -32,6 +32,14 @@ pub enum DaemonError {
     /// The AS's topology file cannot be used.
     #[error(transparent)]
     Topology(#[from] TopologyError),
+    /// The end-host API cannot be reached or used.
+    #[error("the end-host API at {url} cannot be used: {reason}")]
+    EndhostApi {
+        /// Where it was looked for.
+        url: String,
+        /// What is wrong with it, or the transport's words.
+        reason: String,
+    },
     /// No control service of the AS can be reached.
     #[error("{title} does not answer: {reason}")]
     Control {
@@ -59,6 +67,7 @@ impl DaemonError {
     pub fn option(&self) -> &'static str {
         match self {
             Self::Address { .. } | Self::Call { .. } => "scion.daemon",
+            Self::EndhostApi { .. } => "scion.endhost_api",
             Self::Topology(_) | Self::Control { .. } | Self::Segments { .. } => "scion.topology",
         }
     }

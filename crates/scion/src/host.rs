@@ -49,6 +49,8 @@ pub struct HostConfig {
     /// The AS's topology file, to do without a daemon: paths are asked of the control services that it names. When
     /// neither this nor a daemon is named and none answers at the usual address, /etc/scion/topology.json if it is there.
     pub topology: Option<PathBuf>,
+    /// `http://host:port` of an end-host API, to do without both; an error in a build without the feature `endhost-api`.
+    pub endhost_api: Option<String>,
     /// This host's address in its AS; else the system's choice towards the border router.
     pub local: Option<IpAddr>,
     /// What the operator wants of paths.
@@ -62,7 +64,7 @@ impl HostConfig {
     /// that is named goes before a daemon of the environment.
     pub fn or_env(mut self) -> Self {
         let env = |name: &str| std::env::var(name).ok();
-        if self.topology.is_none() {
+        if self.topology.is_none() && self.endhost_api.is_none() {
             self.daemon = daemon::address(self.daemon, env);
         }
         self.local = self.local.or_else(|| env("SCION_LOCAL_ADDR")?.parse().ok());
@@ -119,6 +121,9 @@ impl Host {
     ///
     /// When an address cannot be one, or the topology file that is named cannot be used.
     pub fn start(config: HostConfig) -> Result<Self, DaemonError> {
+        if let Some(url) = &config.endhost_api {
+            return Ok(Self::with_source(endhost_api(url)?, config));
+        }
         let source: Arc<dyn PathSource> = match (&config.topology, &config.daemon) {
             (Some(file), _) => Arc::new(ControlServices::new(file)?),
             (None, Some(address)) => Arc::new(Daemon::new(address)?),
@@ -442,6 +447,17 @@ fn heading(peer: &Peer, place: Place, lane: Lane, wishes: &Wishes) -> Heading {
         heading.terms.told = Some(more).filter(|more| !more.is_empty()).map(Arc::from);
     }
     heading
+}
+
+#[cfg(feature = "endhost-api")]
+fn endhost_api(url: &str) -> Result<Arc<dyn PathSource>, DaemonError> {
+    Ok(Arc::new(crate::endhost_api::EndhostApi::new(url)?))
+}
+
+#[cfg(not(feature = "endhost-api"))]
+fn endhost_api(url: &str) -> Result<Arc<dyn PathSource>, DaemonError> {
+    let reason = "this natsd was built without it; use one with the feature endhost-api, or daemon or topology";
+    Err(DaemonError::EndhostApi { url: url.to_owned(), reason: reason.to_owned() })
 }
 
 /// Asks the daemon for the local AS until it answers, then looks from time to time whether it still does.

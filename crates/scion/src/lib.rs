@@ -26,6 +26,8 @@ mod checksum;
 mod control;
 mod daemon;
 mod destination;
+#[cfg(feature = "endhost-api")]
+mod endhost_api;
 mod endpoint;
 mod error;
 #[cfg(feature = "fuzzing")]

@@ -13,7 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod search;
 
 #[cfg(test)]
-mod network;
+pub(crate) mod network;
 #[cfg(test)]
 mod tests;
 

@@ -9,12 +9,23 @@ use crate::config::options::{MultihomeOptions, ScionOptions};
 
 pub(super) fn scion_entries(scion: Option<&ScionOptions>) -> Vec<Entry> {
     let default = ScionOptions::default();
-    let ScionOptions { daemon, topology, local, wishes, pool_paths, probe_budget, allow, deny, max_connections_per_as } =
-        scion.unwrap_or(&default);
+    let ScionOptions {
+        daemon,
+        topology,
+        endhost_api,
+        local,
+        wishes,
+        pool_paths,
+        probe_budget,
+        allow,
+        deny,
+        max_connections_per_as,
+    } = scion.unwrap_or(&default);
     vec![
         fixed("scion", if scion.is_some() { "on" } else { "off" }),
         fixed("scion.daemon", some(daemon)),
         fixed("scion.topology", topology.as_ref().map(|file| file.display().to_string()).unwrap_or_default()),
+        fixed("scion.endhost_api", some(endhost_api)),
         fixed("scion.local", some(local)),
         live("scion.path_preference", &wishes.policy.preference),
         live("scion.rules", wishes.policy.lines().join("; ")),

@@ -39,6 +39,20 @@ pub const KEYS: &[Key<ScionOptions>] = &[
         },
     },
     Key {
+        names: &["endhost_api"],
+        takes: "string \"http://host:port\"",
+        default: "none",
+        doc: "An end-host API as Anapaya's, in place of `daemon` and `topology`; only in a build with the feature `endhost-api`.",
+        read: |scion, field| {
+            let text = field.text()?;
+            if !text.starts_with("http://") {
+                return Err(ValueError::Word { found: text.to_owned(), expected: "http://host:port" });
+            }
+            scion.endhost_api = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Key {
         names: &["local"],
         takes: "string, IP address",
         default: "`$SCION_LOCAL_ADDR`, then the address the kernel uses towards the border router",
@@ -172,8 +186,9 @@ pub(super) fn read(scion: &mut Option<ScionOptions>, field: &mut Field<'_>) -> R
         Value::Map(_) => {
             let (scion, mut wanted) = (scion.insert(ScionOptions::default()), Refinement::default());
             field.split((KEYS, &mut *scion), (paths::KEYS, &mut wanted), &[])?;
-            if scion.daemon.is_some() && scion.topology.is_some() {
-                return Err(ValueError::DaemonAndTopology);
+            let sources = [scion.daemon.is_some(), scion.topology.is_some(), scion.endhost_api.is_some()];
+            if sources.into_iter().filter(|named| *named).count() > 1 {
+                return Err(ValueError::SourcesOfPaths);
             }
             scion.wishes.policy = scion.wishes.policy.refined(&wanted);
             return Ok(());

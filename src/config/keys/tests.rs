@@ -356,8 +356,11 @@ fn scion_is_a_switch_or_a_map() {
     let scion = options("scion { topology: \"/etc/scion/topology.json\" }").scion.expect("scion");
     assert_eq!(scion.topology.as_deref(), Some(Path::new("/etc/scion/topology.json")));
     assert!(loaded("scion { topology: \"\" }").is_err());
+    let scion = options("scion { endhost_api: \"http://10.0.0.9:48080\" }").scion.expect("scion");
+    assert_eq!(scion.endhost_api.as_deref(), Some("http://10.0.0.9:48080"));
+    assert!(loaded("scion { endhost_api: \"10.0.0.9:48080\" }").is_err());
     let both = loaded("scion { daemon: \"127.0.0.1:1\", topology: \"t.json\" }").expect_err("one of them").to_string();
-    assert!(both.contains("daemon and topology exclude each other; remove the one"), "{both}");
+    assert!(both.contains("daemon, topology and endhost_api exclude each other; keep the one"), "{both}");
 }
 
 #[test]

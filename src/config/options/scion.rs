@@ -31,6 +31,8 @@ pub struct ScionOptions {
     /// `topology`: the AS's topology file, to do without a daemon; `/etc/scion/topology.json` when neither is set and no
     /// daemon answers at its usual address.
     pub topology: Option<std::path::PathBuf>,
+    /// `endhost_api`: `http://host:port` of an end-host API, to do without both.
+    pub endhost_api: Option<String>,
     /// `local`: the address of this host inside its AS, for dialling. `SCION_LOCAL_ADDR` when unset, then the
     /// address the kernel would use towards the border router.
     pub local: Option<std::net::IpAddr>,
@@ -54,6 +56,7 @@ impl Default for ScionOptions {
         Self {
             daemon: None,
             topology: None,
+            endhost_api: None,
             local: None,
             wishes: Wishes::default(),
             pool_paths: PoolPaths::default(),

@@ -22,8 +22,8 @@ impl Hosts {
     /// Starts those that the options want.
     pub(super) fn start(options: &Options) -> Result<Self, StartError> {
         let scion = |scion: &ScionOptions| {
-            let ScionOptions { daemon, topology, local, wishes, probe_budget, .. } = scion.clone();
-            Host::start(HostConfig { daemon, topology, local, wishes, probe_budget }.or_env())
+            let ScionOptions { daemon, topology, endhost_api, local, wishes, probe_budget, .. } = scion.clone();
+            Host::start(HostConfig { daemon, topology, endhost_api, local, wishes, probe_budget }.or_env())
                 .map_err(StartError::Scion)
         };
         let plain = options.multihomed().map(|addresses| Host::plain(&addresses, wishes(options)));

@@ -18,32 +18,32 @@ struct Service {
 
 /// The services by number. The one that has answered last comes first.
 #[derive(Clone, Debug)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     services: Vec<Service>,
     preferred: usize,
     answered: Option<Instant>,
 }
 
 impl Turns {
-    pub(super) fn new(services: usize) -> Self {
+    pub(crate) fn new(services: usize) -> Self {
         Self { services: vec![Service::default(); services], preferred: 0, answered: None }
     }
 
     /// Those to ask, one after the other until one answers; none while all are left alone.
-    pub(super) fn order(&self, now: Instant) -> Vec<usize> {
+    pub(crate) fn order(&self, now: Instant) -> Vec<usize> {
         let count = self.services.len();
         let all = (0..count).map(|step| (self.preferred + step) % count);
         all.filter(|&at| self.services[at].not_before.is_none_or(|until| until <= now)).collect()
     }
 
-    pub(super) fn has_answered(&mut self, at: usize, now: Instant) {
+    pub(crate) fn has_answered(&mut self, at: usize, now: Instant) {
         self.services[at] = Service::default();
         self.preferred = at;
         self.answered = Some(now);
     }
 
     /// `jitter` is from 0 to 1: hosts that lost the same service do not come back to it at the same time.
-    pub(super) fn has_failed(&mut self, at: usize, now: Instant, jitter: f64) {
+    pub(crate) fn has_failed(&mut self, at: usize, now: Instant, jitter: f64) {
         let service = &mut self.services[at];
         let longest = FIRST.saturating_mul(1 << service.failures.min(10)).min(LONGEST);
         service.failures = service.failures.saturating_add(1);
@@ -55,7 +55,7 @@ impl Turns {
     }
 
     /// Whether one has answered lately and none has failed since.
-    pub(super) fn is_alive(&self, now: Instant) -> bool {
+    pub(crate) fn is_alive(&self, now: Instant) -> bool {
         self.answered.is_some_and(|at| now.saturating_duration_since(at) < ALIVE)
     }
 }
