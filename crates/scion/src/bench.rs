@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use natsd_path::{Interface, IsdAs, ScionAddr};
 
-use crate::daemon::{Boxed, LocalAs, PathSource};
 use crate::error::DaemonError;
 use crate::metadata::PathInfo;
 use crate::quic::Datagrams;
+use crate::source::{Boxed, LocalAs, PathSource};
 use crate::{Host, HostConfig, Identity, header, template};
 
 /// Bytes that packets of these hosts have at most.
@@ -29,8 +29,8 @@ struct Known {
 }
 
 impl PathSource for Known {
-    fn name(&self) -> &str {
-        "bench"
+    fn name(&self) -> String {
+        "bench".to_owned()
     }
 
     fn local_as(&self) -> Boxed<'_, Result<LocalAs, DaemonError>> {
