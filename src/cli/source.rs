@@ -23,7 +23,7 @@ pub struct SourceFlags {
     #[arg(short = 'l', long, value_name = "IP")]
     pub local: Option<IpAddr>,
     /// A configuration file of natsd, whose scion {} says the same; paths are listed by its preference and rules
-    #[arg(short = 'c', long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 

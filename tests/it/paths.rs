@@ -30,7 +30,7 @@ fn a_configuration_says_what_is_wanted_of_paths() {
     );
     let file = file(dir.path(), &text);
     let listed = |traffic: &[&str], status| {
-        let flags = [&["paths", ASES[1], "-c", &file, "--format", "json"], traffic].concat();
+        let flags = [&["paths", ASES[1], "--config", &file, "--format", "json"], traffic].concat();
         let output = natsd(&flags);
         assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
@@ -60,7 +60,7 @@ fn a_configuration_says_what_is_wanted_of_paths() {
     let accepted = listed(&["--for", "clients"], 0);
     assert_eq!(accepted["path_preference"], serde_json::json!(["hops"]));
     assert_eq!(accepted["paths"][6]["why"], "avoid \"1-ff00:0:111#3\" is crossed");
-    let table = natsd(&["paths", ASES[1], "-c", &file, "--for", "clients"]);
+    let table = natsd(&["paths", ASES[1], "--config", &file, "--for", "clients"]);
     let table = String::from_utf8_lossy(&table.stdout);
     assert!(table.contains("For what is accepted at clients, by "), "{table}");
     assert!(table.contains("\n      avoid \"1-ff00:0:111#3\"\n"), "{table}");
@@ -71,7 +71,7 @@ fn a_configuration_says_what_is_wanted_of_paths() {
 fn a_configuration_that_says_nothing_of_paths_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let says = |text: &str, traffic: &str, wanted: &str| {
-        let output = natsd(&["paths", ASES[1], "-c", &file(dir.path(), text), "--for", traffic]);
+        let output = natsd(&["paths", ASES[1], "--config", &file(dir.path(), text), "--for", traffic]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(wanted), "{error}");
