@@ -135,8 +135,10 @@ fn a_pair_of_addresses_that_becomes_a_black_hole_is_left_and_nothing_is_lost() {
     let pair = pair(false);
     pair.here.works_over(4);
     pair.there.works_over(4);
+    for server in [&pair.here, &pair.there] {
+        wait_for("all routes of the pool", || (server.routes().len() == 3).then_some(()));
+    }
     let routes = (pair.here.routes(), pair.there.routes());
-    assert!(!routes.0.is_empty());
     for _ in 0..2 {
         let dead = pair.here.active();
         let gap = pair.pass(300, |number| {
@@ -162,6 +164,7 @@ fn a_pair_of_addresses_that_becomes_a_black_hole_is_left_and_nothing_is_lost() {
 fn tcp_carries_the_traffic_while_no_pair_of_addresses_works() {
     let pair = pair(true);
     pair.here.works_over(4);
+    wait_for("all routes of the pool", || (pair.here.routes().len() == 3).then_some(()));
     let routes = pair.here.routes();
     let transport = || pair.here.paths().map(|peer| peer["transport"].clone()).unwrap_or_default();
     assert_eq!(transport(), "udp");

@@ -1,9 +1,10 @@
 //! Rules for paths: what they exclude carries nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use natsd::config::options::Options;
-use natsd_lab::link::Cut;
+use natsd_lab::link::{Cut, LinkChange};
 use natsd_path::{Acl, Limits, Policy, Prices, Refinement, Rule, Rules, Tariff};
 use serde_json::Value;
 
@@ -178,6 +179,10 @@ fn what_a_path_costs_decides_and_is_told() {
     let why = direct["why"].as_str().unwrap_or_default();
     assert!(why.starts_with(&format!("cost 7 (costs: {DIRECT} 5, 0-0 1, 0-0 1), #")), "{why}");
     let routes = pair.routes();
+    let far = LinkChange { latency: Some(Duration::from_millis(60)), ..LinkChange::default() };
+    for link in ["a111", "b111"] {
+        pair.ground.engine.set(link, &far, None).expect("there is such a link");
+    }
     for server in [0, 1] {
         let free = ruled(&pair.ground, server, Rules::default());
         pair.reload(server, free);
